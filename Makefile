@@ -1,0 +1,40 @@
+# make demo   sample -> training -> report -> pipeline, in a few minutes on two CPU cores
+# make test   every test
+# Both set up what they need in .venv (one shared environment in this folder).
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+DEMO   := runs/demo
+
+# as many threads as there are cores, whatever the caller's environment says
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test test-slow setup setup-test clean-demo
+
+setup: $(VENV)/.ready
+setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready requirements-test.txt
+	$(PY) -m pip install --quiet --requirement requirements-test.txt
+	touch $@
+
+# the builder also works as a loading script of datasets 3; those tests need that version
+.venv-datasets3/.ready: requirements-datasets3.txt
+	test -x .venv-datasets3/bin/python || $(PYTHON) -m venv .venv-datasets3
+	.venv-datasets3/bin/python -m pip install --quiet --requirement requirements-datasets3.txt
+	touch $@
+
+demo: setup
+	@$(PY) demo.py --output_dir $(DEMO)
+
+test: setup-test
+	$(PY) -m pytest -m "not slow" -rs
+
+test-slow: setup-test
+	$(PY) -m pytest -m slow -rs

@@ -1,0 +1,155 @@
+"""Balanced accuracy, AUC and average precision with 95 % intervals that respect source images.
+
+Crops of one picture resemble each other, so the bootstrap draws source images, not images: all images of a drawn source
+enter together (cluster bootstrap; Field and Welsh, 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+MIN_SOURCE_IMAGES = 5
+"""Of each class; with fewer, an interval would pretend to know more than it does and is left out."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval. ``low`` and ``high`` are None, and ``reason`` says why, where there is no interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}" + ("" if self.low is None else f" [{self.low:.3f}, {self.high:.3f}]")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a detector said of some images.
+
+    Attributes:
+        label: int (N,), 0 real, 1 synthetic.
+        probability: float (N,) of being synthetic, 0 to 1.
+        content, generator, source_image: str (N,); generator is "real" for real images.
+    """
+
+    label: np.ndarray
+    probability: np.ndarray
+    content: np.ndarray
+    generator: np.ndarray
+    source_image: np.ndarray
+
+    def __post_init__(self):
+        lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"All columns of scores must have one length, got {lengths}.")
+        if not np.isin(self.label, (0, 1)).all():
+            raise ValueError("Labels must be 0 (real) or 1 (synthetic).")
+        if not np.isfinite(self.probability).all():
+            bad = int(np.flatnonzero(~np.isfinite(self.probability))[0])
+            raise ValueError(f"The probability of image {bad} ({self.source_image[bad]}) is not a finite number.")
+
+    def select(self, chosen: np.ndarray) -> "Scores":
+        """The images where ``chosen`` (bool (N,)) is true."""
+        return Scores(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
+
+def balanced_accuracy(label: np.ndarray, probability: np.ndarray, threshold: float) -> float:
+    """Mean of the shares of real images below and of synthetic images at or above the threshold, 0 to 1."""
+    synthetic = label == 1
+    flagged = probability >= threshold
+    return float((flagged[synthetic].mean() + (~flagged[~synthetic]).mean()) / 2)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The three figures of one group of images, and what they rest on."""
+
+    n_real: int
+    n_synthetic: int
+    n_source_images: int
+    threshold: float
+    balanced_accuracy: Estimate
+    auc: Estimate
+    average_precision: Estimate
+
+
+def measure(scores: Scores, threshold: float, resamples: int = 1000, seed: int = 0) -> Metrics:
+    """All three figures with 95 % percentile intervals from ``resamples`` draws of source images.
+
+    A draw without one of the classes says nothing about any of the figures and is drawn again. Point values of AUC and average precision
+    are scikit-learn's; ties count half.
+
+    Raises:
+        ValueError: if the images are of one class only.
+    """
+    label, probability = scores.label, scores.probability
+    if label.min() == label.max():
+        raise ValueError(f"All {len(label)} images are {'synthetic' if label[0] else 'real'}; figures need both classes.")
+    sources, source = np.unique(scores.source_image, return_inverse=True)
+    points = {
+        "balanced_accuracy": balanced_accuracy(label, probability, threshold),
+        "auc": float(roc_auc_score(label, probability)),
+        "average_precision": float(average_precision_score(label, probability)),
+    }
+    fewest = min(len(np.unique(source[label == value])) for value in (0, 1))
+    if fewest < MIN_SOURCE_IMAGES:
+        reason = f"{fewest} source image(s) in one class; an interval needs {MIN_SOURCE_IMAGES}"
+        estimates = {name: Estimate(value, reason=reason) for name, value in points.items()}
+    else:
+        low, high = np.percentile(_bootstrap(label, probability, source, threshold, resamples, seed), [2.5, 97.5], axis=0)
+        estimates = {
+            name: Estimate(value, float(low[i]), float(high[i])) for i, (name, value) in enumerate(points.items())
+        }
+    return Metrics(int((label == 0).sum()), int((label == 1).sum()), len(sources), float(threshold), **estimates)
+
+
+def _bootstrap(label, probability, source, threshold, resamples, seed) -> np.ndarray:
+    """float (resamples, 3): the figures of each draw, computed from how often each image was drawn."""
+    # one sort for all draws: images in descending score, equal scores in one run
+    order = np.argsort(-probability, kind="stable")
+    label, probability, source = label[order] == 1, probability[order], source[order]
+    run_ends = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)
+    flagged = probability >= threshold
+    generator, n_sources = np.random.default_rng(seed), int(source.max()) + 1
+    figures = np.empty((resamples, 3))
+    for draw in range(resamples):
+        real = synthetic = 0
+        while real == 0 or synthetic == 0:
+            times = np.bincount(generator.integers(n_sources, size=n_sources), minlength=n_sources)[source]
+            synthetic, real = int(times[label].sum()), int(times[~label].sum())
+        true = np.cumsum(times * label)[run_ends]
+        false = np.cumsum(times * ~label)[run_ends]
+        hits = times[flagged & label].sum() / synthetic
+        alarms = times[flagged & ~label].sum() / real
+        new_true, new_false = np.diff(true, prepend=0), np.diff(false, prepend=0)
+        auc = (new_true * (real - false) + new_true * new_false / 2).sum() / (real * synthetic)
+        drawn = true + false > 0
+        precision = true[drawn] / (true + false)[drawn]
+        figures[draw] = (hits + 1 - alarms) / 2, auc, (new_true[drawn] * precision).sum() / synthetic
+    return figures
+
+
+def groups(scores: Scores) -> list[tuple[str, str, np.ndarray]]:
+    """(kind, name, bool (N,)) of every group that figures are given for.
+
+    Overall; each content type that has both classes; each generator, its images against the real ones of the content
+    types that it has (not of any content).
+    """
+    found = [("overall", "all", np.ones(len(scores.label), dtype=bool))]
+    real = scores.label == 0
+    for content in sorted(set(scores.content)):
+        found.append(("content", content, scores.content == content))
+    for generator in sorted(set(scores.generator) - {"real"}):
+        own = scores.generator == generator
+        found.append(("generator", generator, own | (real & np.isin(scores.content, scores.content[own]))))
+    return [(kind, name, chosen) for kind, name, chosen in found if 0 < scores.label[chosen].mean() < 1]
+
+
+def sample_size_for(rate: float) -> int:
+    """Real images needed to set a threshold at a false-alarm rate: three expected alarms (60 at 5 %, 300 at 1 %)."""
+    return math.ceil(3 / rate - 1e-9)

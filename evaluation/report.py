@@ -1,0 +1,140 @@
+"""The one report schema: what a run was, on which data, and every figure with its interval. JSON for programs, Markdown for people.
+
+Model cards, audits and comparisons read ``report.json``; nothing else is a source of figures.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from evaluation.metrics import Estimate, Metrics, Scores, groups, measure
+from evaluation.tables import markdown_tables
+
+SCHEMA = "imaginet-report/1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one detector on one group of images under one condition.
+
+    Attributes:
+        detector: "model" or "pixel statistics".
+        condition: a name in ``degradations.CONDITIONS``.
+        kind, name: the group: ("overall", "all"), ("content", "photos"), ("generator", "ProGAN").
+        metrics: figures with intervals and sample sizes.
+    """
+
+    detector: str
+    condition: str
+    kind: str
+    name: str
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run. Times in seconds, dates in UTC (ISO 8601).
+
+    Attributes:
+        created: when.
+        versions: library -> version.
+        options: every option of the run, seed included.
+        data: name, description, fingerprint and counts of the training, held-out and scored images.
+        training: seconds, images seen, processes, device, and one row per epoch (``history``).
+        calibration: temperature, bias and how many images they were fitted on.
+        operating_points: see ``evaluation.calibration.operating_points``.
+        figures: all rows.
+        limits: sentences that must stand beside the figures.
+    """
+
+    created: str
+    versions: dict
+    options: dict
+    data: dict
+    training: dict
+    calibration: dict
+    operating_points: list
+    figures: list[Row]
+    limits: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        """Plain values, with the schema's name first."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: dict) -> "Report":
+        """Reads what :meth:`to_json` wrote. Raises ValueError naming what is wrong with another schema or missing entries."""
+        if values.get("schema") != SCHEMA:
+            raise ValueError(f"This is not a report of schema {SCHEMA} (it says {values.get('schema')!r}).")
+        names = cls.__dataclass_fields__
+        missing, unknown = set(names) - set(values), set(values) - set(names) - {"schema"}
+        if missing or unknown:
+            raise ValueError(f"The report lacks {sorted(missing)} and has the unknown entries {sorted(unknown)}.")
+        figures = [_row(entry, number) for number, entry in enumerate(values["figures"])]
+        return cls(**{name: values[name] for name in names if name != "figures"}, figures=figures)
+
+    @classmethod
+    def read(cls, file: str | Path) -> "Report":
+        """Reads a report.json. Raises ValueError or FileNotFoundError with the file's name."""
+        text = Path(file).read_text(encoding="utf-8")
+        try:
+            return cls.from_json(json.loads(text))
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+
+    def write(self, folder: str | Path) -> None:
+        """Writes report.json and report.md, each aside first and then renamed, so that a half file is never seen."""
+        _write(Path(folder) / "report.json", json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        _write(Path(folder) / "report.md", self.to_markdown())
+
+    def to_markdown(self) -> str:
+        """The report as a page: limits, tables, calibration, data, options."""
+        data = self.data
+        parts = [f"# Report of {self.options.get('output_dir', 'a run')}", *self.limits, markdown_tables(self.figures)]
+        parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
+        parts.append("## Data\n\n" + data.get("description", "") + "\n\n" + "\n".join(
+            f"- {split}: {counts['images']} images ({counts['real']} real, {counts['synthetic']} synthetic) "
+            f"from {counts['source_images']} source images; fingerprint {counts['fingerprint']}"
+            for split, counts in data["splits"].items()
+        ))
+        parts.append(
+            f"## Run\n\nCreated {self.created}. Training took {self.training['seconds'] / 60:.1f} minutes on "
+            f"{self.training['processes']} process(es), {self.training['device']}.\n\n```json\n"
+            + json.dumps({"options": self.options, "versions": self.versions}, indent=1, ensure_ascii=False) + "\n```"
+        )
+        return "\n\n".join(parts) + "\n"
+
+
+def rows_of(detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0) -> list[Row]:
+    """Figures of every group (see ``evaluation.metrics.groups``) for one detector and condition."""
+    return [
+        Row(detector, condition, kind, name, measure(scores.select(chosen), threshold, resamples, seed))
+        for kind, name, chosen in groups(scores)
+    ]
+
+
+def _row(entry: dict, number: int) -> Row:
+    try:
+        metrics = dict(entry["metrics"])
+        for name in ("balanced_accuracy", "auc", "average_precision"):
+            metrics[name] = Estimate(**metrics[name])
+        return Row(**{**entry, "metrics": Metrics(**metrics)})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"Figure {number} of the report is not complete ({error}).") from error
+
+
+def _operating_point(point: dict) -> str:
+    if point["threshold"] is None:
+        return f"- {point['name']}: none ({point['reason']})"
+    return (
+        f"- {point['name']}: call an image synthetic at {point['threshold']:.3f} or more; on {point['n_real']} real and "
+        f"{point['n_synthetic']} synthetic held-out training images that flags {point['false_alarm_rate']:.1%} of the real and "
+        f"{point['recall']:.1%} of the synthetic ones"
+    )
+
+
+def _write(file: Path, text: str) -> None:
+    aside = file.with_name(file.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, file)

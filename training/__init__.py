@@ -1,0 +1,1 @@
+"""Training of the SelfCon detector: presets, data, views, losses, the two stages, the run report."""

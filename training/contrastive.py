@@ -1,0 +1,131 @@
+"""Stage 1: the trunk, its sub-network and the projection heads learn with the SelfCon loss."""
+
+import math
+import time
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from training.data import RandomViews
+from training.losses.selfcon import SelfConLoss
+from training.options import TrainingOptions
+from training.progress import Progress
+
+PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class ContrastiveNetwork(nn.Module):
+    """The part of the model that stage 1 trains, behind one ``forward`` so that it can be wrapped for several processes."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """float (B, 3, H, W), normalised -> float (B, 2, D): projections of sub-network and trunk, L2-normalised."""
+        return self.model.project(*self.model.encode(pixel_values))
+
+
+def train_contrastive(accelerator: Accelerator, model: nn.Module, views: RandomViews, options: TrainingOptions) -> list[dict]:
+    """Runs stage 1 and returns one row per epoch: epoch, learning_rate, loss, origin, family, seconds, images.
+
+    The loss sees the global batch: embeddings are gathered over processes. Batch normalisation uses each process's own
+    part of the batch.
+    """
+    freeze_all_but(model, ["encoder", "head", "sub_heads"])
+    network = ContrastiveNetwork(model)
+    loader = make_loader(views, options, drop_last=True)
+    network, optimizer, loader = accelerator.prepare(network, make_optimizer(network, options), loader)
+    loss_of, history = SelfConLoss(options.temperature), []
+
+    network.train()
+    with Progress(accelerator, "contrastive", options.epochs * len(loader), options.batch_size) as progress:
+        for epoch in range(options.epochs):
+            start, totals = time.monotonic(), torch.zeros(2)
+            rate = learning_rate(epoch, options)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            views.set_epoch(epoch)
+            loader.set_epoch(epoch)
+            for batch in loader:
+                embeddings = gather_with_own_gradient(accelerator, network(normalise(batch["pixels"])).float())
+                origin, family = accelerator.gather((batch["label"], batch["family"]))
+                parts = loss_of(embeddings, origin, family)
+                optimizer.zero_grad()
+                # each process holds the gradient of the whole loss through its own embeddings only, and the
+                # processes' gradients are averaged, hence the factor
+                accelerator.backward(parts.total * accelerator.num_processes)
+                optimizer.step()
+                check_finite(parts.total, "contrastive", epoch)
+                totals += torch.tensor([parts.origin.item(), parts.family.item()])
+                progress.step(loss=parts.total.item())
+            origin, family = (totals / len(loader)).tolist()
+            history.append({
+                "stage": "contrastive", "epoch": epoch, "learning_rate": rate, "loss": origin + family, "origin": origin,
+                "family": family, "seconds": time.monotonic() - start, "images": len(loader) * options.batch_size,
+            })
+    accelerator.free_memory()
+    return history
+
+
+def learning_rate(epoch: int, options: TrainingOptions) -> float:
+    """Rate of one epoch: linear warm-up from 1e-4 of the peak, then a cosine down to 1e-3 of it, stepped per epoch."""
+    peak = options.learning_rate
+    if epoch < options.warmup_epochs:
+        return peak * (1e-4 + (1 - 1e-4) * epoch / options.warmup_epochs)
+    done = (epoch - options.warmup_epochs) / (options.epochs - options.warmup_epochs)
+    return peak * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def gather_with_own_gradient(accelerator: Accelerator, embeddings: Tensor) -> Tensor:
+    """All processes' embeddings in process order, float (N · processes, V, D); gradient flows into the own ones only.
+
+    ``accelerator.gather`` has no gradient. As every process computes the same loss of all embeddings, the gradient with
+    respect to its own is all that it needs.
+    """
+    if accelerator.num_processes == 1:
+        return embeddings
+    parts = list(accelerator.gather(embeddings.detach()).chunk(accelerator.num_processes))
+    parts[accelerator.process_index] = embeddings
+    return torch.cat(parts)
+
+
+def make_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+    """SGD with momentum 0.9 (the recipe) or AdamW, on what is not frozen. AdamW does not decay biases and norms."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(trained, lr=options.learning_rate, momentum=0.9, weight_decay=options.weight_decay)
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    others = [parameter for parameter in trained if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=options.learning_rate)
+
+
+def make_loader(views: RandomViews, options: TrainingOptions, drop_last: bool) -> DataLoader:
+    """Shuffled batches of ``options.batch_size`` over all processes. Raises ValueError if there are fewer images than that."""
+    if drop_last and len(views) < options.batch_size:
+        raise ValueError(f"There are {len(views)} training images, fewer than --batch_size {options.batch_size}; lower it.")
+    return DataLoader(
+        views, batch_size=options.batch_size, shuffle=True, drop_last=drop_last, num_workers=options.num_workers,
+        persistent_workers=options.num_workers > 0,
+    )
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """uint8 (B, 3, H, W) -> float32 with ImageNet mean 0 and standard deviation 1, channels last in memory."""
+    mean, std = (torch.tensor(x, device=pixels.device).view(1, 3, 1, 1) * 255 for x in (PIXEL_MEAN, PIXEL_STD))
+    return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def freeze_all_but(model: nn.Module, trained: list[str]) -> None:
+    """Lets only the named children of the model learn."""
+    for name, child in model.named_children():
+        child.requires_grad_(name in trained)
+
+
+def check_finite(loss: Tensor, stage: str, epoch: int) -> None:
+    """Raises FloatingPointError at the first loss that is not a finite number."""
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"The {stage} loss is {loss.item()} in epoch {epoch}; lower --learning_rate.")

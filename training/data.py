@@ -1,0 +1,215 @@
+"""The images of one run: loading, the split by source image, and random views of them.
+
+Any data set that ``datasets.load_dataset`` gives with an ``image`` and a ``label`` (real, synthetic) column will do; the other columns of
+ImagiNet (content, family, generator, source_image, path) are used where present.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+import degradations
+from training.options import TrainingOptions
+from training.views import View
+
+REAL, SYNTHETIC = 0, 1
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with their labels, in a fixed order.
+
+    Attributes:
+        rows: the ``datasets.Dataset`` behind it; its ``image`` column holds undecoded bytes or a path.
+        label: int (N,), 0 real, 1 synthetic.
+        content, family, generator, source_image, path: str (N,); family and generator are "real" for real images.
+    """
+
+    rows: datasets.Dataset
+    label: np.ndarray
+    content: np.ndarray
+    family: np.ndarray
+    generator: np.ndarray
+    source_image: np.ndarray
+    path: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def select(self, chosen: np.ndarray) -> "ImageSet":
+        """The images where ``chosen`` (bool (N,) or int indices) says so."""
+        columns = ("label", "content", "family", "generator", "source_image", "path")
+        indices = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        return replace(self, rows=self.rows.select(indices), **{name: getattr(self, name)[indices] for name in columns})
+
+    def pixels(self, index: int) -> np.ndarray:
+        """Image ``index`` decoded: uint8 RGB (H, W, 3). Raises ValueError naming a file that is no image."""
+        record = self.rows[int(index)]["image"]
+        try:
+            with Image.open(io.BytesIO(record["bytes"]) if record["bytes"] is not None else record["path"]) as image:
+                return np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, OSError) as error:
+            raise ValueError(f"{self.path[index]} cannot be read as an image ({error}); replace it and run again.") from error
+
+    def fingerprint(self) -> str:
+        """A short hash of paths and labels, for reports."""
+        digest = hashlib.sha256()
+        for row in zip(self.path, self.label, self.generator, strict=True):
+            digest.update("\t".join(map(str, row)).encode() + b"\n")
+        return digest.hexdigest()[:16]
+
+    def counts(self) -> dict:
+        """Images, real, synthetic, source images, and images per content and generator."""
+        tally = lambda column: {str(k): int(v) for k, v in zip(*np.unique(column, return_counts=True), strict=True)}
+        return {
+            "images": len(self), "real": int((self.label == REAL).sum()), "synthetic": int((self.label == SYNTHETIC).sum()),
+            "source_images": len(np.unique(self.source_image)),
+            "content": tally(self.content), "generator": tally(self.generator),
+        }
+
+
+class Splits(NamedTuple):
+    """What a run works on: ``held_out`` comes from the training list, ``test`` is only scored (None if there is none)."""
+
+    train: ImageSet
+    held_out: ImageSet
+    test: ImageSet | None
+    contents: list[str]
+    families: list[str]
+    generators: list[str]
+    description: str
+
+
+def load_splits(options: TrainingOptions) -> Splits:
+    """Loads the data set and cuts it by source image.
+
+    With ``options.fold`` the scored part is a fold of the training list and the test list is not touched. Of what is left
+    for training, ``options.held_out`` of the source images are kept for calibration.
+
+    Raises:
+        ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
+    """
+    if options.dataset == "imaginet":
+        import imaginet  # noqa: F401  registers the builder with load_dataset
+    keywords = {"data_dir": options.data_dir} if options.data_dir else {}
+    loaded = datasets.load_dataset(options.dataset, options.config_name if options.dataset == "imaginet" else None, **keywords)
+    if "train" not in loaded:
+        raise ValueError(f"{options.dataset} has no train split (only {', '.join(loaded)}); training needs one.")
+    pool = as_image_set(loaded["train"], f"the train split of {options.dataset}")
+    test = as_image_set(loaded["test"], f"the test split of {options.dataset}") if "test" in loaded else None
+    if options.fold is not None:
+        number, count = options.fold_numbers()
+        in_fold = np.floor(_position(pool.source_image, "fold") * count) == number - 1
+        pool, test = pool.select(~in_fold), pool.select(in_fold)
+    kept = _position(pool.source_image, f"held out/{options.seed}") < options.held_out
+    train, held_out = pool.select(~kept), pool.select(kept)
+    check_classes(train, "the training images")
+    check_classes(held_out, f"the held-out {options.held_out:.0%} of the training source images (raise --held_out)")
+    if test is not None:
+        check_classes(test, "the scored images")
+    return Splits(
+        train, held_out, test, *(class_names(loaded["train"], pool, name) for name in ("content", "family", "generator")),
+        description=loaded["train"].info.description.strip(),
+    )
+
+
+def as_image_set(rows: datasets.Dataset, what: str) -> ImageSet:
+    """Reads the columns of ``rows``; absent ones become one value for all. Raises ValueError for wrong or missing labels."""
+    for column in ("image", "label"):
+        if column not in rows.column_names:
+            raise ValueError(f"{what} has no column {column!r} (it has {', '.join(rows.column_names)}).")
+    label = _text(rows, "label") if isinstance(rows.features["label"], datasets.ClassLabel) else np.asarray(rows["label"])
+    names = {"real": REAL, "synthetic": SYNTHETIC, "0": REAL, "1": SYNTHETIC}
+    strange = sorted({str(value) for value in label} - set(names))
+    if strange:
+        raise ValueError(f"{what} has the label {strange[0]!r}; labels must be real and synthetic, or 0 and 1.")
+    label = np.array([names[str(value)] for value in label], dtype=np.int64)
+
+    path = _text(rows, "path", np.arange(len(rows)).astype(str))
+    origin = np.where(label == REAL, "real", "unknown")
+    return ImageSet(
+        rows=rows.select_columns("image").cast_column("image", datasets.Image(decode=False)),
+        label=label, path=path, source_image=_text(rows, "source_image", path),
+        content=_text(rows, "content", np.full(len(rows), "uncategorized")),
+        family=_text(rows, "family", origin), generator=_text(rows, "generator", origin),
+    )
+
+
+def class_names(rows: datasets.Dataset, pool: ImageSet, column: str) -> list[str]:
+    """Names of the classes of ``column`` in the data set's own order, without "real"; only those with training images."""
+    present = set(getattr(pool, column)) - {"real"}
+    feature = rows.features.get(column)
+    ordered = feature.names if isinstance(feature, datasets.ClassLabel) else sorted(present)
+    return [name for name in ordered if name in present]
+
+
+def check_classes(images: ImageSet, what: str) -> None:
+    """Raises ValueError unless there are real and synthetic images."""
+    for value, name in ((REAL, "real"), (SYNTHETIC, "synthetic")):
+        if not (images.label == value).any():
+            raise ValueError(f"{what} hold no {name} image; both classes are needed.")
+
+
+def read_calibration_list(images: ImageSet, file: str) -> ImageSet:
+    """The images whose path is on the list. Raises ValueError if none is."""
+    with open(file, encoding="utf-8-sig") as lines:
+        listed = {line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip()}
+    chosen = np.array([path.removeprefix("./") in listed for path in images.path])
+    if not chosen.any():
+        raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")
+    return images.select(chosen)
+
+
+class RandomViews(torch.utils.data.Dataset):
+    """Item i: a random view of image i as uint8 (3, size, size), with labels; a pure function of (path, epoch, seed).
+
+    Args:
+        images: the images.
+        view: what draws a view, see ``training.views``.
+        families, generators: class names, to number them; real images get -1.
+        seed: of all views.
+    """
+
+    def __init__(self, images: ImageSet, view: View, families: list[str], generators: list[str], seed: int):
+        self.images, self.view, self.seed = images, view, seed
+        number = lambda names, column: np.array([names.index(x) if x in names else -1 for x in column], dtype=np.int64)
+        self.family = number(families, images.family)
+        self.generator = number(generators, images.generator)
+        self.epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # seen by workers that live for all epochs
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch[0] = epoch
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict:
+        rng = degradations.rng_for(self.images.path[index], f"{self.seed}/{int(self.epoch)}")
+        view = self.view(self.images.pixels(index), rng)
+        return {
+            "pixels": torch.from_numpy(view).permute(2, 0, 1),
+            "label": int(self.images.label[index]),
+            "family": int(self.family[index]), "generator": int(self.generator[index]),
+        }
+
+
+def _text(rows: datasets.Dataset, column: str, default: np.ndarray | None = None) -> np.ndarray:
+    if column not in rows.column_names:
+        return default
+    values, feature = rows[column], rows.features[column]
+    if isinstance(feature, datasets.ClassLabel):
+        return np.array(feature.names)[np.asarray(values)]
+    return np.array([str(value) for value in values])
+
+
+def _position(names: np.ndarray, salt: str) -> np.ndarray:
+    """A place in [0, 1) for each name, evenly spread over the different names in an order drawn by hash; float (N,)."""
+    unique = sorted(set(names), key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
+    place = {name: i / len(unique) for i, name in enumerate(unique)}
+    return np.array([place[name] for name in names])

@@ -1,0 +1,179 @@
+"""Every option of a training run, the presets, and the command line made from them.
+
+``paper`` is the published recipe to the letter (https://arxiv.org/abs/2407.20020). What we do differently lives in other presets or
+behind an option, never as a silent change of ``paper``.
+"""
+
+import argparse
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+from training.views import VIEWS
+
+
+def option(default, group: str, help: str, **arguments):
+    """A dataclass field that is also a command-line option of the named group."""
+    metadata = {"group": group, "help": help, **arguments}
+    if isinstance(default, (list, dict)):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """One training run. The defaults are the published recipe; see ``PRESETS`` for the others."""
+
+    # data
+    dataset: str = option("imaginet", "data", "name or folder for load_dataset; it needs the columns image and label")
+    config_name: str = option("all", "data", "configuration of the dataset: all, photos, paintings, faces, uncategorized, sample")
+    data_dir: str | None = option(None, "data", "folder with the raw images and lists (see README.md); not needed for 'sample'")
+    calibration_list: str | None = option(
+        None, "data", "stage 2 uses only the images on this list (upstream's calibration.txt); default: all training images"
+    )
+    held_out: float = option(0.1, "data", "share of the training source images kept for temperature, bias and thresholds")
+    fold: str | None = option(
+        None, "data", "'2/4': score the second of four folds of the training list (by source image) instead of the test list"
+    )
+    num_workers: int = option(2, "data", "processes that load and augment images, per training process")
+
+    # network
+    initial_weights: str = option(
+        "imagenet", "network", "'imagenet' (torchvision IMAGENET1K_V2, downloaded), 'none', or a file with a torchvision state"
+    )
+    stem_kernel: int = option(7, "network", "kernel of the first convolution")
+    stem_width: int = option(64, "network", "channels of the first convolution")
+    stem_pool: bool = option(True, "network", "max-pool (3×3, stride 1) after the first convolution")
+    block: str = option("bottleneck", "network", "residual block", choices=("bottleneck", "basic"))
+    widths: list[int] = option([64, 128, 256, 512], "network", "channels of the four layers")
+    depths: list[int] = option([3, 4, 6, 3], "network", "blocks of the four layers")
+    high_pass: str | None = option(None, "network", "fixed front end: 'mean2x2' subtracts the mean of each 2×2 block")
+    projection_size: int = option(128, "network", "size of the embeddings that the contrastive loss compares")
+    classifier_hidden: int = option(1024, "network", "hidden units of the classifiers")
+
+    # stage 1: contrastive
+    views: str = option("paper", "stage 1 (contrastive)", "kind of random views, both stages", choices=tuple(VIEWS))
+    crop_size: int = option(96, "stage 1 (contrastive)", "side of the views in pixels")
+    epochs: int = option(400, "stage 1 (contrastive)", "passes over the training images")
+    batch_size: int = option(200, "stage 1 (contrastive)", "images per step, over all processes; both stages")
+    optimizer: str = option("sgd", "stage 1 (contrastive)", "sgd (momentum 0.9) or adamw", choices=("sgd", "adamw"))
+    learning_rate: float = option(0.005, "stage 1 (contrastive)", "peak rate")
+    weight_decay: float = option(1e-4, "stage 1 (contrastive)", "weight decay")
+    warmup_epochs: int = option(10, "stage 1 (contrastive)", "epochs of linear warm-up from 1e-4 of the rate")
+    temperature: float = option(0.07, "stage 1 (contrastive)", "temperature of the contrastive loss")
+
+    # stage 2: classifiers on the frozen trunk
+    classifier_crop_size: int = option(256, "stage 2 (classifiers)", "side of the views in pixels")
+    classifier_epochs: int = option(5, "stage 2 (classifiers)", "passes over the images")
+    classifier_learning_rate: float = option(1e-4, "stage 2 (classifiers)", "rate of Adam")
+    classifier_weight_decay: float = option(1e-3, "stage 2 (classifiers)", "weight decay of Adam")
+
+    # run
+    seed: int = option(42, "run", "seed of weights, order and views")
+    output_dir: str = option("runs/selfcon", "run", "folder for model, report and pictures; must be new or empty")
+    bootstrap: int = option(1000, "run", "resamples of the 95 %% intervals")
+
+    # Hub
+    push_to_hub: bool = option(False, "Hub", "upload the model folder with its card when done")
+    hub_model_id: str | None = option(None, "Hub", "repository to upload to, e.g. me/detector")
+    hub_private: bool = option(True, "Hub", "create the repository private")
+
+    def __post_init__(self):
+        positive = ("crop_size", "batch_size", "classifier_crop_size", "learning_rate", "classifier_learning_rate")
+        for name in (*positive, "temperature", "bootstrap"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{name} must be positive, got {getattr(self, name)}.")
+        for name in ("epochs", "classifier_epochs", "warmup_epochs", "num_workers", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name} must not be negative, got {getattr(self, name)}.")
+        if not 0 < self.held_out < 0.5:
+            raise ValueError(f"--held_out is a share between 0 and 0.5, got {self.held_out}.")
+        if len(self.widths) != len(self.depths):
+            raise ValueError(f"--widths {self.widths} and --depths {self.depths} must have the same length.")
+        if self.push_to_hub and not self.hub_model_id:
+            raise ValueError("--push_to_hub needs --hub_model_id, e.g. --hub_model_id me/detector.")
+        if self.fold is not None:
+            self.fold_numbers()
+
+    def fold_numbers(self) -> tuple[int, int]:
+        """``fold`` "2/4" as (2, 4). Raises ValueError if it is not of that form."""
+        number, _, count = self.fold.partition("/")
+        if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count) and int(count) >= 2):
+            raise ValueError(f"--fold is written 2/4 for the second of four folds, got {self.fold!r}.")
+        return int(number), int(count)
+
+    def as_dict(self) -> dict:
+        """The options as plain values, for the report."""
+        return asdict(self)
+
+
+SMALL_NETWORK = dict(
+    initial_weights="none", stem_kernel=3, stem_width=16, stem_pool=False, block="basic",
+    widths=[16, 32, 64, 128], depths=[1, 1, 1, 1], high_pass="mean2x2", classifier_hidden=256,
+)
+SMALL_RECIPE = dict(
+    views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
+    classifier_learning_rate=1e-3, batch_size=64, held_out=0.15,
+)
+PRESETS = {
+    "paper": {},
+    "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 120, "warmup_epochs": 6},
+    "demo": {
+        **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 60, "warmup_epochs": 3, "batch_size": 32,
+        "classifier_epochs": 8, "output_dir": "runs/demo",
+    },
+}
+PRESET_HELP = {
+    "paper": "ImagiNet's recipe to the letter: ResNet-50, ImageNet weights, 400 epochs",
+    "laptop": "a small network on high-pass residuals from random weights, about 30 minutes on 2 CPU cores for 500 images",
+    "demo": "the same on the embedded sample, a few minutes",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line: one option per field of :class:`TrainingOptions`, grouped, plus ``--preset``."""
+    parser = argparse.ArgumentParser(
+        prog="train_selfcon.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Trains a SelfCon detector of synthetic images and reports how good it is.",
+        epilog="presets:\n" + "\n".join(f"  {name:8} {text}" for name, text in PRESET_HELP.items()),
+    )
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="laptop", help="starting point (default: laptop)")
+    groups = {}
+    for spec in fields(TrainingOptions):
+        meta = dict(spec.metadata)
+        title, help_text = meta.pop("group"), meta.pop("help")
+        group = groups.setdefault(title, parser.add_argument_group(title))
+        default = spec.default if spec.default is not MISSING else spec.default_factory()
+        arguments = _argument_type(spec.type, default)
+        group.add_argument(
+            f"--{spec.name}", default=argparse.SUPPRESS, help=f"{help_text} (paper: {default})", **arguments, **meta
+        )
+    return parser
+
+
+def _argument_type(kind, default) -> dict:
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if isinstance(default, list):
+        return {"type": int, "nargs": "+"}
+    return {"type": kind if kind in (int, float) else str}
+
+
+def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
+    """Reads the command line (default: ``sys.argv``). A wrong value ends the program with one sentence."""
+    parser = make_parser()
+    given = vars(parser.parse_args(arguments))
+    preset = given.pop("preset")
+    try:
+        return replace(TrainingOptions(**PRESETS[preset]), **given)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def prepare_output_folder(folder: str) -> Path:
+    """Makes the run's folder. Raises FileExistsError if it already holds something: nothing of the user's is overwritten."""
+    path = Path(folder)
+    if path.is_dir() and any(path.iterdir()):
+        raise FileExistsError(f"The output folder {folder} is not empty; choose another --output_dir or move it away.")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
