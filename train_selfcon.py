@@ -20,6 +20,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
 
+from evaluation.tables import screen_table
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
 from training.calibrate import calibrate
 from training.classifiers import train_classifiers
@@ -27,6 +28,7 @@ from training.contrastive import train_contrastive
 from training.data import RandomViews, Splits, load_splits, read_calibration_list
 from training.initial_weights import load_initial_weights
 from training.options import TrainingOptions, parse_options, prepare_output_folder
+from training.predict import same_weights_everywhere
 from training.publish import check_hub_access, push_to_hub, write_model_card
 from training.run_report import evaluate, write_report
 from training.views import VIEWS
@@ -81,15 +83,17 @@ def train(options: TrainingOptions) -> Path:
     training_seconds = time.monotonic() - start
 
     # what a score means: fitted on images that trained nothing
-    processor = SelfConImageProcessor(size=options.classifier_crop_size)
-    calibrate(accelerator, model, processor, splits.held_out, options)
+    same_weights_everywhere(accelerator, model)
+    processor = SelfConImageProcessor()
+    calibrate(accelerator, model, processor, splits.held_out, options.num_workers)
 
     # how good it is, beside the pixel statistics
     report, scores = evaluate(accelerator, model, processor, splits, options, history, training_seconds)
     if accelerator.is_main_process:
-        write_report(report, scores, splits, views, output)
+        say(screen_table(report.figures))
+        pictures = write_report(report, scores, splits, views, output)
         save(model.to("cpu"), processor, output / "model")
-        write_model_card(output / "model", report)
+        write_model_card(output / "model", report, pictures, options.hub_model_id)
         if options.push_to_hub:
             say(f"Uploaded to {push_to_hub(output / 'model', options.hub_model_id)}")
         say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {(time.monotonic() - start) / 60:.1f} minutes")

@@ -47,7 +47,7 @@ def draw_history(history: list[dict], file: Path) -> None:
     for axes, stage in zip(panels[0], stages, strict=False):
         rows = [row for row in history if row["stage"] == stage]
         epochs = [row["epoch"] for row in rows]
-        for name in ("loss", "origin", "family"):
+        for name in ("loss", "origin", "family", "cross_entropy"):
             if name in rows[0]:
                 axes.plot(epochs, [row[name] for row in rows], label=name)
         axes.set(xlabel="epoch", ylabel="loss", title=f"stage: {stage}")

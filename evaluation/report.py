@@ -85,8 +85,12 @@ class Report:
 
     def write(self, folder: str | Path) -> None:
         """Writes report.json and report.md, each aside first and then renamed, so that a half file is never seen."""
-        _write(Path(folder) / "report.json", json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        self.write_json(folder)
         _write(Path(folder) / "report.md", self.to_markdown())
+
+    def write_json(self, folder: str | Path) -> None:
+        """Writes report.json alone, in the same way."""
+        _write(Path(folder) / "report.json", json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def to_markdown(self) -> str:
         """The report as a page: limits, tables, calibration, data, options."""

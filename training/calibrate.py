@@ -3,23 +3,25 @@
 import numpy as np
 from accelerate import Accelerator
 
-from evaluation.calibration import balanced_threshold, fit_temperature_and_bias, threshold_at_false_alarm_rate
-from training.data import REAL, ImageSet
-from training.options import TrainingOptions
+from evaluation.calibration import fit_temperature_and_bias, operating_points
+from training.data import ImageSet
 from training.predict import predict_logits
 
-FALSE_ALARM_RATES = (0.05, 0.01)
 
-
-def calibrate(accelerator: Accelerator, model, processor, held_out: ImageSet, options: TrainingOptions) -> None:
+def calibrate(accelerator: Accelerator, model, processor, held_out: ImageSet, workers: int) -> None:
     """Fits on ``held_out``, none of which trained anything, and stores the result in ``model.config``.
 
     ``temperature`` and ``bias`` make softmax(logits) a probability for equally many real and synthetic images.
     ``operating_points`` holds a threshold that balances the errors, and those for 5 % and 1 % false alarms where there are enough
     real images to tell, else null with the reason.
     """
-    logits = predict_logits(accelerator, model, processor, held_out, "clean", options)
-    temperature, bias = fit_temperature_and_bias(logits, held_out.label)
-    model.config.temperature, model.config.bias = float(temperature), float(bias)
-    probability = 1 / (1 + np.exp(-(logits / temperature + bias)))
-    model.config.operating_points = operating_points(probability, held_out.label)
+    logits = predict_logits(accelerator, model, processor, held_out, "clean", workers)
+    config = model.config
+    config.temperature, config.bias = fit_temperature_and_bias(logits, held_out.label)
+    fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"
+    config.operating_points = operating_points(calibrated(logits, config), held_out.label, fitted_on)
+
+
+def calibrated(logits: np.ndarray, config) -> np.ndarray:
+    """Origin logits, float (N,), as probabilities of "synthetic" by the model's temperature and bias."""
+    return 1 / (1 + np.exp(-(logits / config.temperature + config.bias)))

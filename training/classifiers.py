@@ -60,7 +60,7 @@ def train_classifiers(accelerator: Accelerator, model: nn.Module, views: RandomV
                 optimizer.step()
                 check_finite(loss, "classifier", epoch)
                 total += loss.item()
-                progress.step(loss=loss.item())
+                progress.step(loss.item())
             history.append({
                 "stage": "classifiers", "epoch": epoch, "learning_rate": rate, "loss": total / len(loader),
                 "seconds": time.monotonic() - start, "images": len(loader) * options.batch_size,

@@ -4,6 +4,7 @@ import math
 import time
 
 import torch
+import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -17,54 +18,97 @@ PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ContrastiveNetwork(nn.Module):
-    """The part of the model that stage 1 trains, behind one ``forward`` so that it can be wrapped for several processes."""
+    """The part of the model that stage 1 trains, behind one ``forward`` so that it can be wrapped for several processes.
 
-    def __init__(self, model: nn.Module):
+    Args:
+        model: the detector.
+        with_classifiers: whether the origin classifiers of trunk and sub-network learn too.
+    """
+
+    def __init__(self, model: nn.Module, with_classifiers: bool):
         super().__init__()
         self.model = model
+        self.with_classifiers = with_classifiers
+        classifiers = ["classifier", "sub_classifier"] if with_classifiers else []
+        freeze_all_but(model, ["encoder", "head", "sub_heads", *classifiers])
 
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        """float (B, 3, H, W), normalised -> float (B, 2, D): projections of sub-network and trunk, L2-normalised."""
-        return self.model.project(*self.model.encode(pixel_values))
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and origin logits of normalised images float (B, 3, H, W).
+
+        Returns:
+            projections of sub-network and trunk, L2-normalised, float (B, 2, D); the origin logits of sub-network and trunk, float (B, 2), or
+            (B, 0) without classifiers.
+        """
+        sub, feature = self.model.encode(pixel_values)
+        embeddings = self.model.project(sub, feature).float()
+        if not self.with_classifiers:
+            return embeddings, embeddings.new_empty(len(embeddings), 0)
+        return embeddings, torch.cat([self.model.sub_classifier(sub), self.model.classifier(feature)], dim=1).float()
+
+
+class Stage1Loss(nn.Module):
+    """SelfCon over the global batch, plus the weighted cross-entropy of the origin classifiers.
+
+    Args:
+        accelerator: whose processes share the batch.
+        temperature: of the contrastive loss.
+        cross_entropy_weight: 0 leaves the second term out, as in the paper.
+    """
+
+    def __init__(self, accelerator: Accelerator, temperature: float, cross_entropy_weight: float):
+        super().__init__()
+        self.accelerator, self.weight = accelerator, cross_entropy_weight
+        self.selfcon = SelfConLoss(temperature)
+
+    def forward(self, embeddings: Tensor, logits: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """What to send backward on this process, and the terms of the global batch for the log."""
+        everyone = gather_with_own_gradient(self.accelerator, embeddings)
+        origin, family = self.accelerator.gather((batch["label"], batch["family"]))
+        contrastive = self.selfcon(everyone, origin, family)
+        terms = {"origin": contrastive.origin, "family": contrastive.family}
+        # each process holds the gradient of the whole contrastive loss through its own embeddings only, and the
+        # processes' gradients are averaged, hence the factor; the cross-entropy is a mean over the own part already
+        backward = contrastive.total * self.accelerator.num_processes
+        if self.weight:
+            target = batch["label"].float()[:, None].expand_as(logits)
+            cross_entropy = F.binary_cross_entropy_with_logits(logits, target)
+            backward = backward + self.weight * cross_entropy
+            terms["cross_entropy"] = self.accelerator.reduce(cross_entropy.detach(), "mean")
+        return backward, {name: float(term.detach()) for name, term in terms.items()}
 
 
 def train_contrastive(accelerator: Accelerator, model: nn.Module, views: RandomViews, options: TrainingOptions) -> list[dict]:
-    """Runs stage 1 and returns one row per epoch: epoch, learning_rate, loss, origin, family, seconds, images.
+    """Runs stage 1 and returns one row per epoch: epoch, learning_rate, the loss and its terms, seconds, images.
 
     The loss sees the global batch: embeddings are gathered over processes. Batch normalisation uses each process's own
     part of the batch.
     """
-    freeze_all_but(model, ["encoder", "head", "sub_heads"])
-    network = ContrastiveNetwork(model)
+    network = ContrastiveNetwork(model, options.cross_entropy_weight > 0)
     loader = make_loader(views, options, drop_last=True)
     network, optimizer, loader = accelerator.prepare(network, make_optimizer(network, options), loader)
-    loss_of, history = SelfConLoss(options.temperature), []
+    loss_of, history = Stage1Loss(accelerator, options.temperature, options.cross_entropy_weight), []
 
     network.train()
     with Progress(accelerator, "contrastive", options.epochs * len(loader), options.batch_size) as progress:
         for epoch in range(options.epochs):
-            start, totals = time.monotonic(), torch.zeros(2)
+            start, totals = time.monotonic(), {}
             rate = learning_rate(epoch, options)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             views.set_epoch(epoch)
             loader.set_epoch(epoch)
             for batch in loader:
-                embeddings = gather_with_own_gradient(accelerator, network(normalise(batch["pixels"])).float())
-                origin, family = accelerator.gather((batch["label"], batch["family"]))
-                parts = loss_of(embeddings, origin, family)
+                loss, terms = loss_of(*network(normalise(batch["pixels"])), batch)
                 optimizer.zero_grad()
-                # each process holds the gradient of the whole loss through its own embeddings only, and the
-                # processes' gradients are averaged, hence the factor
-                accelerator.backward(parts.total * accelerator.num_processes)
+                accelerator.backward(loss)
                 optimizer.step()
-                check_finite(parts.total, "contrastive", epoch)
-                totals += torch.tensor([parts.origin.item(), parts.family.item()])
-                progress.step(loss=parts.total.item())
-            origin, family = (totals / len(loader)).tolist()
+                check_finite(loss, "contrastive", epoch)
+                for name, term in terms.items():
+                    totals[name] = totals.get(name, 0.0) + term / len(loader)
+                progress.step(sum(terms.values()))
             history.append({
-                "stage": "contrastive", "epoch": epoch, "learning_rate": rate, "loss": origin + family, "origin": origin,
-                "family": family, "seconds": time.monotonic() - start, "images": len(loader) * options.batch_size,
+                "stage": "contrastive", "epoch": epoch, "learning_rate": rate, "loss": sum(totals.values()), **totals,
+                "seconds": time.monotonic() - start, "images": len(loader) * options.batch_size,
             })
     accelerator.free_memory()
     return history

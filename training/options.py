@@ -41,6 +41,7 @@ class TrainingOptions:
         "imagenet", "network", "'imagenet' (torchvision IMAGENET1K_V2, downloaded), 'none', or a file with a torchvision state"
     )
     stem_kernel: int = option(7, "network", "kernel of the first convolution")
+    stem_stride: int = option(1, "network", "stride of the first convolution")
     stem_width: int = option(64, "network", "channels of the first convolution")
     stem_pool: bool = option(True, "network", "max-pool (3×3, stride 1) after the first convolution")
     block: str = option("bottleneck", "network", "residual block", choices=("bottleneck", "basic"))
@@ -60,6 +61,10 @@ class TrainingOptions:
     weight_decay: float = option(1e-4, "stage 1 (contrastive)", "weight decay")
     warmup_epochs: int = option(10, "stage 1 (contrastive)", "epochs of linear warm-up from 1e-4 of the rate")
     temperature: float = option(0.07, "stage 1 (contrastive)", "temperature of the contrastive loss")
+    cross_entropy_weight: float = option(
+        0.0, "stage 1 (contrastive)", "weight of the origin classifiers' cross-entropy beside the contrastive loss (a random small "
+        "network collapses without it)"
+    )
 
     # stage 2: classifiers on the frozen trunk
     classifier_crop_size: int = option(256, "stage 2 (classifiers)", "side of the views in pixels")
@@ -82,7 +87,7 @@ class TrainingOptions:
         for name in (*positive, "temperature", "bootstrap"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"--{name} must be positive, got {getattr(self, name)}.")
-        for name in ("epochs", "classifier_epochs", "warmup_epochs", "num_workers", "weight_decay"):
+        for name in ("epochs", "classifier_epochs", "warmup_epochs", "num_workers", "weight_decay", "cross_entropy_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must not be negative, got {getattr(self, name)}.")
         if not 0 < self.held_out < 0.5:
@@ -107,12 +112,12 @@ class TrainingOptions:
 
 
 SMALL_NETWORK = dict(
-    initial_weights="none", stem_kernel=3, stem_width=16, stem_pool=False, block="basic",
-    widths=[16, 32, 64, 128], depths=[1, 1, 1, 1], high_pass="mean2x2", classifier_hidden=256,
+    initial_weights="none", stem_kernel=7, stem_stride=2, stem_width=32, stem_pool=False, block="basic",
+    widths=[32, 64, 128, 128], depths=[1, 1, 1, 1], high_pass="mean2x2", classifier_hidden=256,
 )
 SMALL_RECIPE = dict(
     views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
-    classifier_learning_rate=1e-3, batch_size=64, held_out=0.15,
+    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, batch_size=64, held_out=0.15,
 )
 PRESETS = {
     "paper": {},

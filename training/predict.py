@@ -1,0 +1,81 @@
+"""Going over images without training: the model's logits and the pixel statistics, under one condition each."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from degradations import CONDITION_TITLES, CONDITIONS
+from evaluation.pixel_statistics import statistics
+from training.data import ImageSet
+from training.progress import Progress
+
+BATCH_SIZE = 32
+
+
+def predict_logits(accelerator: Accelerator, model: nn.Module, processor, images: ImageSet, condition: str, workers: int) -> np.ndarray:
+    """The model's origin logits, before temperature and bias.
+
+    Args:
+        accelerator: its processes share the work, and all get the whole result.
+        model: a SelfCon model; put into eval mode.
+        processor: its image processor.
+        images: N images.
+        condition: a name in ``degradations.CONDITIONS``.
+        workers: processes that load images, per training process.
+
+    Returns:
+        float64 (N,), in the images' order.
+    """
+    model.eval()
+    def prepare(image: np.ndarray) -> Tensor:
+        return processor(image, return_tensors="pt")["pixel_values"][0]
+    logits = []
+    for batch in over_images(accelerator, images, condition, prepare, workers, "scoring"):
+        with torch.no_grad():
+            own = model(pixel_values=batch).origin_logit.float()
+        logits.append(accelerator.gather_for_metrics(own).cpu().double().numpy())
+    return np.concatenate(logits)
+
+
+def pixel_features(accelerator: Accelerator, images: ImageSet, condition: str, workers: int) -> np.ndarray:
+    """Pixel statistics (``evaluation.pixel_statistics``) of N images under a condition: float64 (N, 13), in the images' order."""
+    def prepare(image: np.ndarray) -> Tensor:
+        return torch.from_numpy(statistics(image))
+    batches = over_images(accelerator, images, condition, prepare, workers, "pixel statistics")
+    return np.concatenate([accelerator.gather_for_metrics(batch).cpu().numpy() for batch in batches])
+
+
+def over_images(
+    accelerator: Accelerator, images: ImageSet, condition: str, prepare: Callable[[np.ndarray], Tensor], workers: int, title: str
+) -> Iterator[Tensor]:
+    """Batches of ``prepare(image under the condition)`` in order; each process gets its part of every batch."""
+    dataset = _Prepared(images, CONDITIONS[condition], prepare)
+    batch_size = BATCH_SIZE * accelerator.num_processes
+    loader = accelerator.prepare_data_loader(DataLoader(dataset, batch_size=batch_size, num_workers=workers))
+    with Progress(accelerator, f"{title}, {CONDITION_TITLES[condition]}", len(loader), batch_size) as progress:
+        for batch in loader:
+            yield batch
+            progress.step()
+
+
+def same_weights_everywhere(accelerator: Accelerator, model: nn.Module) -> None:
+    """Copies weights and running statistics of the main process to all others, whose statistics saw other images."""
+    if accelerator.num_processes > 1:
+        for tensor in model.state_dict().values():
+            broadcast(tensor, from_process=0)
+
+
+class _Prepared(Dataset):
+    def __init__(self, images: ImageSet, degrade: Callable, prepare: Callable):
+        self.images, self.degrade, self.prepare = images, degrade, prepare
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.prepare(self.degrade(self.images.pixels(index)))
