@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-import httpx
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HFValidationError, HfHubHTTPError, HTTPError  # HTTPError: of the client that the Hub library uses
 
 from evaluation.report import Report
 from evaluation.tables import markdown_tables
@@ -26,7 +25,7 @@ def check_hub_access(repository: str, private: bool) -> None:
     """
     try:
         HfApi().create_repo(repository, private=private, exist_ok=True)
-    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
         raise ConnectionError(
             f"Cannot write to {repository} on the Hub ({_first_line(error)}). Log in with `hf auth login` using a token that may "
             "write, or leave out --push_to_hub."
@@ -41,7 +40,7 @@ def push_to_hub(folder: Path, repository: str) -> str:
     """
     try:
         commit = HfApi().upload_folder(repo_id=repository, folder_path=folder, commit_message="SelfCon detector with report and card")
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, HTTPError, OSError) as error:
         raise ConnectionError(
             f"The upload to {repository} failed ({_first_line(error)}). The model is safe in {folder}; upload it later with "
             f"`hf upload {repository} {folder}`."

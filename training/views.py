@@ -69,7 +69,7 @@ def rotate_and_flip(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.33:
         axes = [(1,), (0,), (0, 1)][rng.integers(3)]
         image = np.flip(image, axes)
-    return np.ascontiguousarray(image)
+    return image.copy()  # its own writable memory, in C order
 
 
 class PaperContrastiveView:
