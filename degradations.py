@@ -2,11 +2,14 @@
 
 The only place of this project that damages pictures: training views, robustness figures and perturbed test sets all call
 these functions. Every image is a uint8 RGB array (H, W, 3), in and out. Whatever is drawn at random is drawn from a generator
-seeded by the image's name (:func:`rng_for`), so results do not depend on order, subset or number of workers.
+seeded by the image's name (:func:`rng_for`), so results do not depend on order, subset or number of workers. No function
+changes the array that it is given.
 """
 
 import hashlib
+import inspect
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,11 +29,18 @@ PILLOW_KERNELS = {
 OPENCV_KERNELS = {"opencv_lanczos": cv2.INTER_LANCZOS4, "opencv_bilinear": cv2.INTER_LINEAR}
 """Kernels of fixed extent (Lanczos: 8×8), which alias when shrinking; ImagiNet's perturbed test set was made with the first."""
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+"""Pixels; libjpeg and libwebp write nothing longer."""
 
 
 def rng_for(name: str, salt: str = "") -> np.random.Generator:
-    """A random generator that depends on an image's name and a salt alone: the same on every machine and in every process."""
-    digest = hashlib.sha256(f"{salt}\0{name}".encode()).digest()
+    """A random generator that depends on an image's name and a salt alone: the same on every machine and in every process.
+
+    Args:
+        name: of the image, as listed; any string, also one that stands for a file name that is not UTF-8.
+        salt: keeps purposes apart (an epoch, a test set), so that they draw independently for the same image.
+    """
+    digest = hashlib.sha256(f"{salt}\0{name}".encode("utf-8", "surrogatepass")).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
@@ -39,11 +49,11 @@ def jpeg(image: np.ndarray, quality: int, subsampling: str = "4:2:0") -> np.ndar
 
     Args:
         image: uint8 (H, W, 3).
-        quality: 1 (worst) to 100, libjpeg's scale.
+        quality: whole number, 1 (worst) to 100, libjpeg's scale.
         subsampling: of the chroma, "4:4:4", "4:2:2" or "4:2:0".
 
     Raises:
-        ValueError: for a quality or subsampling outside these.
+        ValueError: for a quality or subsampling outside these, or a side longer than 65500 pixels.
     """
     if subsampling not in SUBSAMPLINGS:
         raise ValueError(f"JPEG subsampling must be one of {', '.join(SUBSAMPLINGS)}, got {subsampling!r}.")
@@ -51,16 +61,27 @@ def jpeg(image: np.ndarray, quality: int, subsampling: str = "4:2:0") -> np.ndar
 
 
 def webp(image: np.ndarray, quality: int) -> np.ndarray:
-    """Lossy WebP compression (libwebp, method 4) and decoding; quality 1 to 100. Raises ValueError for another quality."""
+    """Lossy WebP compression (libwebp, method 4) and decoding.
+
+    Args:
+        image: uint8 (H, W, 3).
+        quality: whole number, 1 (worst) to 100, libwebp's scale.
+
+    Raises:
+        ValueError: for another quality, or a side longer than 16383 pixels.
+    """
     return _recode(image, "WEBP", quality)
 
 
 def _recode(image: np.ndarray, codec: str, quality: int, **options) -> np.ndarray:
-    if not 1 <= quality <= 100:
-        raise ValueError(f"{codec} quality must be between 1 and 100, got {quality}.")
-    file = io.BytesIO()
-    _as_picture(image).save(file, codec, quality=int(quality), **options)
-    return np.asarray(Image.open(file).convert("RGB"))
+    if not (1 <= quality <= 100 and quality == int(quality)):
+        raise ValueError(f"{codec} quality must be a whole number between 1 and 100, got {quality}.")
+    picture, file = _as_picture(image), io.BytesIO()
+    if max(picture.size) > LONGEST_SIDE[codec]:
+        width, height = picture.size
+        raise ValueError(f"{codec} holds at most {LONGEST_SIDE[codec]} pixels a side; this picture has {height} × {width}.")
+    picture.save(file, codec, quality=int(quality), **options)
+    return np.array(Image.open(file).convert("RGB"))
 
 
 def resize(image: np.ndarray, size: tuple[int, int], kernel: str = "bicubic") -> np.ndarray:
@@ -78,33 +99,44 @@ def resize(image: np.ndarray, size: tuple[int, int], kernel: str = "bicubic") ->
     if height < 1 or width < 1:
         raise ValueError(f"A picture cannot be resized to {height} × {width} pixels.")
     if kernel in PILLOW_KERNELS:
-        return np.asarray(_as_picture(image).resize((width, height), PILLOW_KERNELS[kernel]))
+        return np.array(_as_picture(image).resize((width, height), PILLOW_KERNELS[kernel]))
     if kernel in OPENCV_KERNELS:
-        return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=OPENCV_KERNELS[kernel])
+        return cv2.resize(_checked(image), (width, height), interpolation=OPENCV_KERNELS[kernel])
     raise ValueError(f"Resizing kernel must be one of {', '.join((*PILLOW_KERNELS, *OPENCV_KERNELS))}, got {kernel!r}.")
 
 
 def gaussian_blur(image: np.ndarray, kernel_size: int) -> np.ndarray:
-    """Gaussian blur with an odd kernel size in pixels; sigma = 0.3 · ((size − 1) / 2 − 1) + 0.8, OpenCV's rule.
+    """Gaussian blur of a uint8 (H, W, 3) image with an odd kernel size in pixels, the border reflected.
+
+    Sigma is OpenCV's choice for the size: 0.3 · ((size − 1) / 2 − 1) + 0.8, and for sizes 3, 5 and 7 its fixed kernels
+    (1, 2, 1) / 4, (1, 4, 6, 4, 1) / 16 and (2, 7, 14, 18, 14, 7, 2) / 64.
 
     Raises ValueError for an even or non-positive size.
     """
-    if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ValueError(f"The kernel size of a blur must be odd and positive, got {kernel_size}.")
-    return cv2.GaussianBlur(np.ascontiguousarray(image), (kernel_size, kernel_size), 0)
+    if kernel_size < 1 or kernel_size % 2 != 1:
+        raise ValueError(f"The kernel size of a blur must be an odd, positive whole number, got {kernel_size}.")
+    return cv2.GaussianBlur(_checked(image), (int(kernel_size), int(kernel_size)), 0)
 
 
 def gaussian_noise(image: np.ndarray, variance: float, rng: np.random.Generator) -> np.ndarray:
-    """Adds independent Gaussian noise to each value; ``variance`` on the 0..255 scale. Raises ValueError if it is negative."""
-    if variance < 0:
-        raise ValueError(f"The variance of noise must not be negative, got {variance}.")
-    noisy = image + rng.standard_normal(image.shape, dtype=np.float32) * np.float32(np.sqrt(variance))
+    """Adds independent Gaussian noise to each value of a uint8 (H, W, 3) image, then rounds and clips to 0..255.
+
+    ``variance`` is on the 0..255 scale (rounding adds 1/12). Raises ValueError if it is negative or not finite.
+    """
+    if not 0 <= variance < math.inf:
+        raise ValueError(f"The variance of noise must be a number not below 0, got {variance}.")
+    noisy = _checked(image) + rng.standard_normal(image.shape, dtype=np.float32) * np.float32(np.sqrt(variance))
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
 def resize_and_back(image: np.ndarray, scale: float, kernel: str = "bicubic") -> np.ndarray:
-    """Resized by ``scale`` (> 0) in both directions and back to its own size, with the same kernel."""
-    height, width = image.shape[:2]
+    """Resized by ``scale`` in both directions (to at least 1 pixel) and back to its own size, with the same kernel.
+
+    Raises ValueError if ``scale`` is not a positive number or the kernel is unknown.
+    """
+    if not 0 < scale < math.inf:
+        raise ValueError(f"The scale of a resize must be a positive number, got {scale}.")
+    height, width = _checked(image).shape[:2]
     other = (max(1, round(height * scale)), max(1, round(width * scale)))
     return resize(resize(image, other, kernel), (height, width), kernel)
 
@@ -114,51 +146,75 @@ def half_and_back(image: np.ndarray) -> np.ndarray:
     return resize_and_back(image, 0.5)
 
 
-CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "clean": lambda image: image,
-    "jpeg70": lambda image: jpeg(image, 70),
-    "half_and_back": half_and_back,
-}
+def clean(image: np.ndarray) -> np.ndarray:
+    """The image as it is, not copied."""
+    return image
+
+
+def jpeg70(image: np.ndarray) -> np.ndarray:
+    """JPEG at quality 70, chroma 4:2:0."""
+    return jpeg(image, 70)
+
+
+# named functions, so that loader processes which are not forked can be sent them
+CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"clean": clean, "jpeg70": jpeg70, "half_and_back": half_and_back}
 """The conditions under which detectors are scored; each keeps the picture's size."""
 CONDITION_TITLES = {"clean": "clean", "jpeg70": "after JPEG 70", "half_and_back": "after half size and back"}
 
 STEPS: dict[str, Callable[..., np.ndarray]] = {
-    "jpeg": jpeg, "webp": webp, "resize_and_back": resize_and_back, "gaussian_blur": gaussian_blur, "gaussian_noise": gaussian_noise,
+    "jpeg": jpeg, "webp": webp, "resize_and_back": resize_and_back,
+    "gaussian_blur": gaussian_blur, "gaussian_noise": gaussian_noise,
 }
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Degradations in order, as plain data: it can be written as JSON beside the picture that it made.
+    """Degradations in order, as plain data, to be written as JSON beside the picture that it made.
+
+    ``Chain(**json.loads(json.dumps(dataclasses.asdict(chain))))`` equals ``chain``.
 
     Attributes:
-        steps: (name in STEPS, its parameters) pairs.
+        steps: (name in STEPS, its parameters but the image and the random generator) pairs.
         seed: of whatever noise the steps add.
+
+    Raises:
+        ValueError: for an unknown step, or one with unknown or missing parameters; values are checked when it is called.
     """
 
     steps: tuple[tuple[str, dict[str, Any]], ...] = field(default=())
     seed: int = 0
 
     def __post_init__(self):
-        for name, _ in self.steps:
+        # JSON gives lists; as tuples two chains of the same steps are equal
+        object.__setattr__(self, "steps", tuple((name, dict(parameters)) for name, parameters in self.steps))
+        for name, parameters in self.steps:
             if name not in STEPS:
                 raise ValueError(f"A chain's step must be one of {', '.join(STEPS)}, got {name!r}.")
+            try:
+                inspect.signature(STEPS[name]).bind(None, **parameters, **_random_part(name, None))
+            except TypeError as error:
+                raise ValueError(f"The step {name!r} of a chain cannot take the parameters {parameters} ({error}).") from error
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 (H, W, 3) -> the same shape."""
         rng = np.random.default_rng(self.seed)
         for name, parameters in self.steps:
-            extra = {"rng": rng} if name == "gaussian_noise" else {}
-            image = STEPS[name](image, **parameters, **extra)
+            image = STEPS[name](image, **parameters, **_random_part(name, rng))
         return image
+
+
+def _random_part(name: str, rng: np.random.Generator | None) -> dict:
+    return {"rng": rng} if name == "gaussian_noise" else {}
 
 
 def draw_chain(rng: np.random.Generator, longest: int = 3) -> Chain:
     """A chain of 1 to ``longest`` steps, each with parameters from the ranges that uploads show.
 
     JPEG and WebP at quality 50 to 95, resizing to 50–150 % and back with any low-pass kernel, blur of kernel 3 to 7,
-    noise of variance 1 to 10.
+    noise of variance 1 to 10. Raises ValueError if ``longest`` is below 1.
     """
+    if longest < 1:
+        raise ValueError(f"A chain has at least 1 step, got {longest} as its greatest length.")
     draw = {
         "jpeg": lambda: {"quality": int(rng.integers(50, 96)), "subsampling": str(rng.choice(SUBSAMPLINGS))},
         "webp": lambda: {"quality": int(rng.integers(50, 96))},
@@ -172,7 +228,11 @@ def draw_chain(rng: np.random.Generator, longest: int = 3) -> Chain:
     return Chain(tuple((name, draw[name]()) for name in names), seed=int(rng.integers(2**31)))
 
 
+def _checked(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"A picture must be a uint8 array (height, width, 3) with pixels, got {image.dtype} {image.shape}.")
+    return np.ascontiguousarray(image)
+
+
 def _as_picture(image: np.ndarray) -> Image.Image:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"A picture must be a uint8 array (height, width, 3), got {image.dtype} {image.shape}.")
-    return Image.fromarray(np.ascontiguousarray(image))
+    return Image.fromarray(_checked(image))

@@ -7,13 +7,16 @@ from sklearn.linear_model import LogisticRegression
 
 from evaluation.metrics import sample_size_for
 
+LEAST_SLOPE = 0.01
+"""Of the probability's logit per standard deviation of the detector's logits; logits that tell nothing are scaled down to it."""
+
 
 def fit_temperature_and_bias(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Platt scaling (Platt, 1999) with both classes weighing the same.
 
-    The fit is a logistic regression on the standardised logit, with a weak penalty (one over the number of images), so that perfectly separated
-    logits get a finite temperature. Logits that rank the wrong way round keep their order: the slope is held positive
-    by falling back to temperature 1, and only the bias is fitted.
+    The fit is a logistic regression on the standardised logit, with a weak penalty (one over the number of images), so
+    that perfectly separated logits get a finite temperature. The order of the logits is always kept: where they rank the
+    wrong way round or tell nothing, the slope is held at ``LEAST_SLOPE``, which makes every probability close to 0.5.
 
     Args:
         logits: float (N,), higher for synthetic.
@@ -26,57 +29,70 @@ def fit_temperature_and_bias(logits: np.ndarray, labels: np.ndarray) -> tuple[fl
     Raises:
         ValueError: if one class is missing or a logit is not finite.
     """
-    _check(logits, labels)
-    centre, spread = float(np.mean(logits)), float(np.std(logits)) or 1.0
+    logits, labels = _checked(logits, labels)
+    if np.ptp(logits) == 0:
+        return 1.0, -float(logits[0])
+    centre, spread = float(np.mean(logits)), float(np.std(logits))
     fit = LogisticRegression(C=1.0, class_weight="balanced").fit(((logits - centre) / spread)[:, None], labels)
-    slope = float(fit.coef_[0, 0]) / spread
-    if slope > 0:
-        return 1 / slope, float(fit.intercept_[0]) - slope * centre
+    if (slope := float(fit.coef_[0, 0])) > LEAST_SLOPE:
+        return spread / slope, float(fit.intercept_[0]) - slope * centre / spread
+    temperature = spread / LEAST_SLOPE
     midpoint = (logits[labels == 1].mean() + logits[labels == 0].mean()) / 2
-    return 1.0, -float(midpoint)
+    return temperature, -float(midpoint) / temperature
 
 
 def balanced_threshold(probability: np.ndarray, labels: np.ndarray) -> float:
     """The threshold with the highest balanced accuracy: an image is called synthetic at or above it.
 
-    Candidates are the middles between neighbouring scores; among equally good ones the widest gap wins, then the one nearest 0.5.
+    Candidates are the middles between neighbouring scores, and the lowest score (every image is called synthetic); among
+    equally good ones the widest gap wins, then the one nearest 0.5.
 
     Raises:
-        ValueError: if one class is missing.
+        ValueError: if one class is missing or a score is not finite.
     """
-    _check(probability, labels)
+    probability, labels = _checked(probability, labels)
     scores = np.unique(probability)
-    if len(scores) == 1:
-        return float(scores[0])
     order = np.argsort(probability, kind="stable")
     ordered, synthetic = probability[order], (labels[order] == 1)
-    below = np.searchsorted(ordered, scores[1:], side="left")  # images under each candidate
+    below = np.searchsorted(ordered, scores, side="left")  # images under each candidate
     real_below = np.concatenate([[0], np.cumsum(~synthetic)])[below]
     synthetic_below = below - real_below
     accuracy = (real_below / (~synthetic).sum() + 1 - synthetic_below / synthetic.sum()) / 2
-    middles, gaps = (scores[1:] + scores[:-1]) / 2, np.diff(scores)
-    ranking = np.lexsort((np.abs(middles - 0.5), -gaps, -np.round(accuracy, 12)))
-    return float(middles[ranking[0]])
+    thresholds, gaps = _just_above(np.concatenate([scores[:1], scores[:-1]]), scores), np.diff(scores, prepend=scores[0])
+    ranking = np.lexsort((np.abs(thresholds - 0.5), -gaps, -np.round(accuracy, 12)))
+    return float(thresholds[ranking[0]])
 
 
 def threshold_at_false_alarm_rate(real_probability: np.ndarray, rate: float) -> tuple[float | None, str | None]:
-    """The lowest threshold at which at most ``rate`` of the real images are called synthetic.
+    """A threshold at or above which lie as many real images as possible, but at most a share of ``rate``.
+
+    It lies in the middle between the highest score of a real image that must not be flagged and the next higher one, so
+    that rounding in another batch or precision does not turn a borderline image.
 
     Args:
-        real_probability: float (N,), scores of real images only.
+        real_probability: float (N,), 0 to 1, scores of real images only.
         rate: between 0 and 1, exclusive.
 
     Returns:
-        (threshold, None), or (None, reason) where there are fewer than 3 / rate real images.
+        (threshold, None), or (None, reason) where there are fewer than 3 / rate real images, or so many with the highest score of
+        all, 1, that no threshold can spare them.
+
+    Raises:
+        ValueError: if the rate or a score lies outside its range.
     """
     if not 0 < rate < 1:
         raise ValueError(f"A false-alarm rate lies between 0 and 1, got {rate}.")
-    needed = sample_size_for(rate)
-    if len(real_probability) < needed:
-        return None, f"{len(real_probability)} held-out real images; a rate of {rate:.0%} needs {needed}"
-    allowed = math.floor(rate * len(real_probability) + 1e-9)
-    first_allowed = np.sort(real_probability)[::-1][allowed]  # the highest score that must not be flagged
-    return float(np.nextafter(first_allowed, np.inf)), None
+    scores = np.sort(np.asarray(real_probability, dtype=np.float64))
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("Scores of real images must lie between 0 and 1; some do not.")
+    if len(scores) < (needed := sample_size_for(rate)):
+        return None, f"{len(scores)} held-out real images; a rate of {_percent(rate)} needs {needed}"
+    allowed = math.floor(rate * len(scores) + 1e-9)
+    spared = scores[-1 - allowed]  # the highest score that must not be flagged
+    if spared == 1:
+        return None, f"more than {_percent(rate)} of the held-out real images score 1; no threshold is above that"
+    higher = scores[scores > spared]
+    return float(_just_above(spared, higher[0] if len(higher) else 1.0)), None
 
 
 def operating_points(probability: np.ndarray, labels: np.ndarray, fitted_on: str, rates=(0.05, 0.01)) -> list[dict]:
@@ -84,11 +100,15 @@ def operating_points(probability: np.ndarray, labels: np.ndarray, fitted_on: str
 
     Returns:
         dicts with name, threshold (or null with reason), false_alarm_rate and recall on the held-out images,
-        n_real, n_synthetic, fitted_on.
+        n_real, n_synthetic, fitted_on. The first is the balanced one and always has a threshold.
+
+    Raises:
+        ValueError: if one class is missing or a score lies outside 0 to 1.
     """
+    probability, labels = _checked(probability, labels)
     real, synthetic = probability[labels == 0], probability[labels == 1]
     found = [("balanced", balanced_threshold(probability, labels), None)]
-    found += [(f"false alarms {rate:.0%}", *threshold_at_false_alarm_rate(real, rate)) for rate in rates]
+    found += [(f"false alarms {_percent(rate)}", *threshold_at_false_alarm_rate(real, rate)) for rate in rates]
     return [
         {
             "name": name, "threshold": threshold, "reason": reason,
@@ -100,8 +120,21 @@ def operating_points(probability: np.ndarray, labels: np.ndarray, fitted_on: str
     ]
 
 
-def _check(values: np.ndarray, labels: np.ndarray) -> None:
-    if len(values) != len(labels) or set(np.unique(labels)) != {0, 1}:
+def _checked(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As float64 and int arrays: thresholds between two float32 scores would be rounded to one of them when compared."""
+    values, labels = np.asarray(values, dtype=np.float64), np.asarray(labels)
+    if values.ndim != 1 or values.shape != labels.shape or set(np.unique(labels)) != {0, 1}:
         raise ValueError("Calibration needs one label per score, and both real (0) and synthetic (1) images.")
     if not np.isfinite(values).all():
         raise ValueError("Calibration needs finite scores; some are not.")
+    return values, labels.astype(int)
+
+
+def _just_above(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """The middle, or ``upper`` where they are too close to have one: never a threshold that flags ``lower``."""
+    middle = (lower + upper) / 2
+    return np.where(middle > lower, middle, upper)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.3g}%"

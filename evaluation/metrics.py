@@ -16,7 +16,7 @@ MIN_SOURCE_IMAGES = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval. ``low`` and ``high`` are None, and ``reason`` says why, where there is no interval."""
+    """A figure (0 to 1) and its 95 % interval. ``low`` and ``high`` are None, and ``reason`` says why, where there is none."""
 
     value: float
     low: float | None = None
@@ -35,6 +35,9 @@ class Scores:
         label: int (N,), 0 real, 1 synthetic.
         probability: float (N,) of being synthetic, 0 to 1.
         content, generator, source_image: str (N,); generator is "real" for real images.
+
+    Raises:
+        ValueError: if the columns differ in length, or a label or probability lies outside its range.
     """
 
     label: np.ndarray
@@ -44,14 +47,21 @@ class Scores:
     source_image: np.ndarray
 
     def __post_init__(self):
+        # double precision: a threshold between two float32 values would be rounded to one of them when compared
+        object.__setattr__(self, "probability", np.asarray(self.probability, dtype=np.float64))
+        for name in ("label", "content", "generator", "source_image"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
         lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"All columns of scores must have one length, got {lengths}.")
         if not np.isin(self.label, (0, 1)).all():
             raise ValueError("Labels must be 0 (real) or 1 (synthetic).")
-        if not np.isfinite(self.probability).all():
-            bad = int(np.flatnonzero(~np.isfinite(self.probability))[0])
-            raise ValueError(f"The probability of image {bad} ({self.source_image[bad]}) is not a finite number.")
+        wrong = np.flatnonzero(~((self.probability >= 0) & (self.probability <= 1)))  # not-a-number too
+        if len(wrong):
+            raise ValueError(
+                f"The probability of image {wrong[0]} (of source image {self.source_image[wrong[0]]}) must lie between 0 and 1, "
+                f"got {self.probability[wrong[0]]}."
+            )
 
     def select(self, chosen: np.ndarray) -> "Scores":
         """The images where ``chosen`` (bool (N,)) is true."""
@@ -81,15 +91,17 @@ class Metrics:
 def measure(scores: Scores, threshold: float, resamples: int = 1000, seed: int = 0) -> Metrics:
     """All three figures with 95 % percentile intervals from ``resamples`` draws of source images.
 
-    A draw without one of the classes says nothing about any of the figures and is drawn again. Point values of AUC and average precision
-    are scikit-learn's; ties count half.
+    A draw without one of the classes says nothing about any of the figures and is drawn again. Point values of AUC and
+    average precision are scikit-learn's; ties count half. A figure that is the same in every draw (as with no mistake at
+    all) gets no interval: resampling cannot show how rare the mistakes are that were not seen.
 
     Raises:
-        ValueError: if the images are of one class only.
+        ValueError: if there are no images, or of one class only.
     """
     label, probability = scores.label, scores.probability
-    if label.min() == label.max():
-        raise ValueError(f"All {len(label)} images are {'synthetic' if label[0] else 'real'}; figures need both classes.")
+    if len(label) == 0 or label.min() == label.max():
+        kind = "" if len(label) == 0 else (" synthetic" if label[0] else " real")
+        raise ValueError(f"There are {len(label)}{kind} images and no others to score; figures need real and synthetic ones.")
     sources, source = np.unique(scores.source_image, return_inverse=True)
     points = {
         "balanced_accuracy": balanced_accuracy(label, probability, threshold),
@@ -101,11 +113,16 @@ def measure(scores: Scores, threshold: float, resamples: int = 1000, seed: int =
         reason = f"{fewest} source image(s) in one class; an interval needs {MIN_SOURCE_IMAGES}"
         estimates = {name: Estimate(value, reason=reason) for name, value in points.items()}
     else:
-        low, high = np.percentile(_bootstrap(label, probability, source, threshold, resamples, seed), [2.5, 97.5], axis=0)
-        estimates = {
-            name: Estimate(value, float(low[i]), float(high[i])) for i, (name, value) in enumerate(points.items())
-        }
+        draws = _bootstrap(label, probability, source, threshold, resamples, seed)
+        estimates = {name: _with_interval(value, draws[:, i]) for i, (name, value) in enumerate(points.items())}
     return Metrics(int((label == 0).sum()), int((label == 1).sum()), len(sources), float(threshold), **estimates)
+
+
+def _with_interval(value: float, draws: np.ndarray) -> Estimate:
+    if np.ptp(draws) < 1e-12:
+        return Estimate(value, reason=f"the same in all {len(draws)} draws of source images; they cannot show rarer mistakes")
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))
 
 
 def _bootstrap(label, probability, source, threshold, resamples, seed) -> np.ndarray:
@@ -138,16 +155,16 @@ def groups(scores: Scores) -> list[tuple[str, str, np.ndarray]]:
     """(kind, name, bool (N,)) of every group that figures are given for.
 
     Overall; each content type that has both classes; each generator, its images against the real ones of the content
-    types that it has (not of any content).
+    types that it has (not of any content). Contents and generators without an image to compare with are left out.
     """
     found = [("overall", "all", np.ones(len(scores.label), dtype=bool))]
     real = scores.label == 0
     for content in sorted(set(scores.content)):
-        found.append(("content", content, scores.content == content))
+        found.append(("content", str(content), scores.content == content))
     for generator in sorted(set(scores.generator) - {"real"}):
         own = scores.generator == generator
-        found.append(("generator", generator, own | (real & np.isin(scores.content, scores.content[own]))))
-    return [(kind, name, chosen) for kind, name, chosen in found if 0 < scores.label[chosen].mean() < 1]
+        found.append(("generator", str(generator), own | (real & np.isin(scores.content, scores.content[own]))))
+    return [(kind, name, chosen) for kind, name, chosen in found if kind == "overall" or 0 < scores.label[chosen].mean() < 1]
 
 
 def sample_size_for(rate: float) -> int:

@@ -4,7 +4,6 @@ If it scores well, the data set has a cue that needs no deep network, and a netw
 """
 
 import numpy as np
-from scipy.ndimage import convolve
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,9 +18,6 @@ NAMES = (
 )
 """The statistics, in the order of :func:`statistics`."""
 
-_LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], dtype=np.float32)
-
-
 def statistics(image: np.ndarray) -> np.ndarray:
     """The pixel statistics of one image.
 
@@ -29,18 +25,25 @@ def statistics(image: np.ndarray) -> np.ndarray:
         image: uint8 RGB (H, W, 3) of any size.
 
     Returns:
-        float64 (13,), in the order of ``NAMES``; always finite. Logarithms are natural, of values on the 0..255 scale plus a small constant.
+        float64 (13,), in the order of ``NAMES``; always finite. Logarithms are natural, of values on the 0..255 scale plus a
+        small constant.
+
+    Raises:
+        ValueError: for another shape or dtype.
     """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"A picture must be a uint8 array (height, width, 3) with pixels, got {image.dtype} {image.shape}.")
     rgb = _centre(image).astype(np.float32)
     luma = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     bands = _band_powers(luma)
     horizontal, vertical = np.abs(np.diff(luma, axis=1)), np.abs(np.diff(luma, axis=0))
+    neighbours = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
     smooth = (luma[:-1, :-1] + luma[1:, :-1] + luma[:-1, 1:] + luma[1:, 1:]) / 4
     chroma = rgb[..., 0] - rgb[..., 2]
     return np.array([
         *bands,
         bands[4] - bands[2],
-        _log(np.abs(convolve(luma, _LAPLACIAN, mode="reflect")).mean()),
+        _log(np.abs(neighbours - 4 * luma[1:-1, 1:-1]).mean()),
         _log((horizontal.mean() + vertical.mean()) / 2),
         _blockiness(horizontal) + _blockiness(vertical.T),
         _log(np.median(np.abs(luma[:-1, :-1] - smooth))),
@@ -67,10 +70,11 @@ class PixelStatistics:
 
 
 def _centre(image: np.ndarray) -> np.ndarray:
-    missing = [max(0, SIZE - length) for length in image.shape[:2]]
-    image = np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect")
-    top, left = ((length - SIZE) // 2 for length in image.shape[:2])
-    return image[top : top + SIZE, left : left + SIZE]
+    # cropped first: padding copies, and the picture may be large
+    top, left = (max(0, length - SIZE) // 2 for length in image.shape[:2])
+    image = image[top : top + SIZE, left : left + SIZE]
+    missing = [SIZE - length for length in image.shape[:2]]
+    return np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect")
 
 
 def _band_powers(luma: np.ndarray) -> list[float]:

@@ -1,6 +1,7 @@
-"""The one report schema: what a run was, on which data, and every figure with its interval. JSON for programs, Markdown for people.
+"""The one report schema: what a run was, on which data, and every figure with its interval.
 
-Model cards, audits and comparisons read ``report.json``; nothing else is a source of figures.
+JSON for programs, Markdown for people. Model cards, audits and comparisons read ``report.json``; nothing else is a source
+of figures.
 """
 
 import json
@@ -65,21 +66,24 @@ class Report:
     @classmethod
     def from_json(cls, values: dict) -> "Report":
         """Reads what :meth:`to_json` wrote. Raises ValueError naming what is wrong with another schema or missing entries."""
+        if not isinstance(values, dict):
+            raise ValueError(f"This is not a report of schema {SCHEMA} (it is a {type(values).__name__}).")
         if values.get("schema") != SCHEMA:
             raise ValueError(f"This is not a report of schema {SCHEMA} (it says {values.get('schema')!r}).")
         names = cls.__dataclass_fields__
         missing, unknown = set(names) - set(values), set(values) - set(names) - {"schema"}
         if missing or unknown:
             raise ValueError(f"The report lacks {sorted(missing)} and has the unknown entries {sorted(unknown)}.")
+        if not isinstance(values["figures"], list):
+            raise ValueError("The report's figures are not a list.")
         figures = [_row(entry, number) for number, entry in enumerate(values["figures"])]
         return cls(**{name: values[name] for name in names if name != "figures"}, figures=figures)
 
     @classmethod
     def read(cls, file: str | Path) -> "Report":
         """Reads a report.json. Raises ValueError or FileNotFoundError with the file's name."""
-        text = Path(file).read_text(encoding="utf-8")
         try:
-            return cls.from_json(json.loads(text))
+            return cls.from_json(json.loads(Path(file).read_text(encoding="utf-8")))
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
 
@@ -111,7 +115,10 @@ class Report:
 
 
 def rows_of(detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0) -> list[Row]:
-    """Figures of every group (see ``evaluation.metrics.groups``) for one detector and condition."""
+    """Figures of every group (see ``evaluation.metrics.groups``) for one detector and condition.
+
+    Raises ValueError if the images are of one class only.
+    """
     return [
         Row(detector, condition, kind, name, measure(scores.select(chosen), threshold, resamples, seed))
         for kind, name, chosen in groups(scores)
@@ -120,7 +127,7 @@ def rows_of(detector: str, condition: str, scores: Scores, threshold: float, res
 
 def _row(entry: dict, number: int) -> Row:
     try:
-        metrics = dict(entry["metrics"])
+        metrics = {**entry["metrics"]}
         for name in ("balanced_accuracy", "auc", "average_precision"):
             metrics[name] = Estimate(**metrics[name])
         return Row(**{**entry, "metrics": Metrics(**metrics)})
@@ -132,7 +139,7 @@ def _operating_point(point: dict) -> str:
     if point["threshold"] is None:
         return f"- {point['name']}: none ({point['reason']})"
     return (
-        f"- {point['name']}: call an image synthetic at {point['threshold']:.3f} or more; on {point['n_real']} real and "
+        f"- {point['name']}: call an image synthetic at {point['threshold']:.4f} or more; on {point['n_real']} real and "
         f"{point['n_synthetic']} synthetic held-out training images that flags {point['false_alarm_rate']:.1%} of the real and "
         f"{point['recall']:.1%} of the synthetic ones"
     )
@@ -140,5 +147,8 @@ def _operating_point(point: dict) -> str:
 
 def _write(file: Path, text: str) -> None:
     aside = file.with_name(file.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, file)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)  # there only if writing failed
