@@ -3,10 +3,10 @@
 from .configuration_selfcon import SelfConConfig
 from .image_processing_selfcon import SelfConImageProcessor
 from .modeling_selfcon import SelfConForImageClassification, SelfConOutput
-from .pipeline_selfcon import SyntheticImageDetectionPipeline
-from .saving import save
+from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
+from .saving import check_free, save, usage
 
 __all__ = [
-    "SelfConConfig", "SelfConForImageClassification", "SelfConImageProcessor", "SelfConOutput",
-    "SyntheticImageDetectionPipeline", "save",
+    "SelfConConfig", "SelfConForImageClassification", "SelfConImageClassificationPipeline", "SelfConImageProcessor", "SelfConOutput",
+    "SyntheticImageDetectionPipeline", "check_free", "save", "usage",
 ]

@@ -26,6 +26,7 @@ class SelfConConfig(PreTrainedConfig):
         contents: content types of the training images.
         families, generators: names of what the synthetic training images were made with, in the order of the family and the
             generator classifier's classes, without "real". There is such a classifier where there are two names or more.
+        sub_classifier: whether there is an origin classifier on the sub-network; False where it was never trained.
         temperature, bias: probability of "synthetic" = sigmoid(logit / temperature + bias).
         operating_points: thresholds on that probability, each a dict with at least name and threshold (null with a reason where
             there were too few images to tell), see ``evaluation.calibration.operating_points``.
@@ -50,6 +51,7 @@ class SelfConConfig(PreTrainedConfig):
     contents: list[str] | tuple[str, ...] = ()
     families: list[str] | tuple[str, ...] = ()
     generators: list[str] | tuple[str, ...] = ()
+    sub_classifier: bool = True
     temperature: float = 1.0
     bias: float = 0.0
     operating_points: list[dict] | tuple[dict, ...] = ()

@@ -26,7 +26,7 @@ class SelfConOutput(ModelOutput):
         loss: scalar; cross-entropy of ``logits``, if labels were given.
         logits: (B, 2), real and synthetic; their softmax is the calibrated probability.
         origin_logit: (B,), the classifier's own answer before temperature and bias, higher for synthetic.
-        sub_logit: (B,), the same from the sub-network.
+        sub_logit: (B,), the same from the sub-network; None without classifier.
         family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
         generator_logits: (B, generators), the same for generators.
     """
@@ -152,7 +152,7 @@ class SelfConForImageClassification(PreTrainedModel):
         self.head = self._projection_head(size, config.projection_size)
         self.sub_heads = nn.ModuleList([self._projection_head(size, config.projection_size)])
         self.classifier = self._origin_classifier(size, hidden)
-        self.sub_classifier = self._origin_classifier(size, hidden)
+        self.sub_classifier = self._origin_classifier(size, hidden) if config.sub_classifier else None
         self.family_classifier = self._kind_classifier(size, hidden, len(config.families))
         self.generator_classifier = self._kind_classifier(size, hidden, len(config.generators))
         self.post_init()
@@ -207,7 +207,7 @@ class SelfConForImageClassification(PreTrainedModel):
             loss=None if labels is None else F.cross_entropy(logits, labels),
             logits=logits,
             origin_logit=origin_logit,
-            sub_logit=self.sub_classifier(sub)[:, 0],
+            sub_logit=None if self.sub_classifier is None else self.sub_classifier(sub)[:, 0],
             family_logits=None if self.family_classifier is None else self.family_classifier(feature),
             generator_logits=None if self.generator_classifier is None else self.generator_classifier(feature),
         )

@@ -1,23 +1,50 @@
-"""The task "synthetic-image-detection": one picture, one verdict with its reasons.
+"""The two tasks of a detector's folder: "image-classification", and "synthetic-image-detection" with the reasons of a verdict."""
 
-``pipeline("image-classification", ...)`` gives the plain two probabilities; this pipeline adds which threshold was used and what the
-family and generator classifiers say, which no standard task has room for.
-"""
+import os
 
 import torch
+from PIL import Image, ImageOps
 from transformers import ImageClassificationPipeline
 
+from .image_processing_selfcon import DEEP_MODES
 
-class SyntheticImageDetectionPipeline(ImageClassificationPipeline):
-    """Answers each picture with a dict.
+
+class SelfConImageClassificationPipeline(ImageClassificationPipeline):
+    """The task "image-classification" as everywhere, ``[{"label": ..., "score": ...}, ...]``, higher score first.
+
+    It differs from the built-in one only in how a picture is read: paths may be ``Path`` objects, and pictures of more than 8 bits
+    reach the image processor as they are; the built-in one clips them to white. (Those behind a URL or in base64 are read by
+    Transformers and still clipped.) Pictures are turned upright by their EXIF orientation, as everywhere in Transformers.
+    """
+
+    def preprocess(self, image, timeout=None):
+        """Path, URL, base64 string, PIL image, array or tensor -> the model's inputs, for a batch of one."""
+        if isinstance(image, os.PathLike):
+            image = os.fspath(image)
+        if isinstance(image, str) and os.path.isfile(image):
+            image = Image.open(image)
+        if isinstance(image, Image.Image) and image.mode in DEEP_MODES:
+            return self.image_processor(images=ImageOps.exif_transpose(image), return_tensors="pt").to(self.dtype)
+        return super().preprocess(image, timeout=timeout)
+
+    def check_model_type(self, supported_models):
+        """Nothing to check: this class travels with the one model that it is for, which Transformers' list does not know."""
+
+
+class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
+    """The task "synthetic-image-detection": one picture, one verdict as a dict.
+
+    It adds to "image-classification" which threshold was used and what the family and generator classifiers say, which no standard
+    task has room for.
 
     Args (of the call):
-        operating_point: name of one of the model's operating points (default "balanced").
+        operating_point: name of one of the model's operating points (default: "balanced", and none where the model has none).
 
     Returns:
-        dict with ``label`` ("real" or "synthetic"), ``probability`` of "synthetic" (0..1, calibrated for equally many real
-        and synthetic images), ``threshold`` and ``operating_point`` that led to the label, and ``family`` and ``generator``: names and
-        probabilities given that the image is synthetic (None where the model has no such classifier).
+        dict with ``label`` ("real" or "synthetic"), ``probability`` of "synthetic" (0..1; calibrated for equally many real
+        and synthetic images if the model was calibrated), ``threshold`` and ``operating_point`` that led to the label (0.5 and
+        None if the model has no operating points), and ``family`` and ``generator``: names and probabilities given that the
+        image is synthetic (None where the model has no such classifier).
 
     Raises:
         ValueError: if the model has no such operating point, or too few images were held out to set it.
@@ -27,10 +54,12 @@ class SyntheticImageDetectionPipeline(ImageClassificationPipeline):
         preprocess, forward, _ = super()._sanitize_parameters(timeout=timeout)
         return preprocess, forward, {} if operating_point is None else {"operating_point": operating_point}
 
-    def postprocess(self, model_outputs, operating_point="balanced"):
+    def postprocess(self, model_outputs, operating_point=None):
         """Turns one picture's outputs into the dict described above."""
         probability = torch.softmax(model_outputs["logits"][0].float(), 0)[1].item()
-        threshold = self._threshold(operating_point)
+        if operating_point is None and self.model.config.operating_points:
+            operating_point = "balanced"
+        threshold = 0.5 if operating_point is None else self._threshold(operating_point)
         return {
             "label": "synthetic" if probability >= threshold else "real",
             "probability": probability,
@@ -42,8 +71,6 @@ class SyntheticImageDetectionPipeline(ImageClassificationPipeline):
 
     def _threshold(self, name: str) -> float:
         points = {point["name"]: point for point in self.model.config.operating_points}
-        if not points and name == "balanced":
-            return 0.5
         if name not in points:
             raise ValueError(f"This model has no operating point {name!r}; it has: {', '.join(points) or 'none'}.")
         if points[name]["threshold"] is None:

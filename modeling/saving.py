@@ -5,15 +5,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from transformers import AutoModelForImageClassification
-from transformers.pipelines import PIPELINE_REGISTRY
-
+from . import pipeline_selfcon
 from .configuration_selfcon import SelfConConfig
 from .image_processing_selfcon import SelfConImageProcessor
 from .modeling_selfcon import SelfConForImageClassification
-from .pipeline_selfcon import SyntheticImageDetectionPipeline
 
-TASK = "synthetic-image-detection"
+PIPELINES = {
+    "image-classification": pipeline_selfcon.SelfConImageClassificationPipeline,
+    "synthetic-image-detection": pipeline_selfcon.SyntheticImageDetectionPipeline,
+}
 
 
 def save(model: SelfConForImageClassification, processor: SelfConImageProcessor, folder: str | Path) -> Path:
@@ -22,7 +22,7 @@ def save(model: SelfConForImageClassification, processor: SelfConImageProcessor,
     The folder appears whole or not at all: it is written beside its place and then renamed.
 
     Args:
-        model: on the CPU or elsewhere, in any dtype.
+        model: on the CPU or elsewhere, in any dtype. Its configuration gets the names of the pipelines.
         processor: its image processor.
         folder: new or empty.
 
@@ -32,23 +32,55 @@ def save(model: SelfConForImageClassification, processor: SelfConImageProcessor,
     Raises:
         FileExistsError: if ``folder`` holds something already.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not empty; choose another folder for the model.")
+    folder = check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     SelfConConfig.register_for_auto_class()
     SelfConForImageClassification.register_for_auto_class("AutoModelForImageClassification")
     SelfConImageProcessor.register_for_auto_class("AutoImageProcessor")
-    if TASK not in PIPELINE_REGISTRY.get_supported_tasks():
-        PIPELINE_REGISTRY.register_pipeline(
-            TASK, pipeline_class=SyntheticImageDetectionPipeline, pt_model=AutoModelForImageClassification, type="image"
-        )
+    # what Pipeline.save_pretrained would write, but for two tasks
+    code = Path(pipeline_selfcon.__file__)
+    model.config.custom_pipelines = {
+        task: {"impl": f"{code.stem}.{pipeline.__name__}", "pt": ["AutoModelForImageClassification"], "type": "image"}
+        for task, pipeline in PIPELINES.items()
+    }
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        SyntheticImageDetectionPipeline(model=model, image_processor=processor, task=TASK).save_pretrained(aside)
-        os.chmod(aside, 0o755)  # mkdtemp's folders are closed to others
+        model.save_pretrained(aside)
+        processor.save_pretrained(aside)
+        shutil.copyfile(code, aside / code.name)
+        # temporary folders and the weights are closed to other users; open them as far as the umask lets new files be
+        mode = (aside / "config.json").stat().st_mode & 0o777
+        for file in aside.iterdir():
+            file.chmod(mode)
+        aside.chmod(mode | (mode & 0o444) >> 2)
         os.replace(aside, folder)
     except BaseException:
         shutil.rmtree(aside)  # our own half-written copy
         raise
     return folder
+
+
+def check_free(folder: str | Path) -> Path:
+    """Raises FileExistsError unless ``folder`` is a place for a new model: new, or an empty folder. Returns it."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists and is not empty; choose another folder for the model.")
+    return folder
+
+
+def usage(where: str) -> str:
+    """The part of a model card that says how to use a folder written by :func:`save`; ``where``: its path or name on the Hub."""
+    return f"""## Use
+
+```python
+from transformers import pipeline
+
+detector = pipeline("image-classification", model="{where}", trust_remote_code=True)
+detector("picture.jpg")  # [{{"label": "synthetic", "score": ...}}, {{"label": "real", "score": ...}}]
+
+detector = pipeline("synthetic-image-detection", model="{where}", trust_remote_code=True)
+detector("picture.jpg")  # with threshold, family and generator where the model has them
+```
+
+Give it the file as it was found: the detector looks at the centre 256×256 pixels without resampling; resized copies lose traces.
+"""

@@ -1,5 +1,6 @@
 """The model card, and the way to the Hub."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from huggingface_hub.errors import HFValidationError, HfHubHTTPError, HTTPError 
 
 from evaluation.report import Report
 from evaluation.tables import markdown_tables
+from modeling import usage
 
 UPLOADED_PICTURES = ("roc.png", "scores.png")
 """Pictures without images of the data set, which we may not be allowed to pass on."""
@@ -25,9 +27,10 @@ def check_hub_access(repository: str, private: bool) -> None:
     """
     try:
         HfApi().create_repo(repository, private=private, exist_ok=True)
+        HfApi().auth_check(repository, write=True)  # a repository that exists passes the line above even where we may only read
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
         raise ConnectionError(
-            f"Cannot write to {repository} on the Hub ({_first_line(error)}). Log in with `hf auth login` using a token that may "
+            f"Cannot write to {repository} on the Hub ({_reason(error)}). Log in with `hf auth login` using a token that may "
             "write, or leave out --push_to_hub."
         ) from error
 
@@ -40,9 +43,9 @@ def push_to_hub(folder: Path, repository: str) -> str:
     """
     try:
         commit = HfApi().upload_folder(repo_id=repository, folder_path=folder, commit_message="SelfCon detector with report and card")
-    except (HfHubHTTPError, HTTPError, OSError) as error:
+    except (HfHubHTTPError, HTTPError, OSError, RuntimeError, ValueError) as error:  # the last two: large files, the card
         raise ConnectionError(
-            f"The upload to {repository} failed ({_first_line(error)}). The model is safe in {folder}; upload it later with "
+            f"The upload to {repository} failed ({_reason(error)}). The model is safe in {folder}; upload it later with "
             f"`hf upload {repository} {folder}`."
         ) from error
     return str(commit.commit_url)
@@ -75,15 +78,14 @@ def _eval_results(report: Report) -> list[EvalResult]:
         if row.detector == "model" and row.kind == "overall":
             for metric in ("balanced_accuracy", "auc", "average_precision"):
                 results.append(EvalResult(
-                    task_type="image-classification", dataset_type=report.data["name"],
-                    dataset_name=f"{report.data['name']} ({report.data['config']})", dataset_config=row.condition, dataset_split="test",
+                    task_type="image-classification", dataset_type=_data_name(report),
+                    dataset_name=f"{_data_name(report)} ({report.data['config']})", dataset_config=row.condition, dataset_split="test",
                     metric_type=metric, metric_name=f"{metric}, {row.condition}", metric_value=round(getattr(row.metrics, metric).value, 4),
                 ))
     return results
 
 
 def _body(report: Report, repository: str | None, pictures: list[Path]) -> str:
-    where = repository or "FOLDER"
     limits = "\n".join(f"- {limit}" for limit in report.limits)
     thresholds = "\n".join(
         f"| {point['name']} | " + (
@@ -96,26 +98,13 @@ def _body(report: Report, repository: str | None, pictures: list[Path]) -> str:
     return f"""# SelfCon detector of synthetic images
 
 Tells real pictures from generated ones. Network and losses are those of ImagiNet (<https://arxiv.org/abs/2407.20020>); trained with
-`train_selfcon.py` on `{report.data["name"]}`, configuration `{report.data["config"]}`.
+`train_selfcon.py` on `{_data_name(report)}`, configuration `{report.data["config"]}`.
 
 ## Limits
 
 {limits}
 
-## Use
-
-```python
-from transformers import pipeline
-
-detector = pipeline("image-classification", model="{where}", trust_remote_code=True)
-detector("picture.jpg")  # [{{"label": "synthetic", "score": ...}}, {{"label": "real", "score": ...}}]
-
-detector = pipeline("synthetic-image-detection", model="{where}", trust_remote_code=True)
-detector("picture.jpg")  # with threshold, family and generator
-```
-
-Give it the file as it was found: the detector looks at the centre 256×256 pixels without resampling; resized copies lose traces.
-
+{usage(repository or "FOLDER")}
 ## What a score means
 
 The score of "synthetic" is a probability among equally many real and synthetic pictures like those it was trained on, calibrated on
@@ -136,5 +125,17 @@ All options, counts and fingerprints of the data: `report.json`.
 """
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _data_name(report: Report) -> str:
+    """Name of the data set as the Hub accepts it in a card; of a folder only its last part, its place is nobody's business."""
+    name = report.data["name"]
+    if re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", name) and not Path(name).exists():
+        return name
+    return re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") or "local"
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line, with what the Hub answered."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    answer = getattr(error, "server_message", None)
+    parts = [lines[0].rstrip("."), *([answer.splitlines()[0].rstrip(".")] if answer and answer not in lines[0] else [])]
+    return ": ".join(parts)

@@ -1,0 +1,1 @@
+"""Using trained detectors: conversion of published weights."""
