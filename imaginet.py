@@ -13,10 +13,12 @@ From top to bottom: labels, the registry of sources, lists, what lies on the dis
 """
 
 import hashlib
+import importlib
 import io
 import logging
 import os
 import re
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -210,6 +212,12 @@ def _record(line: str, names: LabelNames, where: str) -> Record:
     parts = path.split("/")
     if not path or path.startswith("/") or ".." in parts or "\\" in path or ":" in parts[0]:
         raise ValueError(f"{where}: the path {fields[0]!r} is not a relative path inside the root.")
+    source = official_source(path)
+    if names.official and source is None:
+        raise ValueError(
+            f"{where}: {path} lies in no folder of ImagiNet's sources. For images of your own, put a labels.yaml beside the "
+            "list that names its contents, families and generators."
+        )
     tables = (dict(enumerate(LABELS)), names.contents, names.families, names.generators)
     found = []
     for column, value, table in zip(("origin", "content", "family", "generator"), fields[1:], tables, strict=True):
@@ -221,12 +229,6 @@ def _record(line: str, names: LabelNames, where: str) -> Record:
     label, content, family, generator = found
     if not (label == "real") == (family == "real") == (generator == "real"):
         raise ValueError(f"{where}: {path} is called {label}, but its family is {family} and its generator {generator}.")
-    source = official_source(path)
-    if names.official and source is None:
-        raise ValueError(
-            f"{where}: {path} lies in no folder of ImagiNet's sources. For images of your own, put a labels.yaml beside the "
-            "list that names its contents, families and generators."
-        )
     folder, _, file_name = path.rpartition("/")
     source_picture = file_name.rpartition(".")[0].rpartition("_")[0]
     return Record(
@@ -450,9 +452,10 @@ def missing_images_message(raw: Raw) -> str:
 
 
 NO_DATA_DIR = (
-    "ImagiNet's images must be fetched from their publishers first: give data_dir=FOLDER with the sources "
-    + ", ".join(SOURCES) + " in the layout of README.md (\"The raw images\" names each one's home and terms). "
-    'To try things out without any of them: load_dataset("imaginet", "sample").'
+    'To try things out now: load_dataset("imaginet", "sample"). ImagiNet itself must be fetched from its publishers; then give '
+    "data_dir=FOLDER, which holds:\n" + "\n".join(
+        f"- {', '.join(source.folders)}: {source.what}; from {source.home}; terms: {source.licence}" for source in SOURCES.values()
+    )
 )
 
 
@@ -588,3 +591,19 @@ def register() -> None:
 
 if __name__ == "imaginet":  # not as a loading script of datasets 3, which has a name of its own
     register()
+
+
+def main(arguments: list[str]) -> int:
+    """The command line: ``python imaginet.py doctor --data_dir RAW``. Returns the exit status."""
+    commands = ("doctor",)
+    if not arguments or arguments[0] not in commands:
+        print(f"usage: python imaginet.py {{{','.join(commands)}}} [options]; each has --help")
+        return 2
+    tool = importlib.import_module(f"imaginet_tools.{arguments[0]}")
+    return tool.main(arguments[1:])
+
+
+if __name__ == "__main__":
+    import imaginet  # under its own name, so that it is registered and can be pickled
+
+    sys.exit(imaginet.main(sys.argv[1:]))

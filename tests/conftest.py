@@ -1,11 +1,21 @@
 """What all tests share."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
+# before anything of Hugging Face is imported: no test reads or fills the user's caches
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="imaginet-tests-")
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

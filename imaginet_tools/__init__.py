@@ -1,0 +1,1 @@
+"""Tools around the data set, imported by imaginet.py only when asked for."""
