@@ -1,0 +1,214 @@
+"""The report: nothing is lost on the way to JSON, pages and tables; half-written files are never seen; wrong ones are named."""
+
+import errno
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from degradations import CONDITION_TITLES
+from evaluation.calibration import operating_points
+from evaluation.metrics import Estimate, Metrics
+from evaluation.report import SCHEMA, Report, Row, rows_of
+from evaluation.tables import markdown_tables, screen_table
+from tests.evaluation.simulate import three_generators
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    scores, rows = three_generators(), []
+    for detector in ("model", "pixel statistics"):
+        for condition in CONDITION_TITLES:
+            rows += rows_of(detector, condition, scores, 0.5, resamples=50)
+    counts = {"images": 240, "real": 120, "synthetic": 120, "source_images": 120, "fingerprint": "0123456789abcdef"}
+    return Report(
+        created="2026-11-24T08:00:00+00:00", versions={"python": "3.11"}, options={"output_dir": "runs/é", "seed": 42, "fold": None},
+        data={"name": "imaginet", "config": "all", "description": "A small sample.", "splits": {"train": counts, "test": counts}},
+        training={
+            "seconds": 90.0, "processes": 2, "device": "cpu", "images_seen": 480,
+            "history": [{"stage": "contrastive", "epoch": 0, "loss": 1.5, "learning_rate": 0.1, "seconds": 1.0, "images": 480}],
+        },
+        calibration={"temperature": 2.0, "bias": -0.5, "images": 240},
+        operating_points=operating_points(scores.probability, scores.label, "240 images"), figures=rows,
+        limits=["It knows A, B and C only."],
+    )
+
+
+# rows
+
+def test_every_group_has_a_row_for_each_detector_and_condition(report):
+    groups = {("overall", "all"), ("content", "faces"), ("content", "photos"), *(("generator", name) for name in "ABC")}
+    assert {(row.kind, row.name) for row in report.figures} == groups
+    assert len({(row.detector, row.condition, row.kind, row.name) for row in report.figures}) == len(report.figures) == 2 * 3 * 6
+
+
+def test_images_of_one_class_are_refused_not_skipped():
+    scores = three_generators()
+    with pytest.raises(ValueError, match="synthetic images and no others"):
+        rows_of("model", "clean", scores.select(scores.label == 1), 0.5, resamples=5)
+
+
+# files
+
+def test_json_gives_back_an_equal_report(report, tmp_path):
+    report.write(tmp_path)
+    assert Report.read(tmp_path / "report.json") == report
+    values = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert next(iter(values)) == "schema" and values["schema"] == SCHEMA
+    assert values["figures"][0]["metrics"]["auc"].keys() == {"value", "low", "high", "reason"}
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == report.to_markdown()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.json", "report.md"]
+
+
+def changed(values, path, value=None):
+    """A copy of the JSON with one entry set, or removed where ``value`` is None."""
+    values = json.loads(json.dumps(values))
+    *parents, last = path
+    place = values
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return values
+
+
+@pytest.mark.parametrize("path, value, message", [
+    (["schema"], "imaginet-report/0", "not a report of schema imaginet-report/1 .it says 'imaginet-report/0'"),
+    (["schema"], None, "it says None"),
+    (["calibration"], None, "lacks .'calibration'."),
+    (["colour"], "red", "unknown entries .'colour'."),
+    (["figures"], "none", "figures are not a list"),
+    (["figures", 3, "metrics", "auc"], None, "Figure 3 of the report is not complete .'auc'"),
+    (["figures", 0, "metrics", "auc", "value"], None, "Figure 0 .*value"),
+    (["figures", 1, "condition"], None, "Figure 1 .*condition"),
+    (["figures", 1, "metrics"], "high", "Figure 1"),
+    (["figures", 2], "a row", "Figure 2"),
+])
+def test_wrong_or_missing_entries_are_named_with_the_file(report, tmp_path, path, value, message):
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps(changed(report.to_json(), path, value)), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as caught:
+        Report.read(file)
+    assert str(caught.value).startswith(str(file))
+
+
+@pytest.mark.parametrize("content", [b'{"schema": "imaginet-rep', b"", b"[]", b"3", b"\xff\xfe"])
+def test_what_is_no_report_is_refused_with_the_file_s_name(tmp_path, content):
+    file = tmp_path / "broken.json"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="broken.json: "):
+        Report.read(file)
+    with pytest.raises(FileNotFoundError):
+        Report.read(tmp_path / "absent.json")
+
+
+def test_a_full_disk_leaves_the_earlier_report_whole(report, tmp_path, monkeypatch):
+    report.write(tmp_path)
+    write_text = Path.write_text
+
+    def full(file, text, **options):
+        write_text(file, text[: len(text) // 2], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        replace(report, created="later").write(tmp_path)
+    assert Report.read(tmp_path / "report.json") == report
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.json", "report.md"]
+
+
+def test_a_reader_never_sees_half_a_report(report, tmp_path):
+    report.write_json(tmp_path)
+    versions = [replace(report, limits=["x" * 10**6], created="long"), replace(report, created="short")]
+    done, read = threading.Event(), set()
+
+    def keep_reading():
+        while not done.is_set():
+            read.add(Report.read(tmp_path / "report.json").created)
+        read.add("finished")
+
+    reader = threading.Thread(target=keep_reading)
+    reader.start()
+    for number in range(40):
+        versions[number % 2].write_json(tmp_path)
+    done.set()
+    reader.join()
+    assert "finished" in read and len(read) > 1  # otherwise an error ended the thread
+
+
+def test_figures_that_are_no_numbers_are_not_written(report, tmp_path):
+    with pytest.raises(ValueError):
+        replace(report, calibration={"temperature": float("nan")}).write(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# pages and tables
+
+def cells_of(line):
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def expected_cells(row):
+    metrics = row.metrics
+    return [
+        CONDITION_TITLES[row.condition], row.name, row.detector, f"{metrics.n_real} + {metrics.n_synthetic}",
+        str(metrics.balanced_accuracy), str(metrics.auc), str(metrics.average_precision),
+    ]
+
+
+def test_markdown_has_every_row_once(report):
+    lines = [cells_of(line) for line in report.to_markdown().splitlines() if line.startswith("|")]
+    rows = [line for line in lines if line[0] in CONDITION_TITLES.values()]
+    assert sorted(rows) == sorted(expected_cells(row) for row in report.figures)
+    assert {len(line) for line in lines} == {7}
+
+
+def test_the_screen_shows_every_row_once_in_columns(report):
+    text = screen_table(report.figures)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for row in report.figures:
+        assert lines.count(" ".join(expected_cells(row))) == 1
+    assert len([line for line in lines if "[" in line]) == len(report.figures)
+    overall = text.split("\n\n")[0].splitlines()
+    column = overall[1].index("AUC")
+    assert all(line[column - 1] == " " and line[column] != " " for line in overall[3:])
+
+
+def test_detectors_of_one_group_stand_below_each_other(report):
+    lines = screen_table(report.figures).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("clean"))
+    assert "model" in lines[first] and "pixel statistics" in lines[first + 1]
+
+
+def test_other_kinds_and_conditions_are_shown_too_and_bars_do_not_break_the_table(report):
+    row = replace(report.figures[0], kind="family", name="a|b", condition="jpeg40")
+    for table in (markdown_tables([*report.figures, row]), screen_table([*report.figures, row])):
+        assert "By family" in table and "jpeg40" in table
+    assert "| jpeg40 | a\\|b | model |" in markdown_tables([row])
+
+
+def test_a_figure_without_interval_is_explained():
+    alone = Estimate(0.5, reason="too few")
+    row = Row("model", "clean", "overall", "all", Metrics(1, 1, 2, 0.5, alone, alone, alone))
+    full = replace(row, metrics=Metrics(9, 9, 9, 0.5, *[Estimate(0.5, 0.4, 0.6)] * 3))
+    for table in (markdown_tables, screen_table):
+        assert "has no interval" in table([row, full]) and "has no interval" not in table([full])
+
+
+def test_a_report_without_figures_says_so(report):
+    nothing = replace(report, figures=[])
+    assert "Nothing was scored." in nothing.to_markdown() and screen_table([]) == "Nothing was scored."
+    assert Report.from_json(json.loads(json.dumps(nothing.to_json()))) == nothing
+
+
+def test_the_page_holds_limits_thresholds_data_and_options(report):
+    page = report.to_markdown()
+    for piece in ("It knows A, B and C only.", "A small sample.", "fingerprint 0123456789abcdef", '"seed": 42', "1.5 minutes on 2"):
+        assert piece in page
+    balanced, _, one = report.operating_points
+    assert f"call an image synthetic at {balanced['threshold']:.4f} or more" in page
+    assert f"- {one['name']}: none ({one['reason']})" in page and one["threshold"] is None
