@@ -25,7 +25,8 @@ from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageP
 from training.calibrate import calibrate
 from training.classifiers import train_classifiers
 from training.contrastive import train_contrastive
-from training.data import RandomViews, Splits, load_splits, read_calibration_list
+from training.data import RandomViews, Splits, load_splits, read_calibration_list, sentence
+from training.hardware import mixed_precision, use_cpu_threads
 from training.initial_weights import load_initial_weights
 from training.options import TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
@@ -48,8 +49,10 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
 def train(options: TrainingOptions) -> Path:
     """One run from options to model folder; every process of the launch calls it. Returns the output folder."""
     accelerator = Accelerator(
-        dataloader_config=DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=options.seed)
+        mixed_precision=mixed_precision(options.mixed_precision),
+        dataloader_config=DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=options.seed),
     )
+    use_cpu_threads(accelerator, options.cpu_threads)
     say = accelerator.print
     start = time.monotonic()
     set_seed(options.seed)
@@ -107,7 +110,7 @@ def main() -> None:
     try:
         train(options)
     except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"train_selfcon.py: {error}")
+        sys.exit(f"train_selfcon.py: {sentence(error)}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def train_classifiers(accelerator: Accelerator, model: nn.Module, views: RandomV
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate = options.classifier_learning_rate
     optimizer = torch.optim.Adam(trained, lr=rate, weight_decay=options.classifier_weight_decay)
-    loader = make_loader(views, options, drop_last=len(views) >= options.batch_size)
+    loader = make_loader(accelerator, views, options, drop_last=len(views) >= options.batch_size)
     network, optimizer, loader = accelerator.prepare(network, optimizer, loader)
     history = []
 

@@ -84,7 +84,7 @@ def train_contrastive(accelerator: Accelerator, model: nn.Module, views: RandomV
     part of the batch.
     """
     network = ContrastiveNetwork(model, options.cross_entropy_weight > 0)
-    loader = make_loader(views, options, drop_last=True)
+    loader = make_loader(accelerator, views, options, drop_last=True)
     network, optimizer, loader = accelerator.prepare(network, make_optimizer(network, options), loader)
     loss_of, history = Stage1Loss(accelerator, options.temperature, options.cross_entropy_weight), []
 
@@ -147,10 +147,19 @@ def make_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.
     return torch.optim.AdamW(groups, lr=options.learning_rate)
 
 
-def make_loader(views: RandomViews, options: TrainingOptions, drop_last: bool) -> DataLoader:
-    """Shuffled batches of ``options.batch_size`` over all processes. Raises ValueError if there are fewer images than that."""
+def make_loader(accelerator: Accelerator, views: RandomViews, options: TrainingOptions, drop_last: bool) -> DataLoader:
+    """Shuffled batches of ``options.batch_size`` over all processes.
+
+    Raises:
+        ValueError: if there are fewer images than that, or a process would get a single one, which batch normalisation cannot use.
+    """
+    processes = accelerator.num_processes
     if drop_last and len(views) < options.batch_size:
         raise ValueError(f"There are {len(views)} training images, fewer than --batch_size {options.batch_size}; lower it.")
+    if options.batch_size % processes or options.batch_size // processes < 2:
+        raise ValueError(
+            f"--batch_size {options.batch_size} over {processes} process(es): each needs the same number of images, at least 2 images."
+        )
     return DataLoader(
         views, batch_size=options.batch_size, shuffle=True, drop_last=drop_last, num_workers=options.num_workers,
         persistent_workers=options.num_workers > 0,

@@ -54,7 +54,7 @@ class ImageSet:
         try:
             with Image.open(io.BytesIO(record["bytes"]) if record["bytes"] is not None else record["path"]) as image:
                 return np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ValueError(f"{self.path[index]} cannot be read as an image ({error}); replace it and run again.") from error
 
     def fingerprint(self) -> str:
@@ -98,7 +98,10 @@ def load_splits(options: TrainingOptions) -> Splits:
     if options.dataset == "imaginet":
         import imaginet  # noqa: F401  registers the builder with load_dataset
     keywords = {"data_dir": options.data_dir} if options.data_dir else {}
-    loaded = datasets.load_dataset(options.dataset, options.config_name if options.dataset == "imaginet" else None, **keywords)
+    try:
+        loaded = datasets.load_dataset(options.dataset, options.config_name, **keywords)
+    except datasets.exceptions.DatasetGenerationError as error:  # only says that it failed; its cause says why
+        raise ValueError(f"{options.dataset} could not be built: {error.__cause__ or error}") from error
     if "train" not in loaded:
         raise ValueError(f"{options.dataset} has no train split (only {', '.join(loaded)}); training needs one.")
     pool = as_image_set(loaded["train"], f"the train split of {options.dataset}")
@@ -197,6 +200,12 @@ class RandomViews(torch.utils.data.Dataset):
             "label": int(self.images.label[index]),
             "family": int(self.family[index]), "generator": int(self.generator[index]),
         }
+
+
+def sentence(error: Exception) -> str:
+    """What an error says. One from a loading worker arrives with the worker's whole traceback around it; its last line says it."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text.startswith("Caught ") else text
 
 
 def _text(rows: datasets.Dataset, column: str, default: np.ndarray | None = None) -> np.ndarray:

@@ -27,7 +27,10 @@ def load_initial_weights(model: nn.Module, source: str) -> str:
     trunk = [name for name in own if not name.startswith("selfcon_layer")]
     absent = [name for name in trunk if name not in state]
     if unfit or absent:
-        first = f"{unfit[0]} has another shape" if unfit else f"{absent[0]} is missing"
+        if absent:
+            first = f"{absent[0]} is missing"
+        else:
+            first = f"{unfit[0]} is {tuple(state[unfit[0]].shape)} there and {tuple(own[unfit[0]].shape)} here"
         raise ValueError(
             f"The weights {source!r} do not fit this network ({first}); use --initial_weights none, or the network options of "
             "preset paper."

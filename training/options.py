@@ -25,7 +25,9 @@ class TrainingOptions:
 
     # data
     dataset: str = option("imaginet", "data", "name or folder for load_dataset; it needs the columns image and label")
-    config_name: str = option("all", "data", "configuration of the dataset: all, photos, paintings, faces, uncategorized, sample")
+    config_name: str | None = option(
+        None, "data", "configuration of the dataset; imaginet has all (its default), photos, paintings, faces, uncategorized, sample"
+    )
     data_dir: str | None = option(None, "data", "folder with the raw images and lists (see README.md); not needed for 'sample'")
     calibration_list: str | None = option(
         None, "data", "stage 2 uses only the images on this list (upstream's calibration.txt); default: all training images"
@@ -73,6 +75,11 @@ class TrainingOptions:
     classifier_weight_decay: float = option(1e-3, "stage 2 (classifiers)", "weight decay of Adam")
 
     # run
+    mixed_precision: str = option(
+        "no", "run", "arithmetic of the training steps; 'auto' is bf16 where the processor computes in it and no elsewhere",
+        choices=("no", "auto", "bf16", "fp16"),
+    )
+    cpu_threads: int | None = option(None, "run", "threads of each process on the CPU; default: all cores, shared by the processes")
     seed: int = option(42, "run", "seed of weights, order and views")
     output_dir: str = option("runs/selfcon", "run", "folder for model, report and pictures; must be new or empty")
     bootstrap: int = option(1000, "run", "resamples of the 95 %% intervals")
@@ -84,8 +91,8 @@ class TrainingOptions:
 
     def __post_init__(self):
         positive = ("crop_size", "batch_size", "classifier_crop_size", "learning_rate", "classifier_learning_rate")
-        for name in (*positive, "temperature", "bootstrap"):
-            if getattr(self, name) <= 0:
+        for name in (*positive, "temperature", "bootstrap", "cpu_threads"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"--{name} must be positive, got {getattr(self, name)}.")
         for name in ("epochs", "classifier_epochs", "warmup_epochs", "num_workers", "weight_decay", "cross_entropy_weight"):
             if getattr(self, name) < 0:
@@ -138,7 +145,8 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line: one option per field of :class:`TrainingOptions`, grouped, plus ``--preset``."""
     parser = argparse.ArgumentParser(
         prog="train_selfcon.py",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [--preset {paper,laptop,demo}] [options below, each wins over the preset]",
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=120),
         description="Trains a SelfCon detector of synthetic images and reports how good it is.",
         epilog="presets:\n" + "\n".join(f"  {name:8} {text}" for name, text in PRESET_HELP.items()),
     )
@@ -151,17 +159,28 @@ def make_parser() -> argparse.ArgumentParser:
         default = spec.default if spec.default is not MISSING else spec.default_factory()
         arguments = _argument_type(spec.type, default)
         group.add_argument(
-            f"--{spec.name}", default=argparse.SUPPRESS, help=f"{help_text} (paper: {default})", **arguments, **meta
+            f"--{spec.name}", default=argparse.SUPPRESS, help=f"{help_text}{_defaults(spec.name, default)}", **arguments, **meta
         )
     return parser
+
+
+def _defaults(name: str, default) -> str:
+    """What the presets say of an option, for the help: " (default: 256)" or " (paper: 7, laptop: 3, demo: 3)"."""
+    values = {preset: " ".join(map(str, value)) if isinstance(value := settings.get(name, default), list) else value
+              for preset, settings in PRESETS.items()}
+    if len(set(values.values())) > 1:
+        return f" ({', '.join(f'{preset}: {value}' for preset, value in values.items() if value is not None)})"
+    return "" if default is None else f" (default: {values['paper']})"
 
 
 def _argument_type(kind, default) -> dict:
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
     if isinstance(default, list):
-        return {"type": int, "nargs": "+"}
-    return {"type": kind if kind in (int, float) else str}
+        return {"type": int, "nargs": "+", "metavar": "N"}
+    if kind in (int, int | None):
+        return {"type": int, "metavar": "N"}
+    return {"type": float, "metavar": "X"} if kind is float else {"type": str}
 
 
 def parse_options(arguments: list[str] | None = None) -> TrainingOptions:

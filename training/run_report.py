@@ -75,7 +75,7 @@ def make_report(config, splits: Splits, options: TrainingOptions, training: dict
         versions={"python": platform.python_version(), **{name: version(name) for name in libraries}},
         options=options.as_dict(),
         data={
-            "name": options.dataset, "config": options.config_name, "description": splits.description,
+            "name": options.dataset, "config": splits.train.rows.info.config_name, "description": splits.description,
             "contents": splits.contents, "families": splits.families, "generators": splits.generators,
             "splits": {
                 name: {**images.counts(), "fingerprint": images.fingerprint()} for name, images in parts.items() if images is not None
