@@ -59,7 +59,7 @@ def balanced_threshold(probability: np.ndarray, labels: np.ndarray) -> float:
     synthetic_below = below - real_below
     accuracy = (real_below / (~synthetic).sum() + 1 - synthetic_below / synthetic.sum()) / 2
     thresholds, gaps = _just_above(np.concatenate([scores[:1], scores[:-1]]), scores), np.diff(scores, prepend=scores[0])
-    ranking = np.lexsort((np.abs(thresholds - 0.5), -gaps, -np.round(accuracy, 12)))
+    ranking = np.lexsort((np.abs(thresholds - 0.5), -np.round(gaps, 12), -np.round(accuracy, 12)))
     return float(thresholds[ranking[0]])
 
 

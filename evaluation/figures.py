@@ -58,6 +58,9 @@ def draw_history(history: list[dict], file: Path) -> None:
         rate = axes.twinx()
         rate.plot(epochs, [row["learning_rate"] for row in rows], ":", marker=".", color="grey")
         rate.set_ylabel("learning rate", color="grey")
+        axes.set_zorder(rate.get_zorder() + 1)  # the losses in front
+        axes.patch.set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
     _save(figure, file)
 
 

@@ -134,6 +134,13 @@ def test_resize_takes_height_first():
     assert degradations.resize(picture(10, 20), (7, 31), "opencv_lanczos").shape == (7, 31, 3)
 
 
+@pytest.mark.parametrize("kernel", PILLOW_KERNELS)
+def test_there_and_back_go_by_the_same_kernel(kernel):
+    smaller = Image.fromarray(picture()).resize((58, 43), PILLOW_KERNELS[kernel])  # 0.7 of 83 × 61
+    back = np.asarray(smaller.resize((83, 61), PILLOW_KERNELS[kernel]))
+    np.testing.assert_array_equal(degradations.resize_and_back(picture(), 0.7, kernel), back)
+
+
 @pytest.mark.parametrize("size", [(64, 64), (63, 65), (1, 7), (3, 2), (255, 300)])
 def test_half_and_back_keeps_the_size_and_loses_the_finest_detail(size):
     image = picture(*size)

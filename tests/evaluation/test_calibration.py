@@ -52,13 +52,18 @@ def test_perfectly_separated_logits_get_a_finite_temperature(n):
     assert (sigmoid(logits / temperature + bias)[n:] > 0.6).all()
 
 
-@pytest.mark.parametrize("labels", [np.repeat([1, 0], 50), np.tile([0, 1], 50)], ids=["inverted", "uninformative"])
+NEARLY_SYMMETRIC = np.tile([0, 1, 1, 0], 25)
+NEARLY_SYMMETRIC[50:52] = 0, 1  # the logits tell a trace of the labels
+
+
+@pytest.mark.parametrize("labels", [np.repeat([1, 0], 50), NEARLY_SYMMETRIC], ids=["inverted", "nearly uninformative"])
 def test_logits_that_tell_nothing_keep_their_order_and_come_close_to_a_half(labels):
     logits = np.linspace(-400, 900, 100)
     temperature, bias = fit_temperature_and_bias(logits, labels)
     probability = sigmoid(logits / temperature + bias)
     assert (np.diff(probability) > 0).all()
     assert abs(probability - 0.5).max() < 0.05
+    assert temperature == pytest.approx(100 * logits.std())  # scaled down so far and no further
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -350.0])
@@ -87,9 +92,12 @@ def test_balanced_threshold_is_the_best_of_all(decimals, effect):
 
 def test_of_equally_good_thresholds_the_widest_gap_wins_then_the_one_nearest_a_half():
     assert balanced_threshold(np.array([0.1, 0.2, 0.6, 0.7]), np.array([0, 0, 1, 1])) == pytest.approx(0.4)
-    # both gaps of 0.2 separate three of four; 0.45 is nearer to a half than 0.75
-    assert balanced_threshold(np.array([0.35, 0.55, 0.65, 0.85]), np.array([0, 1, 0, 1])) == pytest.approx(0.45)
-    assert balanced_threshold(np.array([0.1, 0.2, 0.3, 0.9]), np.array([0, 1, 0, 1])) == pytest.approx(0.6)
+    # real, synthetic, real, synthetic: the first and the last gap are equally good
+    for scores, best in [
+        ([0.0, 0.4, 0.5, 0.55], 0.2), ([0.45, 0.5, 0.6, 1.0], 0.8),  # widest, though far from a half
+        ([0.35, 0.55, 0.65, 0.85], 0.45), ([0.15, 0.35, 0.45, 0.65], 0.55),  # all gaps the same
+    ]:
+        assert balanced_threshold(np.array(scores), np.array([0, 1, 0, 1])) == pytest.approx(best)
 
 
 def test_neighbouring_floating_point_scores_are_still_told_apart():

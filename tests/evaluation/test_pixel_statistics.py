@@ -104,6 +104,23 @@ def test_twice_the_contrast_doubles_steps_and_spread():
     assert abs(moved["high_minus_mid"]) < 0.05 and abs(moved["blockiness_8"]) < 0.05
 
 
+def test_rows_and_columns_count_alike():
+    image = jpeg(picture(), 30)
+    moved = change(image, image.transpose(1, 0, 2))
+    assert max(abs(moved[name]) for name in NAMES if name != "chroma_detail") < 0.05  # colour is compared along rows only
+    steps = np.repeat(np.arange(32, dtype=np.uint8) * 8, 8)  # a step at every eighth row, and none between
+    rows = np.broadcast_to(steps[:, None, None], (256, 256, 3))
+    assert named(rows)["blockiness_8"] == pytest.approx(np.log(8.05 / 0.05), rel=0.02)
+
+
+def test_gradient_and_difference_of_bands_are_what_they_are_called():
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255  # steps of 255 along rows, of 0 along columns
+    assert named(stripes)["gradient"] == pytest.approx(np.log(127.5), abs=1e-3)
+    values = named(picture())
+    assert values["high_minus_mid"] == values["log_power_0.35_0.50"] - values["log_power_0.12_0.23"]
+
+
 def test_brightness_alone_changes_nothing():
     darker = picture() // 2 + 20
     moved = change(darker, darker + 60)
