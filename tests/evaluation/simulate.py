@@ -28,7 +28,8 @@ def three_generators(n=240, seed=0) -> Scores:
     label = rng.integers(0, 2, n)
     generator = np.where(rng.random(n) < 0.5, "C", np.where(content == "photos", "A", "B"))
     probability = np.round(np.clip(0.3 + 0.3 * label + 0.25 * rng.standard_normal(n), 0, 1), 2)  # with ties
-    return Scores(label, probability, content, np.where(label == 1, generator, "real"), np.array([f"s{i // 2}" for i in range(n)]))
+    source = np.array([f"s{i // 2}" for i in range(n)])
+    return Scores(label, probability, content, np.where(label == 1, generator, "real"), source)
 
 
 def picture(seed=0, height=256, width=256, grain=6.0) -> np.ndarray:

@@ -87,7 +87,8 @@ def test_balanced_threshold_is_the_best_of_all(decimals, effect):
         labels = np.r_[0, 1, rng.random(rng.integers(3, 60)) < 0.3].astype(int)
         probability = np.round(sigmoid(rng.standard_normal(len(labels)) + 4 * effect * labels), decimals)
         threshold = balanced_threshold(probability, labels)
-        assert balanced_accuracy_score(labels, probability >= threshold) == pytest.approx(best_by_brute_force(probability, labels))
+        found = balanced_accuracy_score(labels, probability >= threshold)
+        assert found == pytest.approx(best_by_brute_force(probability, labels))
 
 
 def test_of_equally_good_thresholds_the_widest_gap_wins_then_the_one_nearest_a_half():

@@ -13,8 +13,7 @@ from tests.evaluation.simulate import three_generators
 def history(stages=("contrastive", "classifiers"), epochs=3):
     terms = {"contrastive": {"origin": 1.0, "family": 0.4}, "classifiers": {}}
     return [
-        {"stage": stage, "epoch": epoch, "learning_rate": 0.1 / (epoch + 1), "loss": 2.0 - 0.3 * epoch, "seconds": 1.0, "images": 9,
-         **terms[stage]}
+        {"stage": stage, "epoch": epoch, "learning_rate": 0.1 / (epoch + 1), "loss": 2.0 - 0.3 * epoch, **terms[stage]}
         for stage in stages for epoch in range(epochs)
     ]
 

@@ -13,9 +13,9 @@ FIGURES = ("balanced_accuracy", "auc", "average_precision")
 
 
 def scores_of(label, probability, source=None):
-    n = len(label)
+    label, n = np.asarray(label), len(label)
     source = np.arange(n).astype(str) if source is None else np.asarray(source).astype(str)
-    return Scores(np.asarray(label), np.asarray(probability), np.full(n, "photos"), np.where(np.asarray(label) == 1, "A", "real"), source)
+    return Scores(label, np.asarray(probability), np.full(n, "photos"), np.where(label == 1, "A", "real"), source)
 
 
 def three_figures(label, probability, threshold):
@@ -146,7 +146,8 @@ def test_a_generator_is_compared_with_real_images_of_its_contents_only():
     scores = three_generators()
     found = {(kind, name): chosen for kind, name, chosen in groups(scores)}
     assert list(found) == [
-        ("overall", "all"), ("content", "faces"), ("content", "photos"), ("generator", "A"), ("generator", "B"), ("generator", "C"),
+        ("overall", "all"), ("content", "faces"), ("content", "photos"),
+        ("generator", "A"), ("generator", "B"), ("generator", "C"),
     ]
     assert found["overall", "all"].all()
     np.testing.assert_array_equal(found["content", "faces"], scores.content == "faces")
@@ -154,12 +155,13 @@ def test_a_generator_is_compared_with_real_images_of_its_contents_only():
         chosen = found["generator", generator]
         assert set(scores.generator[chosen]) == {generator, "real"}
         assert (chosen & (scores.generator == generator)).sum() == (scores.generator == generator).sum()
-        real = [content for content, name in zip(scores.content, scores.generator, strict=True) if name == "real" and content in contents]
-        assert (scores.generator[chosen] == "real").sum() == len(real)
+        real = sum(name == "real" and content in contents for content, name in zip(scores.content, scores.generator, strict=True))
+        assert (scores.generator[chosen] == "real").sum() == real
 
 
 def test_groups_of_one_class_are_left_out_but_the_whole_is_not():
-    scores = Scores([1, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], ["paintings", "photos", "photos", "faces"], ["A", "B", "real", "B"], list("abcd"))
+    contents, generators = ["paintings", "photos", "photos", "faces"], ["A", "B", "real", "B"]
+    scores = Scores([1, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], contents, generators, list("abcd"))
     assert [(kind, name) for kind, name, _ in groups(scores)] == [("overall", "all"), ("content", "photos"), ("generator", "B")]
     assert [(kind, name) for kind, name, _ in groups(scores.select(scores.label == 1))] == [("overall", "all")]
 

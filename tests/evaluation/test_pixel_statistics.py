@@ -29,7 +29,8 @@ def stretched(image, factor=2):
 def test_finite_on_every_size_and_content(size, content):
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     image = {
-        "flat black": np.zeros_like(noise), "flat white": np.full_like(noise, 255), "noise": noise, "grey": noise[..., :1].repeat(3, 2),
+        "flat black": np.zeros_like(noise), "flat white": np.full_like(noise, 255), "noise": noise,
+        "grey": noise[..., :1].repeat(3, 2),
     }[content]
     kept = image.copy()
     values = statistics(image)

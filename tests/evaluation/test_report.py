@@ -24,7 +24,8 @@ def report() -> Report:
             rows += rows_of(detector, condition, scores, 0.5, resamples=50)
     counts = {"images": 240, "real": 120, "synthetic": 120, "source_images": 120, "fingerprint": "0123456789abcdef"}
     return Report(
-        created="2026-11-24T08:00:00+00:00", versions={"python": "3.11"}, options={"output_dir": "runs/é", "seed": 42, "fold": None},
+        created="2026-11-24T08:00:00+00:00", versions={"python": "3.11"},
+        options={"output_dir": "runs/é", "seed": 42, "fold": None},
         data={"name": "imaginet", "config": "all", "description": "A small sample.", "splits": {"train": counts, "test": counts}},
         training={
             "seconds": 90.0, "processes": 2, "device": "cpu", "images_seen": 480,
@@ -207,7 +208,8 @@ def test_a_report_without_figures_says_so(report):
 
 def test_the_page_holds_limits_thresholds_data_and_options(report):
     page = report.to_markdown()
-    for piece in ("It knows A, B and C only.", "A small sample.", "fingerprint 0123456789abcdef", '"seed": 42', "1.5 minutes on 2"):
+    limit, fingerprint = "It knows A, B and C only.", "fingerprint 0123456789abcdef"
+    for piece in (limit, "A small sample.", fingerprint, '"seed": 42', "1.5 minutes on 2"):
         assert piece in page
     balanced, _, one = report.operating_points
     assert f"call an image synthetic at {balanced['threshold']:.4f} or more" in page
