@@ -7,6 +7,6 @@ from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImage
 from .saving import check_free, save, usage
 
 __all__ = [
-    "SelfConConfig", "SelfConForImageClassification", "SelfConImageClassificationPipeline", "SelfConImageProcessor", "SelfConOutput",
-    "SyntheticImageDetectionPipeline", "check_free", "save", "usage",
+    "SelfConConfig", "SelfConForImageClassification", "SelfConImageClassificationPipeline", "SelfConImageProcessor",
+    "SelfConOutput", "SyntheticImageDetectionPipeline", "check_free", "save", "usage",
 ]

@@ -17,9 +17,9 @@ class SelfConImageProcessor(PilBackend):
 
     - Grey, palette and CMYK pictures as PIL's ``convert("RGB")`` does it.
     - Transparency is dropped, as in the reference: the colours under it are seen, whatever background would hide them.
-    - Pictures of more than 8 bits are scaled to 0..255 (PIL alone would clip them to white), from 0..65535 where the type has 16 bits,
-      else from the smallest of 0..1 (floats only), 0..255 and 0..65535 that holds every value of the picture; what lies
-      outside is clipped.
+    - Pictures of more than 8 bits are scaled to 0..255 (PIL alone would clip them to white): from 0..65535 where the type has
+      16 bits, else from the smallest of 0..1 (floats only), 0..255 and 0..65535 that holds every value of the picture; what
+      lies outside is clipped.
 
     Arrays and tensors of numbers follow the last rule too (not with ``do_rescale=False``, which says that they are scaled).
     A picture is taken as its pixels lie; turning it upright by its EXIF orientation is left to whoever reads the file. The

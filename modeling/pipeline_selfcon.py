@@ -12,9 +12,10 @@ from .image_processing_selfcon import DEEP_MODES
 class SelfConImageClassificationPipeline(ImageClassificationPipeline):
     """The task "image-classification" as everywhere, ``[{"label": ..., "score": ...}, ...]``, higher score first.
 
-    It differs from the built-in one only in how a picture is read: paths may be ``Path`` objects, and pictures of more than 8 bits
-    reach the image processor as they are; the built-in one clips them to white. (Those behind a URL or in base64 are read by
-    Transformers and still clipped.) Pictures are turned upright by their EXIF orientation, as everywhere in Transformers.
+    It differs from the built-in one only in how a picture is read: paths may be ``Path`` objects, and pictures of more than
+    8 bits reach the image processor as they are; the built-in one clips them to white. (Those behind a URL or in base64 are
+    read by Transformers and still clipped.) Pictures are turned upright by their EXIF orientation, as everywhere in
+    Transformers.
     """
 
     def preprocess(self, image, timeout=None):
@@ -34,8 +35,8 @@ class SelfConImageClassificationPipeline(ImageClassificationPipeline):
 class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
     """The task "synthetic-image-detection": one picture, one verdict as a dict.
 
-    It adds to "image-classification" which threshold was used and what the family and generator classifiers say, which no standard
-    task has room for.
+    It adds to "image-classification" which threshold was used and what the family and generator classifiers say, which no
+    standard task has room for.
 
     Args (of the call):
         operating_point: name of one of the model's operating points (default: "balanced", and none where the model has none).

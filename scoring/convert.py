@@ -2,9 +2,9 @@
 
     python -m scoring.convert imaginet_weights.pt OUT
 
-The checkpoint (https://github.com/delyan-boychev/imaginet) is a pickle {"model": weights, "classifier": weights} of trunk, projection
-heads and origin classifier. Everything else stays out of the folder: it has no family or generator classifier and none on the
-sub-network, since none was published, and no temperature or threshold, since none was fitted.
+The checkpoint (https://github.com/delyan-boychev/imaginet) is a pickle {"model": weights, "classifier": weights} of trunk,
+projection heads and origin classifier. Everything else stays out of the folder: it has no family or generator classifier and
+none on the sub-network, since none was published, and no temperature or threshold, since none was fitted.
 """
 
 import argparse
@@ -47,11 +47,17 @@ def read_checkpoint(file: str | Path) -> dict[str, Tensor]:
         parts = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken pickle raises almost anything
         foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it holds objects of {foreign[1]}, not only tensors" if foreign else "it is no PyTorch file of tensors, or not a whole one"
+        why = "it is no PyTorch file of tensors, or not a whole one"
+        if foreign:
+            why = f"it holds objects of {foreign[1]}, not only tensors"
         raise ValueError(f"{file} cannot be read as weights: {why}.") from error
     if not isinstance(parts, dict) or set(parts) != set(PARTS) or not all(isinstance(part, dict) for part in parts.values()):
-        found = f"the entries {', '.join(map(str, list(parts)[:5])) or 'none'}" if isinstance(parts, dict) else type(parts).__name__
-        raise ValueError(f'{file} is not ImagiNet\'s checkpoint: expected two entries, "model" and "classifier", each a dict; found {found}.')
+        found = type(parts).__name__
+        if isinstance(parts, dict):
+            found = f"the entries {', '.join(map(str, list(parts)[:5])) or 'none'}"
+        raise ValueError(
+            f'{file} is not ImagiNet\'s checkpoint: expected two entries, "model" and "classifier", each a dict; found {found}.'
+        )
     state = {}
     for part, prefix in zip(PARTS, ("", "classifier."), strict=True):
         for name, value in parts[part].items():
@@ -77,7 +83,8 @@ def model_from(state: dict[str, Tensor], origin: str | Path) -> SelfConForImageC
     model = SelfConForImageClassification(SelfConConfig(contents=CONTENTS, sub_classifier=False)).eval()
     own = model.state_dict()
     reshaped = [
-        f"{name} {_shape(state[name])} instead of {_shape(own[name])}" for name in own if name in state and state[name].shape != own[name].shape
+        f"{name} {_shape(state[name])} instead of {_shape(own[name])}"
+        for name in own if name in state and state[name].shape != own[name].shape
     ]
     differences = {
         "missing": [name for name in own if name not in state],
@@ -112,8 +119,8 @@ def _card(file: Path) -> str:
     with open(file, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     data = ModelCardData(
-        library_name="transformers", pipeline_tag="image-classification", license="other", license_name="upstream", license_link=UPSTREAM,
-        tags=["synthetic-image-detection", "selfcon", "imaginet"],
+        library_name="transformers", pipeline_tag="image-classification", license="other", license_name="upstream",
+        license_link=UPSTREAM, tags=["synthetic-image-detection", "selfcon", "imaginet"],
     )
     return str(ModelCard(f"""---
 {data.to_yaml()}
@@ -124,16 +131,17 @@ def _card(file: Path) -> str:
 Converted from `{file.name}` (SHA-256 `{digest}`) by `python -m scoring.convert`. Nothing was trained here.
 
 - **Origin and licence.** The weights are those of that file. ImagiNet's authors publish theirs at <{UPSTREAM}>
-  (paper: <https://arxiv.org/abs/2407.20020>); their terms apply to the weights, so look there before you pass them on. The Python files in this
-  folder are Apache-2.0.
-- **What it learned**, if the file is theirs: real photos, paintings, faces and others against images of ProGAN, StyleGAN-XL, StyleGAN3,
-  Stable Diffusion 2.1, SDXL 1.0, Animagine XL, Midjourney and DALL·E 3. It may miss images of any other generator.
-- **Nothing was calibrated.** No temperature, bias or threshold was fitted: temperature is 1 and bias 0, and there are no operating points. A
-  score of 0.5 is the bare network's zero, not a balance of errors. The paper's balanced accuracies use thresholds fitted on test images.
-- **What is absent.** No classifier for families or generators and none on the sub-network: none was published, and an untrained one
-  must not answer.
-- **A trap.** An earlier model of theirs downsamples in its first layer and has weights of the same names and shapes. They cannot be told
-  apart, and converted by this program that model gives wrong scores.
+  (paper: <https://arxiv.org/abs/2407.20020>); their terms apply to the weights, so look there before you pass them on.
+  The Python files in this folder are Apache-2.0.
+- **What it learned**, if the file is theirs: real photos, paintings, faces and others against images of ProGAN, StyleGAN-XL,
+  StyleGAN3, Stable Diffusion 2.1, SDXL 1.0, Animagine XL, Midjourney and DALL·E 3. It may miss images of any other generator.
+- **Nothing was calibrated.** No temperature, bias or threshold was fitted: temperature is 1 and bias 0, and there are no
+  operating points. A score of 0.5 is the bare network's zero, not a balance of errors. The paper's balanced accuracies use
+  thresholds fitted on test images.
+- **What is absent.** No classifier for families or generators and none on the sub-network: none was published, and an
+  untrained one must not answer.
+- **A trap.** An earlier model of theirs downsamples in its first layer and has weights of the same names and shapes. They
+  cannot be told apart, and converted by this program that model gives wrong scores.
 
 {usage("FOLDER")}"""))
 
@@ -152,8 +160,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scoring.convert", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Turns ImagiNet's published checkpoint into a model folder for pipeline(\"image-classification\").",
-        epilog=f"The checkpoint is published at {UPSTREAM}. It is read without running any code that it may hold. The folder\n"
-        "has no temperature and no threshold, and no classifier for families or generators: none was published.",
+        epilog=f"The checkpoint is published at {UPSTREAM}. It is read without\nrunning any code that it may hold. "
+        "The folder has no temperature and no threshold, and no classifier\nfor families or generators: none was published.",
     )
     parser.add_argument("checkpoint", metavar="imaginet_weights.pt", help="the published checkpoint")
     parser.add_argument("folder", metavar="OUT", help="new folder for model, code and card")

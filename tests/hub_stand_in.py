@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub on this machine: model and dataset repositories, tokens, uploads, downloads, card validation.
+"""A stand-in for the Hugging Face Hub on this machine: repositories of models and datasets, tokens, up- and downloads, cards.
 
 It speaks as much of the Hub's protocol as pushing, pulling and streaming with today's libraries need. Use the fixture ``hub``:
 
@@ -50,9 +50,11 @@ class StandInHub:
         self.repos: dict[tuple[str, str], Repo] = {}
 
     def environment(self, home: Path, token: str | None = WRITER) -> dict[str, str]:
-        """Environment of a process that talks to this server, with an empty cache below ``home``; no other project on its path."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING", "TRANSFORMERS_", "PYTHONPATH"))}
-        return {**kept, "HF_ENDPOINT": self.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home), **({"HF_TOKEN": token} if token else {})}
+        """Environment of a process that talks to this server, with an empty cache below ``home`` and no extra Python path."""
+        ours = ("HF_", "HUGGING", "TRANSFORMERS_", "PYTHONPATH")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        hub = {"HF_ENDPOINT": self.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home)}
+        return {**kept, **hub, **({"HF_TOKEN": token} if token else {})}
 
     def speak_to(self, monkeypatch, home: Path, token: str | None = WRITER) -> None:
         """Lets ``huggingface_hub`` in this process talk to this server."""
@@ -251,8 +253,9 @@ class Handler(BaseHTTPRequestHandler):
         repo = self.repo(kind, name)
         sha, files = self.at(repo, revision)
         self.answer({
-            "_id": "0", "id": name, "sha": sha, "private": repo.private, "gated": False, "disabled": False, "downloads": 0, "likes": 0,
-            "tags": [], "lastModified": "2026-01-01T00:00:00.000Z", "siblings": [{"rfilename": path} for path in sorted(files)],
+            "_id": "0", "id": name, "sha": sha, "private": repo.private, "gated": False, "disabled": False, "downloads": 0,
+            "likes": 0, "tags": [], "lastModified": "2026-01-01T00:00:00.000Z",
+            "siblings": [{"rfilename": path} for path in sorted(files)],
         })
 
     def entry(self, path: str, digest: str) -> dict:
@@ -268,9 +271,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, f"{folder} does not exist", "EntryNotFound")
         deep = self.query.get("recursive", [""])[0].lower() in ("true", "1")
         folders = {path[: slash.start()] for path in below for slash in re.finditer("/", path) if slash.start() > len(prefix)}
-        shown = [self.entry(path, digest) for path, digest in below.items() if deep or "/" not in path[len(prefix):]]
-        shown += [{"type": "directory", "path": each, "oid": "0" * 40} for each in sorted(folders) if deep or "/" not in each[len(prefix):]]
-        self.answer(shown)
+        entries = [self.entry(path, digest) for path, digest in below.items()]
+        entries += [{"type": "directory", "path": each, "oid": "0" * 40} for each in sorted(folders)]
+        self.answer([entry for entry in entries if deep or "/" not in entry["path"][len(prefix):]])
 
     def paths_info(self, kind: str, name: str, revision: str) -> None:
         files = self.at(self.repo(kind, name), revision)[1]
@@ -320,8 +323,9 @@ def card_errors(text: str) -> list[str]:
         for r, result in enumerate(model["results"]):
             where = f"model-index[{m}].results[{r}]"
             if not re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", str(result["dataset"]["type"])):
-                errors.append(f'"{where}.dataset.type" with value "{result["dataset"]["type"]}" fails to match the required pattern')
-            if not result["task"].get("type") or not all(metric.get("type") and "value" in metric for metric in result["metrics"]):
+                errors.append(f'"{where}.dataset.type" is "{result["dataset"]["type"]}" and fails to match the required pattern')
+            metrics = result["metrics"]
+            if not result["task"].get("type") or not all(metric.get("type") and "value" in metric for metric in metrics):
                 errors.append(f'"{where}" lacks the type of task or metric, or a value')
     return errors
 
@@ -333,7 +337,7 @@ def running(folder: Path) -> Iterator[StandInHub]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {}))
     server.daemon_threads = True
     server.RequestHandlerClass.hub = stand_in = StandInHub(folder, f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield stand_in

@@ -1,4 +1,4 @@
-"""The weights that the reference's numbers were computed with: filled by name, so that no file has to be carried."""
+"""What the reference's numbers were computed with: weights filled by name, so that no file has to be carried, and pictures."""
 
 import json
 import zlib
@@ -29,6 +29,19 @@ def reference_state(tame: bool = False) -> dict[str, torch.Tensor]:
     """The same under the names of our model."""
     parts = filled_checkpoint(tame)
     return {**parts["model"], **{f"classifier.{name}": value for name, value in parts["classifier"].items()}}
+
+
+def reference_pictures() -> dict[str, tuple[np.ndarray | None, float]]:
+    """Whole pictures with the reference's probability of "synthetic" on the tame weights.
+
+    Name -> (uint8 (H, W, 3), probability); None instead of the array where the name is a path in the lab.
+    """
+    listed = np.load(DATA / "reference_pictures.npz")
+    probabilities = 1 / (1 + np.exp(-listed["logits"]))
+    return {
+        str(name): (listed[name] if name in listed.files else None, float(probability))
+        for name, probability in zip(listed["names"], probabilities, strict=True)
+    }
 
 
 def _filled(name: str, shape: list[int], tame: bool) -> torch.Tensor:

@@ -1,11 +1,12 @@
 """The model card, and the way to the Hub."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
-from huggingface_hub.errors import HFValidationError, HfHubHTTPError, HTTPError  # HTTPError: of the client that the Hub library uses
+from huggingface_hub.errors import HFValidationError, HfHubHTTPError, HTTPError  # HTTPError: of the client that it uses
 
 from evaluation.report import Report
 from evaluation.tables import markdown_tables
@@ -42,11 +43,12 @@ def push_to_hub(folder: Path, repository: str) -> str:
         ConnectionError: if that fails; the sentence says where the model lies and how to upload it later.
     """
     try:
-        commit = HfApi().upload_folder(repo_id=repository, folder_path=folder, commit_message="SelfCon detector with report and card")
+        message = "SelfCon detector with report and card"
+        commit = HfApi().upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
     except (HfHubHTTPError, HTTPError, OSError, RuntimeError, ValueError) as error:  # the last two: large files, the card
         raise ConnectionError(
             f"The upload to {repository} failed ({_reason(error)}). The model is safe in {folder}; upload it later with "
-            f"`hf upload {repository} {folder}`."
+            f"`hf upload {repository} {shlex.quote(str(folder))}`."
         ) from error
     return str(commit.commit_url)
 
@@ -69,7 +71,8 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], reposit
         library_name="transformers", pipeline_tag="image-classification", license="apache-2.0",
         tags=["synthetic-image-detection", "selfcon", "imaginet"], model_name=name, eval_results=_eval_results(report) or None,
     )
-    (folder / "README.md").write_text(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(report, repository, kept)}")), encoding="utf-8")
+    card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(report, repository, kept)}")
+    (folder / "README.md").write_text(str(card), encoding="utf-8")
 
 
 def _eval_results(report: Report) -> list[EvalResult]:
@@ -79,8 +82,9 @@ def _eval_results(report: Report) -> list[EvalResult]:
             for metric in ("balanced_accuracy", "auc", "average_precision"):
                 results.append(EvalResult(
                     task_type="image-classification", dataset_type=_data_name(report),
-                    dataset_name=f"{_data_name(report)} ({report.data['config']})", dataset_config=row.condition, dataset_split="test",
-                    metric_type=metric, metric_name=f"{metric}, {row.condition}", metric_value=round(getattr(row.metrics, metric).value, 4),
+                    dataset_name=f"{_data_name(report)} ({report.data['config']})", dataset_config=row.condition,
+                    dataset_split="test", metric_type=metric, metric_name=f"{metric}, {row.condition}",
+                    metric_value=round(getattr(row.metrics, metric).value, 4),
                 ))
     return results
 
@@ -97,8 +101,8 @@ def _body(report: Report, repository: str | None, pictures: list[Path]) -> str:
     figures = markdown_tables(report.figures) if report.figures else "Nothing was scored."
     return f"""# SelfCon detector of synthetic images
 
-Tells real pictures from generated ones. Network and losses are those of ImagiNet (<https://arxiv.org/abs/2407.20020>); trained with
-`train_selfcon.py` on `{_data_name(report)}`, configuration `{report.data["config"]}`.
+Tells real pictures from generated ones. Network and losses are those of ImagiNet (<https://arxiv.org/abs/2407.20020>);
+trained with `train_selfcon.py` on `{_data_name(report)}`, configuration `{report.data["config"]}`.
 
 ## Limits
 
@@ -107,9 +111,9 @@ Tells real pictures from generated ones. Network and losses are those of ImagiNe
 {usage(repository or "FOLDER")}
 ## What a score means
 
-The score of "synthetic" is a probability among equally many real and synthetic pictures like those it was trained on, calibrated on
-{report.calibration["images"]} held-out training images. Where synthetic pictures are rare, most alarms at 0.5 are false; choose a threshold by the
-false alarms that you can bear.
+The score of "synthetic" is a probability among equally many real and synthetic pictures like those it was trained on,
+calibrated on {report.calibration["images"]} held-out training images. Where synthetic pictures are rare, most alarms at 0.5
+are false; choose a threshold by the false alarms that you can bear.
 
 | operating point | threshold | real flagged (held out) | synthetic found (held out) |
 | --- | --- | --- | --- |
@@ -133,9 +137,13 @@ def _data_name(report: Report) -> str:
     return re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") or "local"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The error in one line, with what the Hub answered."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    answer = getattr(error, "server_message", None)
-    parts = [lines[0].rstrip("."), *([answer.splitlines()[0].rstrip(".")] if answer and answer not in lines[0] else [])]
-    return ": ".join(parts)
+    lines = [line.strip().rstrip(".:") for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if not isinstance(error, HfHubHTTPError):
+        parts = [" ".join(lines), *([_reason(error.__cause__)] if isinstance(error, RuntimeError) and error.__cause__ else [])]
+    elif error.server_message and error.server_message not in lines[0]:
+        parts = [lines[0], " ".join(error.server_message.split())]
+    else:
+        parts = lines[:1]
+    return ": ".join(part.rstrip(".") for part in parts)

@@ -6,13 +6,8 @@ import torch
 
 from modeling import SelfConConfig, SelfConForImageClassification
 from modeling.modeling_selfcon import HighPass
+from tests.modeling.helpers import SMALL
 from tests.reference_weights import DATA, reference_state
-
-SMALL = dict(
-    stem_kernel=3, stem_stride=2, stem_width=8, stem_pool=False, block="basic", widths=[8, 8, 16, 16], depths=[1, 1, 1, 1],
-    projection_size=16, classifier_hidden=8,
-)
-
 
 @pytest.fixture(scope="module")
 def reference_model():
@@ -96,7 +91,8 @@ def test_impossible_configurations_are_refused_by_name(wrong):
 
 def test_saved_weights_come_back_exactly(tmp_path):
     torch.manual_seed(0)
-    config = SelfConConfig(**SMALL, families=["a", "b"], generators=["x", "y"], operating_points=[{"name": "balanced", "threshold": 0.4}])
+    points = [{"name": "balanced", "threshold": 0.4}]
+    config = SelfConConfig(**SMALL, families=["a", "b"], generators=["x", "y"], operating_points=points)
     model = SelfConForImageClassification(config)
     model.save_pretrained(tmp_path)
     again = SelfConForImageClassification.from_pretrained(tmp_path)

@@ -18,12 +18,12 @@ from training.publish import check_hub_access, push_to_hub, write_model_card
 
 POINTS = [
     {
-        "name": "balanced", "threshold": 0.4, "reason": None, "false_alarm_rate": 0.125, "recall": 0.75, "n_real": 8, "n_synthetic": 8,
-        "fitted_on": "16 images of the training list",
+        "name": "balanced", "threshold": 0.4, "reason": None, "false_alarm_rate": 0.125, "recall": 0.75,
+        "n_real": 8, "n_synthetic": 8, "fitted_on": "16 images of the training list",
     },
     {
-        "name": "false alarms 1%", "threshold": None, "reason": "8 held-out real images; a rate of 1% needs 300", "false_alarm_rate": None,
-        "recall": None, "n_real": 8, "n_synthetic": 8, "fitted_on": "16 images of the training list",
+        "name": "false alarms 1%", "threshold": None, "reason": "8 held-out real images; a rate of 1% needs 300",
+        "false_alarm_rate": None, "recall": None, "n_real": 8, "n_synthetic": 8, "fitted_on": "16 images of the training list",
     },
 ]
 USE = """
@@ -43,16 +43,18 @@ def make_report(dataset: str = "imaginet") -> Report:
         np.array([f"picture {number}" for number in range(40)]),
     )
     return Report(
-        created="2026-01-01T00:00:00+00:00", versions={}, options={"seed": 0}, data={"name": dataset, "config": "sample"}, training={},
-        calibration={"temperature": 1.0, "bias": 0.0, "images": 16}, operating_points=POINTS,
-        figures=rows_of("model", "clean", scores, 0.5, 20), limits=["The detector knows these generators: x. It may miss images of any other."],
+        created="2026-01-01T00:00:00+00:00", versions={}, options={"seed": 0}, data={"name": dataset, "config": "sample"},
+        training={}, calibration={"temperature": 1.0, "bias": 0.0, "images": 16}, operating_points=POINTS,
+        figures=rows_of("model", "clean", scores, 0.5, 20),
+        limits=["The detector knows these generators: x. It may miss images of any other."],
     )
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A saved model with card, report and pictures, as a run leaves it."""
-    folder = save(small_model(operating_points=POINTS, generators=["x", "y"]), SelfConImageProcessor(), tmp_path / "run" / "model")
+    model = small_model(operating_points=POINTS, generators=["x", "y"])
+    folder = save(model, SelfConImageProcessor(), tmp_path / "run" / "model")
     pictures = [tmp_path / "run" / name for name in ("roc.png", "mistakes.png")]
     for picture in pictures:
         Image.new("RGB", (8, 8)).save(picture)
@@ -71,13 +73,14 @@ def test_a_pushed_model_is_used_by_name_in_a_fresh_process(online, folder, tmp_p
     check_hub_access("me/detector", private=True)
     address = push_to_hub(folder, "me/detector")
     assert address.startswith(online.url)
-    assert online.files("models", "me/detector") == {
-        ".gitattributes": online.files("models", "me/detector")[".gitattributes"], **{file.name: file.read_bytes() for file in folder.iterdir()}
-    }
+    uploaded = online.files("models", "me/detector")
+    del uploaded[".gitattributes"]  # the Hub's own
+    assert uploaded == {file.name: file.read_bytes() for file in folder.iterdir()}
     Image.fromarray(pixels(300, 200)).save(tmp_path / "picture.png")
     answers = in_fresh_process(USE, ["picture.png"], tmp_path, online.environment(tmp_path / "home", READER))
-    here = [pipeline(task, model=str(folder), trust_remote_code=True) for task in ("image-classification", "synthetic-image-detection")]
-    assert answers == json.loads(json.dumps([each(str(tmp_path / "picture.png")) for each in here]))
+    tasks = ("image-classification", "synthetic-image-detection")
+    here = [pipeline(task, model=str(folder), trust_remote_code=True)(str(tmp_path / "picture.png")) for task in tasks]
+    assert answers == json.loads(json.dumps(here))
     # it was made private
     with pytest.raises(RepositoryNotFoundError):
         HfApi(token=False).model_info("me/detector")
@@ -95,7 +98,8 @@ def test_the_card_validates_and_its_figures_are_the_reports(online, folder):
     overall = next(row.metrics for row in make_report().figures if row.kind == "overall")
     figures = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert figures == {name: round(getattr(overall, name).value, 4) for name in ("balanced_accuracy", "auc", "average_precision")}
-    for said in (make_report().limits[0], 'model="me/detector"', "| balanced | 0.400 | 12.5% | 75.0% |", "a rate of 1% needs 300"):
+    usage, balanced, unset = 'model="me/detector"', "| balanced | 0.400 | 12.5% | 75.0% |", "a rate of 1% needs 300"
+    for said in (make_report().limits[0], usage, balanced, unset):
         assert said in card.text
     with pytest.raises(ValueError, match="license"):
         ModelCard(str(card).replace("license: apache-2.0", "license: mine-alone")).validate()
@@ -110,7 +114,9 @@ def test_the_card_of_a_model_trained_on_a_folder_validates_and_hides_its_place(o
     assert card.data.eval_results[0].dataset_type == "my-pictures" and "somebody" not in str(card)
 
 
-@pytest.mark.parametrize(("token", "said"), [(READER, "don't have the rights"), (None, "Invalid username or password"), ("hf_gone", "Invalid credentials")])
+@pytest.mark.parametrize(("token", "said"), [
+    (READER, "don't have the rights"), (None, "Invalid username or password"), ("hf_gone", "Invalid credentials"),
+])
 @pytest.mark.parametrize("exists", [False, True])
 def test_no_right_to_write_is_said_before_training(online, monkeypatch, tmp_path, token, said, exists):
     if exists:
@@ -119,7 +125,6 @@ def test_no_right_to_write_is_said_before_training(online, monkeypatch, tmp_path
     with pytest.raises(ConnectionError) as refusal:
         check_hub_access("me/detector", private=False)
     sentence = str(refusal.value)
-    print(sentence)
     assert sentence.startswith("Cannot write to me/detector on the Hub (") and "\n" not in sentence
     assert said in sentence and "hf auth login" in sentence
 
@@ -145,16 +150,19 @@ def card_is_refused(monkeypatch, online, tmp_path, folder):
     (folder / "README.md").write_text("---\nlicense: mine-alone\n---\n")
 
 
-@pytest.mark.parametrize("trouble", [upload_refused_to_the_token, upload_of_large_files_fails, card_is_refused])
+@pytest.mark.parametrize(("trouble", "said"), [
+    (upload_refused_to_the_token, "don't have the rights"), (upload_of_large_files_fails, "no room"),
+    (card_is_refused, '"license" must be'),
+])
 @pytest.mark.filterwarnings("ignore:.*Use 'content=:DeprecationWarning")
-def test_a_failed_upload_says_where_the_model_lies(online, folder, monkeypatch, tmp_path, trouble):
+def test_a_failed_upload_says_where_the_model_lies(online, folder, monkeypatch, tmp_path, trouble, said):
     check_hub_access("me/detector", private=True)
     trouble(monkeypatch, online, tmp_path, folder)
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with pytest.raises(ConnectionError) as refusal:
         push_to_hub(folder, "me/detector")
     sentence = str(refusal.value)
-    print(sentence)
-    assert "The upload to me/detector failed" in sentence and f"hf upload me/detector {folder}" in sentence and "\n" not in sentence
+    assert sentence.startswith("The upload to me/detector failed (") and said in sentence and "\n" not in sentence
+    assert f"hf upload me/detector {folder}" in sentence
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert list(online.files("models", "me/detector")) == [".gitattributes"]
