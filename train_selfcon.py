@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
+from huggingface_hub.errors import StrictDataclassError
 
 from evaluation.tables import screen_table
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
@@ -26,7 +27,7 @@ from training.calibrate import calibrate
 from training.classifiers import train_classifiers
 from training.contrastive import train_contrastive
 from training.data import RandomViews, Splits, load_splits, read_calibration_list, sentence
-from training.hardware import mixed_precision, use_cpu_threads
+from training.hardware import check_processes, mixed_precision, use_cpu_threads
 from training.initial_weights import load_initial_weights
 from training.options import TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
@@ -34,24 +35,36 @@ from training.publish import check_hub_access, push_to_hub, write_model_card
 from training.run_report import evaluate, write_report
 from training.views import VIEWS
 
+NETWORK_OPTIONS = (
+    "stem_kernel", "stem_stride", "stem_width", "stem_pool", "block", "widths", "depths", "sub_network_after", "high_pass",
+    "projection_size", "classifier_hidden",
+)
+"""Options that are attributes of SelfConConfig by the same name."""
+
 
 def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClassification:
-    """The network of the options, with classifiers for the families and generators of the training images."""
-    config = SelfConConfig(
-        stem_kernel=options.stem_kernel, stem_stride=options.stem_stride, stem_width=options.stem_width,
-        stem_pool=options.stem_pool, block=options.block, widths=options.widths, depths=options.depths,
-        high_pass=options.high_pass, projection_size=options.projection_size, classifier_hidden=options.classifier_hidden,
-        contents=splits.contents, families=splits.families, generators=splits.generators,
-    )
+    """The network of the options, with classifiers for the families and generators of the training images.
+
+    Raises ValueError for options that make no network.
+    """
+    try:
+        config = SelfConConfig(
+            **{name: getattr(options, name) for name in NETWORK_OPTIONS},
+            contents=splits.contents, families=splits.families, generators=splits.generators,
+        )
+    except StrictDataclassError as error:  # only says that validation failed; its cause says why
+        raise ValueError(str(error.__cause__ or error)) from error
     return SelfConForImageClassification(config).to(memory_format=torch.channels_last)
 
 
 def train(options: TrainingOptions) -> Path:
     """One run from options to model folder; every process of the launch calls it. Returns the output folder."""
     accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),  # unless told, Accelerate makes single processes of several on a CPU
         mixed_precision=mixed_precision(options.mixed_precision),
         dataloader_config=DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=options.seed),
     )
+    check_processes(accelerator)
     use_cpu_threads(accelerator, options.cpu_threads)
     say = accelerator.print
     start = time.monotonic()

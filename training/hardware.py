@@ -19,6 +19,16 @@ def mixed_precision(choice: str) -> str:
     return "bf16" if _cpu_has_bf16() else "no"
 
 
+def check_processes(accelerator: Accelerator) -> None:
+    """Raises ValueError if the launcher started several processes that do not know of each other and would each train alone."""
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if started != accelerator.num_processes:
+        raise ValueError(
+            f"{started} processes were started, but Accelerate sees {accelerator.num_processes}; on CPUs start several with "
+            "`torchrun --standalone --nproc_per_node N train_selfcon.py ...`."
+        )
+
+
 def use_cpu_threads(accelerator: Accelerator, threads: int | None) -> None:
     """Lets each process of this machine use ``threads`` CPU threads; by default the cores, evenly shared.
 

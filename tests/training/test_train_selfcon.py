@@ -1,0 +1,100 @@
+"""The whole script at the smallest size, as a user starts it: one process, two processes, and what it says when it cannot run."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from evaluation.report import Report
+
+SMALLEST = [
+    "--preset", "laptop", "--stem_width", "8", "--widths", "8", "8", "--depths", "1", "1", "--sub_network_after", "1", "--crop_size", "32", "--epochs", "3",
+    "--warmup_epochs", "1", "--batch_size", "8", "--classifier_crop_size", "48", "--classifier_epochs", "1", "--num_workers", "0",
+    "--held_out", "0.25", "--bootstrap", "50", "--cpu_threads", "1",
+]
+CONDITIONS = ("clean", "jpeg70", "half_and_back")
+
+
+def start(launcher, repository, *arguments):
+    """Runs the script from a clone, offline; returns the finished process."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *launcher, "train_selfcon.py", *SMALLEST, *arguments],
+        cwd=repository, env=environment, capture_output=True, text=True, timeout=180,
+    )
+
+
+def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
+    output = tmp_path / "run"
+    launcher = ("accelerate.commands.launch", "--cpu", "--num_processes", "1")
+    done = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(output))
+    assert done.returncode == 0, done.stderr
+
+    # what the user sees
+    assert "36 images to train on, 12 held out, 17 to score; 1 process(es) on cpu" in done.stdout
+    assert "Initial weights: random." in done.stdout and f"Model: {output / 'model'}" in done.stdout
+    for line in ("Overall", "By content type", "By generator", "pixel statistics", "after JPEG 70", "after half size and back"):
+        assert line in done.stdout
+    assert re.search(r"contrastive: 100%.*12/12 \[.*<.*loss \d+\.\d+, \d+ images/s", done.stderr)
+
+    # the report
+    report = Report.read(output / "report.json")
+    assert report.options["epochs"] == 3 and report.training["processes"] == 1
+    assert [row["stage"] for row in report.training["history"]] == ["contrastive"] * 3 + ["classifiers"]
+    splits = {name: entry["images"] for name, entry in report.data["splits"].items()}
+    assert splits == {"train": 36, "held_out": 12, "test": 17} and report.calibration["images"] == 12
+    balanced, five_percent = report.operating_points[0], report.operating_points[1]
+    assert balanced["name"] == "balanced" and balanced["n_real"] == balanced["n_synthetic"] == 6
+    assert five_percent["threshold"] is None and "needs 60" in five_percent["reason"]
+    overall = [row for row in report.figures if row.kind == "overall"]
+    assert [(row.detector, row.condition) for row in overall] == [(d, c) for d in ("model", "pixel statistics") for c in CONDITIONS]
+    for row in overall:
+        assert (row.metrics.n_real, row.metrics.n_synthetic) == (9, 8)
+        auc = row.metrics.auc
+        assert auc.reason or 0 <= auc.low <= auc.value <= auc.high <= 1
+    assert {row.name for row in report.figures if row.kind == "generator"} == {"smooth", "chequered"}
+    page = (output / "report.md").read_text(encoding="utf-8")
+    assert "| clean | all | model | 9 + 8 |" in page and "held-out training images" in page and "One training run with one seed" in page
+    for name in ("training_views", "training", "roc", "scores", "mistakes"):
+        with Image.open(output / f"{name}.png") as drawn:
+            assert min(drawn.size) > 200
+
+    # the model folder, in a process with none of our code on its path
+    picture = tmp_path / "picture.png"
+    Image.effect_noise((70, 50), 60).save(picture)
+    code = (
+        "import json, sys; from transformers import pipeline; "
+        "p = pipeline('image-classification', model=sys.argv[1], trust_remote_code=True); print(json.dumps(p(sys.argv[2])))"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")}
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(output / "model"), str(picture)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )
+    assert answer.returncode == 0, answer.stderr
+    scores = {entry["label"]: entry["score"] for entry in json.loads(answer.stdout.splitlines()[-1])}
+    assert set(scores) == {"real", "synthetic"} and sum(scores.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_two_processes_score_every_image_once(repository, tiny_dataset, tmp_path):
+    output = tmp_path / "run"
+    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    done = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(output))
+    assert done.returncode == 0, done.stderr
+    report = Report.read(output / "report.json")
+    assert report.training["processes"] == 2 and "2 process(es) on cpu" in done.stdout
+    for row in report.figures:
+        if row.kind == "overall":
+            assert (row.metrics.n_real, row.metrics.n_synthetic, row.metrics.n_source_images) == (9, 8, 9)
+    assert done.stdout.count("Overall") == 1 and (output / "model" / "model.safetensors").is_file()
+
+
+def test_a_run_that_cannot_start_ends_with_one_sentence_and_touches_nothing(repository, tiny_dataset, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    done = start(("accelerate.commands.launch", "--cpu"), repository, "--dataset", str(tiny_dataset), "--output_dir", str(tmp_path))
+    assert done.returncode != 0 and f"train_selfcon.py: The output folder {tmp_path} is not empty" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
