@@ -1,0 +1,250 @@
+"""Random reads of local files and fsspec URLs, whole or in volumes, with errors that say what to do."""
+
+import contextlib
+import io
+import os
+import threading
+from typing import NamedTuple
+
+REMOTE_BUFFER = 64 << 10
+"""Bytes fetched at least when a remote file is read at random."""
+_STAMPS = (
+    "ETag", "etag", "Content-MD5", "md5Hash", "blob_id", "Last-Modified", "LastModified", "last_modified", "mtime", "created",
+)
+"""What the file systems of fsspec call a file's version, best first."""
+
+
+class State(NamedTuple):
+    """Size in bytes (-1 where not known) and stamp of a file; two states differ when the file has changed."""
+
+    size: int
+    stamp: str
+
+
+class ArchiveError(ValueError):
+    """An archive, or an entry of it, that cannot be used; the message names it and says what to do."""
+
+
+class LocationError(OSError):
+    """A file or URL that cannot be read; the message names it and says what to do."""
+
+
+def is_remote(location: str) -> bool:
+    """Whether ``location`` is an fsspec URL such as https://… or s3://…"""
+    return "://" in location
+
+
+@contextlib.contextmanager
+def explained(location: str):
+    """Turns whatever a file system raises into a FileNotFoundError, PermissionError or LocationError of one sentence."""
+    try:
+        yield
+    except PermissionError as error:
+        raise PermissionError(f"{location} may not be read by this user; change its or its folder's permissions.") from error
+    except OSError as error:
+        if not is_remote(location):
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise FileNotFoundError(f"{location} does not exist.") from error
+            raise LocationError(f"{location} cannot be read: {error.strerror or error}.") from error
+        raise _unreachable(location, error) from error
+    except Exception as error:
+        if not is_remote(location):  # a fault of ours, or of an archive: not for here
+            raise
+        raise _unreachable(location, error) from error
+
+
+def _unreachable(location: str, error: Exception) -> OSError:
+    """fsspec passes on the errors of every network library that it uses."""
+    cause = error.__cause__ or error
+    reason = " ".join(str(cause).split()) or type(cause).__name__
+    kind = FileNotFoundError if getattr(cause, "status", None) == 404 else LocationError
+    return kind(f"{location} cannot be reached ({reason}); check address and network, or download it and give the local path.")
+
+
+def file_state(location: str) -> State:
+    """Size and stamp of a file: modification time, or ETag and the like of a URL.
+
+    Raises:
+        FileNotFoundError, PermissionError, LocationError: with one sentence.
+    """
+    with explained(location):
+        if not is_remote(location):
+            found = os.stat(location)
+            return State(found.st_size, str(found.st_mtime_ns))
+        system, path = _file_system(location)
+        found = system.info(path)
+        size = found.get("size")
+        return State(-1 if size is None else size, version_of(found))
+
+
+def version_of(entry: dict) -> str:
+    """What a file system of fsspec tells of a file's version; else its size."""
+    return next((str(entry[key]) for key in _STAMPS if entry.get(key)), f"{entry.get('size')} bytes")
+
+
+def _file_system(url: str):
+    import fsspec
+
+    return fsspec.core.url_to_fs(url)
+
+
+def first_bytes(location: str, length: int) -> bytes:
+    """The first bytes of a file. Raises as file_state does."""
+    with explained(location), _open_at_random(location, seekable=False) as file:
+        return file.read(length)
+
+
+def open_stream(location: str) -> io.BufferedReader:
+    """Opens a file for reading from its beginning to its end; a URL's server need not know ranges. Raises as file_state does."""
+    return io.BufferedReader(_Sequential(location), 1 << 20)
+
+
+class _Sequential(io.RawIOBase):
+    def __init__(self, location: str):
+        super().__init__()
+        self._location, self._position = location, 0
+        with explained(location):
+            if is_remote(location):
+                system, path = _file_system(location)
+                self._file = system.open(path, "rb")
+            else:
+                self._file = io.open(location, "rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer) -> int:
+        with explained(self._location):
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class RandomFile(io.RawIOBase):
+    """One file, or several volumes one after the other, read at any position.
+
+    Opens its volumes anew in each process, so it may be carried over a fork. Not for several threads at once.
+
+    Args:
+        locations: paths or fsspec URLs of the volumes, in order.
+        sizes: bytes of each.
+    """
+
+    def __init__(self, locations: list[str], sizes: list[int]):
+        super().__init__()
+        self.locations = locations
+        self.size = sum(sizes)
+        self._starts = [sum(sizes[:number]) for number in range(len(sizes) + 1)]
+        self._position = 0
+        self._handles = {}
+        self._window = (0, b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._position = max(0, offset + (0, self._position, self.size)[whence])
+        return self._position
+
+    def readinto(self, buffer) -> int:
+        content = self.read_at(self._position, len(buffer))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def prefetch(self, start: int, length: int) -> None:
+        """Fetches a range at once if it lies in a remote file, for the reads that follow."""
+        if is_remote(self.locations[0]):
+            start = max(0, start)
+            self._window = (start, b"")
+            self._window = (start, self._fetch(start, min(length, self.size - start)))
+
+    def read_at(self, start: int, length: int) -> bytes:
+        """``length`` bytes from position ``start`` on; fewer only at the end. Raises as file_state does."""
+        length = min(length, self.size - start)
+        if length <= 0:
+            return b""
+        first, content = self._window
+        if first <= start and start + length <= first + len(content):
+            return content[start - first : start - first + length]
+        if is_remote(self.locations[0]) and length < REMOTE_BUFFER:
+            self.prefetch(start, REMOTE_BUFFER)
+            return self._window[1][:length]
+        return self._fetch(start, length)
+
+    def _fetch(self, start: int, length: int) -> bytes:
+        parts = []
+        for number, location in enumerate(self.locations):
+            begin, end = max(start, self._starts[number]), min(start + length, self._starts[number + 1])
+            if begin < end:
+                parts.append(self._read_volume(number, location, begin - self._starts[number], end - begin))
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def _read_volume(self, number: int, location: str, start: int, length: int) -> bytes:
+        with explained(location):
+            key = (os.getpid(), number)
+            if key not in self._handles:
+                self._handles[key] = _open_at_random(location)
+            handle = self._handles[key]
+            handle.seek(start)
+            content = handle.read(length)
+        if len(content) < length:
+            raise LocationError(
+                f"{location} ended early, at byte {start + len(content):,}: it changed, or the connection broke; try again."
+            )
+        return content
+
+    def close(self) -> None:
+        for (process, _), handle in self._handles.items():
+            if process == os.getpid():
+                handle.close()
+        self._handles = {}
+        super().close()
+
+
+def _open_at_random(location: str, seekable: bool = True):
+    if not is_remote(location):
+        return io.open(location, "rb", buffering=0)
+    system, path = _file_system(location)
+    handle = system.open(path, "rb", cache_type="none")  # by itself fsspec fetches 5 MB around every read
+    if seekable and not handle.seekable():
+        raise OSError("its server cannot send parts of a file")
+    return handle
+
+
+LOCK = threading.RLock()
+"""Held while a shared handle is opened or read, and over a fork: no child inherits one in the middle of a read."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
+
+_SHARED = {}
+
+
+def shared_file(location: str, fresh: bool = False) -> tuple[State, RandomFile]:
+    """The state of a file and a handle on it that this process keeps open; to be read with LOCK held.
+
+    A local file that has changed is opened anew; a remote one only where ``fresh`` asks for it. Raises as file_state does.
+    """
+    with LOCK:
+        known = _SHARED.get(location)
+        if known is None or fresh or not is_remote(location):
+            state = file_state(location)
+            if state.size < 0:
+                raise LocationError(f"The server of {location} does not tell its size; download it and give the local path.")
+            if known is None or known[0] != state:
+                known = _SHARED[location] = (state, RandomFile([location], [state.size]))
+        return known
