@@ -12,9 +12,12 @@ That is why it stays one file that imports nothing else of this project at its t
 From top to bottom: labels, the registry of sources, lists, what lies on the disk, the builder, registration.
 """
 
+import errno
+import functools
 import hashlib
 import importlib
 import io
+import json
 import logging
 import os
 import re
@@ -24,6 +27,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import datasets
+import fsspec
+from PIL import Image, UnidentifiedImageError
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +52,11 @@ DESCRIPTIONS = {
     "lists": "Images of the user's own lists, with the names of their labels.yaml.",
     "folders": "Images of a plain folder: train and test, each with real and synthetic images.",
     "sample": SAMPLE_LIMITS,
+    "testset": "ImagiNet's perturbed test set, ready as its authors packed it; published figures refer to it.",
 }
+TESTSETS = ("testset", "testset_gan", "testset_sd", "testset_midjourney", "testset_dalle3")
+"""Configurations of upstream's ready copy of the perturbed test set, whole and per family."""
+LEFT_OUT = "left_out.jsonl"
 CITATION = """@article{boychev2024imaginet,
   title={ImagiNet: A Multi-Content Benchmark for Synthetic Image Detection},
   author={Boychev, Delyan and Cholakov, Radostin},
@@ -63,14 +72,14 @@ class LabelNames:
     Attributes:
         contents, families, generators: number -> name; the name of real images is "real".
         source_images: source pictures known by name, of which images are crops called ``<source picture>_<k>.<suffix>``.
-        official: whether these are ImagiNet's own names, so that its sources must be too.
+        sources: the sources whose folders hold all images; empty where any folder will do (own lists).
     """
 
     contents: dict
     families: dict
     generators: dict
     source_images: frozenset = frozenset()
-    official: bool = False
+    sources: tuple = ()
 
     def features(self) -> datasets.Features:
         """The columns of a data set with these labels."""
@@ -83,17 +92,12 @@ class LabelNames:
             "source": datasets.Value("string"),
             "path": datasets.Value("string"),
             "source_image": datasets.Value("string"),
+            "calibration": datasets.Value("bool"),
+            "width": datasets.Value("int32"),
+            "height": datasets.Value("int32"),
+            "format": datasets.Value("string"),
+            "license": datasets.Value("string"),
         })
-
-
-OFFICIAL = LabelNames(
-    contents=dict(enumerate(CONTENTS)),
-    families=dict(enumerate(("GAN", "SD", "Midjourney", "DALL·E 3", "real"))),
-    generators=dict(enumerate((
-        "ProGAN", "StyleGAN-XL", "StyleGAN3", "SD v2.1", "SDXL v1.0", "Animagine XL", "Midjourney", "DALL·E 3", "real",
-    ))),
-    official=True,
-)
 
 
 class Source(NamedTuple):
@@ -106,6 +110,8 @@ class Source(NamedTuple):
         home: where to get it.
         licence: its terms as known in November 2026; check at the source.
         redistributable: whether they allow passing the images on.
+        archives: patterns of the file names that its publisher ships; upstream's own packages hold the rest.
+        depth: how many parts at the end of a path tell an image from all others inside such an archive.
     """
 
     name: str
@@ -114,24 +120,31 @@ class Source(NamedTuple):
     home: str
     licence: str
     redistributable: bool = False
+    archives: tuple = ()
+    depth: int = 1
 
 
 _CC_BY, _NO_TERMS = "CC BY 4.0", "none stated; research"
 _CNN_DETECTION = "https://github.com/PeterWang512/CNNDetection"
 SOURCES = {source.name: source for source in (
     Source("imagenet", ("imagenet/ILSVRC/Data/CLS-LOC/train", "imagenet/ILSVRC/Data/CLS-LOC/val"), "ImageNet, real photos",
-           "https://www.kaggle.com/c/imagenet-object-localization-challenge", "ImageNet terms: research, non-commercial"),
+           "https://www.kaggle.com/c/imagenet-object-localization-challenge", "ImageNet terms: research, non-commercial",
+           archives=("imagenet-object-localization-challenge*.zip", "ILSVRC*.zip", "ILSVRC*.tar*"), depth=2),
     Source("coco", ("train2017", "val2017"), "COCO, real photos",
-           "http://images.cocodataset.org/zips/train2017.zip and val2017.zip", "each photo under its Flickr licence"),
+           "http://images.cocodataset.org/zips/train2017.zip and val2017.zip", "each photo under its Flickr licence",
+           archives=("train2017.zip", "val2017.zip"), depth=1),
     Source("lsun", ("progan_train/*/0_real", "progan_val/*/0_real"), "LSUN as packed with ProGAN by CNNDetection, real photos",
-           _CNN_DETECTION, _NO_TERMS),
+           _CNN_DETECTION, _NO_TERMS,
+           archives=("progan_train*", "progan_val*"), depth=3),
     Source("progan", ("progan_train/*/1_fake", "progan_val/*/1_fake"), "ProGAN photos, from the same packages as LSUN",
-           _CNN_DETECTION, "CC BY-NC-SA 4.0"),
+           _CNN_DETECTION, "CC BY-NC-SA 4.0",
+           archives=("progan_train*", "progan_val*"), depth=3),
     Source("stylegan_xl_photos", ("imagenet_stylegan",), "StyleGAN-XL photos", UPSTREAM_IMAGES, _CC_BY, True),
     Source("sd_photos", ("sd_photos_fake",), "Stable Diffusion v2.1 photos", UPSTREAM_IMAGES, _CC_BY, True),
     Source("sdxl_photos", ("sdxl_photos_fake",), "SDXL v1.0 photos", UPSTREAM_IMAGES, _CC_BY, True),
     Source("wikiart", ("wikiart",), "WikiArt, real paintings",
-           "https://drive.google.com/file/d/1vTChp3nU5GQeLkPwotrybpUGUXj12BTK/view", "mixed; research, non-commercial"),
+           "https://drive.google.com/file/d/1vTChp3nU5GQeLkPwotrybpUGUXj12BTK/view", "mixed; research, non-commercial",
+           archives=("wikiart*.zip",), depth=2),
     Source("danbooru", ("danbooru2021",), "Danbooru, real drawings (its first host is down; upstream links a backup)",
            "https://gwern.net/danbooru2021", "the artists' own"),
     Source("stylegan3_paintings", ("wikiart_stylegan",), "StyleGAN3 paintings", UPSTREAM_IMAGES, _CC_BY, True),
@@ -144,23 +157,40 @@ SOURCES = {source.name: source for source in (
     Source("sd_faces", ("sd_faces_fake",), "Stable Diffusion v2.1 faces", UPSTREAM_IMAGES, _CC_BY, True),
     Source("sdxl_faces", ("sdxl_faces_fake",), "SDXL v1.0 faces", UPSTREAM_IMAGES, _CC_BY, True),
     Source("photozilla", ("photozilla/dataset/*", "photozilla/other_dataset/*"), "Photozilla, real uncategorized photos",
-           "https://drive.google.com/file/d/1WkY6rcXMnir8nk4obejVq64h_WrtydVg/view", "not stated"),
+           "https://drive.google.com/file/d/1WkY6rcXMnir8nk4obejVq64h_WrtydVg/view", "not stated",
+           archives=("photozilla*", "dataset*.zip", "other_dataset*.zip"), depth=2),
     Source("journeydb", ("journeydb",), "Midjourney images, from JourneyDB's 000.tgz (its folder 000)",
-           "https://huggingface.co/datasets/JourneyDB/JourneyDB", "JourneyDB terms: non-commercial"),
+           "https://huggingface.co/datasets/JourneyDB/JourneyDB", "JourneyDB terms: non-commercial",
+           archives=("000.tgz",), depth=1),
     Source("dalle3", ("dalle3",), "DALL·E 3 images, collected", UPSTREAM_IMAGES, "CC0", True),
     Source("dalle3_addition", ("dalle3_addition", "dalle3_addition2"), "DALL·E 3 images, generated by ImagiNet's authors",
            UPSTREAM_IMAGES, _CC_BY, True),
 )}
 """ImagiNet's sources by name; see REFERENCE of the paper's repository, https://github.com/delyan-boychev/imaginet."""
 
-_FOLDERS = [(pattern, source.name) for source in SOURCES.values() for pattern in source.folders]
-_SOURCE_OF = re.compile("|".join(f"({re.escape(pattern)}/)".replace(r"\*", "[^/]+") for pattern, _ in _FOLDERS))
+OFFICIAL = LabelNames(
+    contents=dict(enumerate(CONTENTS)),
+    families=dict(enumerate(("GAN", "SD", "Midjourney", "DALL·E 3", "real"))),
+    generators=dict(enumerate((
+        "ProGAN", "StyleGAN-XL", "StyleGAN3", "SD v2.1", "SDXL v1.0", "Animagine XL", "Midjourney", "DALL·E 3", "real",
+    ))),
+    sources=tuple(SOURCES.values()),
+)
 
 
-def official_source(path: str) -> str | None:
+@functools.lru_cache
+def _folders(sources: tuple) -> tuple:
+    """(one regular expression of all folder patterns, the source's name by its group)."""
+    patterns = [(pattern, source.name) for source in sources for pattern in source.folders]
+    joined = "|".join(f"({re.escape(pattern)}/)".replace(r"\*", "[^/]+") for pattern, _ in patterns)
+    return re.compile(joined), [name for _, name in patterns]
+
+
+def source_of(path: str, sources: tuple = OFFICIAL.sources) -> str | None:
     """Name of the source whose folder holds ``path`` (relative to the root, with "/"), or None."""
-    match = _SOURCE_OF.match(path)
-    return _FOLDERS[match.lastindex - 1][1] if match else None
+    expression, names = _folders(sources)
+    match = expression.match(path)
+    return names[match.lastindex - 1] if match else None
 
 
 class Record(NamedTuple):
@@ -175,12 +205,13 @@ class Record(NamedTuple):
     source_image: str
 
 
-def read_list(file: str, names: LabelNames) -> list[Record]:
+def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]:
     """Reads a list of images: ``./relative/path,origin,content,family,generator`` a line, UTF-8, without header.
 
     Args:
         file: path of the list.
         names: what its numbers mean.
+        unique: whether an image may stand in it only once.
 
     Raises:
         ValueError: naming file and line, for a line that is not of this form, numbers without a name, labels that contradict each
@@ -193,7 +224,7 @@ def read_list(file: str, names: LabelNames) -> list[Record]:
                 if not line.strip():
                     continue
                 record = _record(line.rstrip("\r\n"), names, f"{file}, line {number}")
-                if record.path in lines_of:
+                if unique and record.path in lines_of:
                     raise ValueError(f"{file}, line {number}: {record.path} stands in line {lines_of[record.path]} already; keep one of them.")
                 lines_of[record.path] = number
                 records.append(record)
@@ -212,8 +243,8 @@ def _record(line: str, names: LabelNames, where: str) -> Record:
     parts = path.split("/")
     if not path or path.startswith("/") or ".." in parts or "\\" in path or ":" in parts[0]:
         raise ValueError(f"{where}: the path {fields[0]!r} is not a relative path inside the root.")
-    source = official_source(path)
-    if names.official and source is None:
+    source = source_of(path, names.sources) if names.sources else path.rpartition("/")[0]
+    if source is None:
         raise ValueError(
             f"{where}: {path} lies in no folder of ImagiNet's sources. For images of your own, put a labels.yaml beside the "
             "list that names its contents, families and generators."
@@ -229,12 +260,9 @@ def _record(line: str, names: LabelNames, where: str) -> Record:
     label, content, family, generator = found
     if not (label == "real") == (family == "real") == (generator == "real"):
         raise ValueError(f"{where}: {path} is called {label}, but its family is {family} and its generator {generator}.")
-    folder, _, file_name = path.rpartition("/")
-    source_picture = file_name.rpartition(".")[0].rpartition("_")[0]
-    return Record(
-        path, label, content, family, generator, source if names.official else folder,
-        source_picture if source_picture in names.source_images else path,
-    )
+    source_picture = path.rpartition("/")[2].rpartition(".")[0].rpartition("_")[0]
+    source_image = source_picture if source_picture in names.source_images else path
+    return Record(path, label, content, family, generator, source, source_image)
 
 
 def read_label_names(file: str) -> LabelNames:
@@ -274,6 +302,22 @@ def read_label_names(file: str) -> LabelNames:
     return LabelNames(**tables, source_images=frozenset(map(str, keys)))
 
 
+class Place(NamedTuple):
+    """Where an image's bytes lie.
+
+    Attributes:
+        container: path or fsspec URL of an archive (its first volume), or "" for a file of its own.
+        member: the file's path or fsspec URL, or the exact name inside the archive.
+        size: bytes; -1 where not known.
+        stamp: whatever changes with the content: modification time, checksum, ETag.
+    """
+
+    container: str
+    member: str
+    size: int
+    stamp: str
+
+
 class Raw(NamedTuple):
     """Everything known of the raw images before any is read.
 
@@ -281,8 +325,10 @@ class Raw(NamedTuple):
         root: absolute folder of the images.
         kind: a key of DESCRIPTIONS.
         names: of the labels.
-        splits: split -> its images, those of the configuration's content only.
+        splits: split -> its images, those of the configuration only.
+        places: path -> where its image lies, for those found.
         missing: images that are not there or empty.
+        calibration: paths on upstream's calibration list; None without the list.
         fingerprint: changes with root, lists, labels, and size and time of any file.
     """
 
@@ -290,7 +336,9 @@ class Raw(NamedTuple):
     kind: str
     names: LabelNames
     splits: dict
+    places: dict
     missing: list
+    calibration: frozenset | None
     fingerprint: str
 
 
@@ -372,7 +420,7 @@ def read_folders(root: str) -> tuple[LabelNames, dict]:
 def read_raw(config: "ImagiNetConfig") -> Raw | None:
     """Finds lists (or plain folders) and looks every image up; None where no data folder is given."""
     if config.name == "sample":
-        if config.data_dir or config.annotations:
+        if config.data_dir or config.annotations or config.registry:
             raise ValueError("The configuration 'sample' is embedded and takes no data_dir; choose another one for your own images.")
         root = sample_folder(config.script_folder)
     elif config.data_dir is None:
@@ -381,23 +429,77 @@ def read_raw(config: "ImagiNetConfig") -> Raw | None:
         root = os.path.abspath(os.path.expanduser(config.data_dir))
         if not os.path.isdir(root):
             raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.")
+    if config.name.startswith("testset"):
+        from imaginet_tools.upstream_testset import read_testset
+
+        kind, names, splits = "testset", *read_testset(root, config.annotations, config.name)
+    else:
+        kind, names, splits = _read_labels(config, root)
+    _check_disjoint(splits)
+    splits = _of_configuration(splits, config, root)
+    places = _look_up(root, names, splits, _locations(config.locations))
+    missing = [record for records in splits.values() for record in records if record.path not in places]
+    calibration = _calibration_list(root, config.annotations)
+    digest = hashlib.sha256(repr((root, names, calibration and sorted(calibration))).encode())
+    for split, records in splits.items():
+        for record in records:
+            digest.update(f"{split}\0{record}\0{places.get(record.path)}\n".encode())
+    return Raw(root, kind, names, splits, places, missing, calibration, digest.hexdigest()[:16])
+
+
+def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, dict]:
+    """Kind, label names and split -> records, from a registry of one's own, lists, plain folders or upstream's lists."""
+    if config.registry is not None:
+        from imaginet_tools.registry import read_registry
+
+        names, splits, alone = read_registry(config.registry, root)
+        if alone:
+            return "lists", names, splits
+        lists = find_lists(root, config.annotations) or download_lists()
+        return "lists", names, {
+            split: [*(read_list(lists[split], names) if split in lists else ()), *splits.get(split, ())]
+            for split in LIST_NAMES if split in lists or split in splits
+        }
     lists = find_lists(root, config.annotations)
+    names = OFFICIAL
     if lists:
-        kind, names = "lists", OFFICIAL
         for folder in (_folder_of(next(iter(lists.values()))), root):
             if os.path.isfile(f"{folder}/labels.yaml"):
                 names = read_label_names(f"{folder}/labels.yaml")
                 break
     else:
-        kind = "folders"
-        names, splits = read_folders(root)
-        if not splits:
-            names, lists = OFFICIAL, download_lists()
-    if lists:
-        splits = {split: read_list(file, names) for split, file in lists.items()}
-        kind = "official" if names.official else "sample" if config.name == "sample" else "lists"
-    _check_disjoint(splits)
-    return _look_up(root, kind, names, _of_content(splits, config.name, root))
+        folder_names, splits = read_folders(root)
+        if splits:
+            return "folders", folder_names, splits
+        lists = download_lists()
+    kind = "official" if names is OFFICIAL else "sample" if config.name == "sample" else "lists"
+    return kind, names, {split: read_list(file, names) for split, file in lists.items()}
+
+
+def _calibration_list(root: str, annotations) -> frozenset | None:
+    """Paths on upstream's calibration.txt beside the lists, if it is there."""
+    folders = [annotations] if isinstance(annotations, str) else [f"{root}/annotations", root]
+    for folder in folders:
+        if os.path.isfile(f"{folder}/calibration.txt"):
+            with io.open(f"{folder}/calibration.txt", encoding="utf-8-sig") as lines:
+                return frozenset(line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
+    return None
+
+
+def _locations(locations) -> dict[str, list[str]]:
+    """``locations`` as source -> places; read from a YAML file if it is a path. Raises ValueError."""
+    if isinstance(locations, str):
+        import yaml
+
+        try:
+            with io.open(locations, encoding="utf-8-sig") as stream:
+                locations = yaml.safe_load(stream)
+        except (OSError, yaml.YAMLError) as error:
+            raise ValueError(f"The file of locations {locations} cannot be read: {' '.join(str(error).split())}") from error
+    locations = locations or {}
+    if not isinstance(locations, dict):
+        raise ValueError(f"locations must map sources to folders, archives or URLs, got {locations!r}.")
+    return {str(source): [places] if isinstance(places, str) else list(places) for source, places in locations.items()}
 
 
 def _check_disjoint(splits: dict) -> None:
@@ -406,33 +508,53 @@ def _check_disjoint(splits: dict) -> None:
         raise ValueError(f"{len(both)} image(s) stand in the train and in the test list, e.g. {min(both)}; take them out of one.")
 
 
-def _of_content(splits: dict, name: str, root: str) -> dict:
-    """The images of configuration ``name``; a split without any is left out."""
-    if name in ("all", "sample"):
-        return splits
-    chosen = {split: [record for record in records if record.content == name] for split, records in splits.items()}
+def _of_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict:
+    """The images of the configuration's content type and track; a split without any is left out."""
+    everything = config.name not in CONTENTS
+    chosen = {
+        split: [
+            record for record in records
+            if (everything or record.content == config.name) and (config.track == "origin" or record.label == "synthetic")
+        ]
+        for split, records in splits.items()
+    }
     chosen = {split: records for split, records in chosen.items() if records}
     if not chosen:
         there = sorted({record.content for records in splits.values() for record in records})
-        raise ValueError(f"No image of {root} has the content type {name!r}; it has: {', '.join(there)}.")
+        raise ValueError(f"No image of {root} is of the configuration {config.name!r}; its content types are: {', '.join(there)}.")
     for split in splits.keys() - chosen.keys():
-        logger.warning("The %s split of %s has no image of the content type %r and is left out.", split, root, name)
+        logger.warning("The %s split of %s has no image of the configuration %r and is left out.", split, root, config.name)
     return chosen
 
 
-def _look_up(root: str, kind: str, names: LabelNames, splits: dict) -> Raw:
-    digest, missing = hashlib.sha256(f"{root}\0{names}".encode()), []
-    for split, records in splits.items():
+def _look_up(root: str, names: LabelNames, splits: dict, locations: dict) -> dict[str, Place]:
+    """path -> place of every image that is there: in its folder, or else wherever ``imaginet_tools.locations`` finds its source."""
+    places, absent = {}, {}
+    for records in splits.values():
         for record in records:
-            try:
-                state = os.stat(f"{root}/{record.path}")
-                there = (state.st_size, state.st_mtime_ns)
-            except (FileNotFoundError, NotADirectoryError):
-                there = (0, 0)
-            if there[0] == 0:
-                missing.append(record)
-            digest.update(f"{split}\0{record}\0{there}\n".encode())
-    return Raw(root, kind, names, splits, missing, digest.hexdigest()[:16])
+            if record.source not in locations:
+                member = f"{root}/{record.path}"
+                try:
+                    state = os.stat(member)
+                except (FileNotFoundError, NotADirectoryError):
+                    pass
+                except PermissionError as error:
+                    raise PermissionError(f"{member} may not be read by this user; change its folders' permissions.") from error
+                else:
+                    if state.st_size:
+                        places[record.path] = Place("", member, state.st_size, str(state.st_mtime_ns))
+                    continue
+            absent.setdefault(record.source, []).append(record.path)
+    if absent and (locations or names.sources):
+        try:
+            from imaginet_tools.locations import locate
+        except ModuleNotFoundError as error:
+            if error.name != "imaginet_tools":
+                raise
+            logger.warning("Archives are not looked into: imaginet_tools is not installed beside this loading script.")
+        else:
+            places.update(locate(absent, root, locations, {source.name: source for source in names.sources}))
+    return places
 
 
 def missing_images_message(raw: Raw) -> str:
@@ -441,13 +563,16 @@ def missing_images_message(raw: Raw) -> str:
     missing = {}
     for record in raw.missing:
         missing.setdefault(record.source, []).append(record.path)
+    sources = {source.name: source for source in raw.names.sources}
     lines = [f"{len(raw.missing):,} of {sum(wanted.values()):,} listed images are missing (or empty files) under {raw.root}:"]
     for name, paths in missing.items():
         lines.append(f"- {name}: {len(paths):,} of {wanted[name]:,}, e.g. {', '.join(paths[:3])}")
-        if raw.kind == "official":
-            source = SOURCES[name]
-            lines.append(f"  {source.what}; from {source.home}; terms: {source.licence}.")
-    lines.append("Nothing was built. Add the images, or give shorter lists (annotations=FOLDER; a folder with one list offers that split only).")
+        if name in sources:
+            lines.append(f"  {sources[name].what}; from {sources[name].home}; terms: {sources[name].licence}.")
+    lines.append(
+        "Nothing was built. Add the images, give shorter lists (annotations=FOLDER; a folder with one list offers that split only), "
+        "or build without them (allow_missing=True)."
+    )
     return "\n".join(lines)
 
 
@@ -482,6 +607,81 @@ def _files_below(folder: str) -> list[str]:
     return sorted(found)
 
 
+def shards_of(raw: Raw, records: list[Record]) -> list[tuple]:
+    """What may be read apart from the rest: (archive or "", ((member, record, facts), ...)).
+
+    An image of its own where it can be read at random, so that a stream of the data set can be shuffled whole; all
+    images of an archive that can only be read from its beginning to its end.
+    """
+    shards, streams, is_stream = [], {}, {}
+    licences = {source.name: source.licence for source in raw.names.sources}
+    for record in records:
+        place = raw.places.get(record.path)
+        if place is None:
+            continue
+        facts = (licences.get(record.source), None if raw.calibration is None else record.path in raw.calibration)
+        item = (place.member, record, facts)
+        if place.container not in is_stream:
+            is_stream[place.container] = bool(place.container) and _archives().is_stream(place.container)
+        if is_stream[place.container]:
+            streams.setdefault(place.container, []).append(item)
+        else:
+            shards.append((place.container, (item,)))
+    return shards + [(container, tuple(items)) for container, items in streams.items()]
+
+
+def _archives():
+    from imaginet_tools import archives
+
+    return archives
+
+
+def read_shard(container: str, items: tuple):
+    """Yields (item, the file's bytes) of ``items``, which all lie in ``container`` or are files of their own."""
+    if container:
+        for index, content in _archives().read_members(container, [member for member, _, _ in items]):
+            yield items[index], content
+        return
+    for item in items:
+        try:
+            # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
+            with (fsspec.open(item[0], "rb") if "://" in item[0] else io.open(item[0], "rb")) as file:
+                content = file.read()
+        except OSError as error:
+            raise ImageError(f"{item[0]} could not be read ({error.strerror or error}); it was there a moment ago.") from error
+        yield item, content
+
+
+class ImageError(ValueError):
+    """Images that cannot be read, or no space to store them; the message says which and what to do."""
+
+
+def image_facts(content: bytes) -> dict:
+    """Format, width and height of a picture's file, from its first bytes; whether it is whole, from its last ones.
+
+    Pixels are decoded only where the end is not the usual one.
+
+    Returns:
+        dict with ``format`` (Pillow's name, "JPEG"), ``width`` and ``height`` in pixels.
+
+    Raises:
+        ValueError: with the reason, for no image or one that is cut short.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            whole = {
+                "JPEG": content.endswith(b"\xff\xd9"), "PNG": content.endswith(b"IEND\xaeB`\x82"),
+                "WEBP": int.from_bytes(content[4:8], "little") + 8 <= len(content),
+            }
+            if not whole.get(image.format, False):
+                image.load()
+            return {"format": image.format, "width": image.width, "height": image.height}
+    except UnidentifiedImageError as error:
+        raise ValueError("no image that Pillow can read") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+
+
 @dataclass
 class ImagiNetConfig(datasets.BuilderConfig):
     """A part of the data set.
@@ -489,23 +689,37 @@ class ImagiNetConfig(datasets.BuilderConfig):
     Attributes:
         data_dir: folder of the raw images, in the reference layout, with own lists, or train/ and test/ with real/ and synthetic/.
         annotations: lists elsewhere than in it: a folder, or a mapping split -> file.
+        locations: sources elsewhere than in it: a mapping source -> folder, archive or fsspec URL (or several), or a YAML file of one.
+        registry: a YAML file with sources of one's own, see imaginet_tools/registry.py.
+        track: "origin" (real or synthetic) or "generator" (synthetic images only).
+        allow_missing: build what is there.
+        on_corrupt: "error", or "skip" to leave out images that cannot be read.
         script_folder: where this file came from if it is run as a loading script; set by the builder.
     """
 
     annotations: str | dict | None = None
+    locations: str | dict | None = None
+    registry: str | None = None
+    track: str = "origin"
+    allow_missing: bool = False
+    on_corrupt: str = "error"
     script_folder: str | None = None
     _raw: Raw | None = field(default=None, init=False, repr=False)
 
     @property
     def raw(self) -> Raw | None:
         """Lists and the state of the raw images, read once; None where no data folder is given."""
+        for name, allowed in (("track", ("origin", "generator")), ("on_corrupt", ("error", "skip"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {getattr(self, name)!r}.")
         if self._raw is None:
             self._raw = read_raw(self)
         return self._raw
 
     def create_config_id(self, config_kwargs: dict, custom_features=None) -> str:
         """Names the cache folder by what the raw data is, not by how its folder was spelled."""
-        others = {key: value for key, value in config_kwargs.items() if key not in ("data_dir", "annotations", "script_folder")}
+        spelled = ("data_dir", "annotations", "locations", "registry", "script_folder")
+        others = {key: value for key, value in config_kwargs.items() if key not in spelled}
         return super().create_config_id({**others, "raw": self.raw.fingerprint if self.raw else "none"}, custom_features)
 
     def __getstate__(self) -> dict:
@@ -517,14 +731,19 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
 
     Columns: ``image`` (stored as the bytes of the file), ``label`` (real, synthetic), ``content``, ``generator``, ``family``, ``source``
     (names in SOURCES; the folder for own lists), ``path`` (as listed), ``source_image`` (what two crops of one picture share; the path
-    where nothing better is known).
+    where nothing better is known), ``calibration`` (whether it is on upstream's calibration list; null without the list), ``width``,
+    ``height``, ``format`` (Pillow's name), ``license`` (terms of the source; null where not known).
+
+    Images that were left out (``allow_missing``, ``on_corrupt="skip"``) are counted in the description and named in LEFT_OUT, a file beside
+    the prepared data.
     """
 
     BUILDER_CONFIG_CLASS = ImagiNetConfig
-    BUILDER_CONFIGS = [ImagiNetConfig(name=name, version=VERSION) for name in ("all", *CONTENTS, "sample")]
+    BUILDER_CONFIGS = [ImagiNetConfig(name=name, version=VERSION) for name in ("all", *CONTENTS, "sample", *TESTSETS)]
     DEFAULT_CONFIG_NAME = "all"
 
     def __init__(self, *args, base_path: str | None = None, **kwargs):
+        self._preparing_in = None
         super().__init__(*args, base_path=base_path, script_folder=base_path, **kwargs)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -540,19 +759,80 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         raw = self.config.raw
         if raw is None:
             raise FileNotFoundError(NO_DATA_DIR)
-        if raw.missing:
+        if raw.missing and not self.config.allow_missing:
             raise FileNotFoundError(missing_images_message(raw))
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"root": raw.root, "records": records})
-            for split, records in raw.splits.items()
-        ]
+        self._leave_out((record.path, "missing") for record in raw.missing)
+        shards = {split: shards_of(raw, records) for split, records in raw.splits.items()}
+        if not any(shards.values()):
+            raise FileNotFoundError(missing_images_message(raw))
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"shards": of_split}) for split, of_split in shards.items() if of_split]
 
-    def _generate_examples(self, root: str, records: list[Record]):
-        for record in records:
-            # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
-            with io.open(f"{root}/{record.path}", "rb") as file:
-                image = {"bytes": file.read(), "path": record.path.rpartition("/")[2]}
-            yield record.path, {"image": image, **record._asdict()}
+    def _generate_examples(self, shards: list[tuple]):
+        corrupt = []
+        for container, items in shards:
+            for (_, record, (licence, calibration)), content in read_shard(container, items):
+                try:
+                    facts = image_facts(content)
+                except ValueError as error:
+                    corrupt.append((record.path, str(error)))
+                    logger.warning("%s is corrupt: %s", *corrupt[-1])
+                    if len(corrupt) == 10 and self.config.on_corrupt == "error":
+                        raise ImageError(_corrupt_message(corrupt)) from error
+                    continue
+                if corrupt and self.config.on_corrupt == "error":
+                    continue  # nothing will be built; the rest is only searched for more
+                image = {"bytes": content, "path": record.path.rpartition("/")[2]}
+                yield record.path, {"image": image, **record._asdict(), "license": licence, "calibration": calibration, **facts}
+        if corrupt and self.config.on_corrupt == "error":
+            raise ImageError(_corrupt_message(corrupt))
+        self._leave_out(corrupt)
+
+    def _leave_out(self, images) -> None:
+        """Notes (path, reason) pairs beside the data being prepared; each process in a file of its own."""
+        lines = [json.dumps({"path": path, "reason": reason}, ensure_ascii=False) for path, reason in images]
+        if lines and self._preparing_in:
+            with io.open(f"{self._preparing_in}/{LEFT_OUT}.{os.getpid()}", "a", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
+
+    def _download_and_prepare(self, dl_manager, verification_mode, **keywords):
+        self._preparing_in = self._output_dir
+        for name in os.listdir(self._output_dir):  # what a killed run left in this folder of ours
+            os.remove(f"{self._output_dir}/{name}")
+        try:
+            super()._download_and_prepare(dl_manager, verification_mode, **keywords)
+        finally:
+            self._preparing_in = None
+        lines = []
+        for name in sorted(os.listdir(self._output_dir)):
+            if name.startswith(f"{LEFT_OUT}."):
+                with io.open(f"{self._output_dir}/{name}", encoding="utf-8") as file:
+                    lines += file.read().splitlines()
+                os.remove(f"{self._output_dir}/{name}")
+        if lines:
+            missing = sum(json.loads(line)["reason"] == "missing" for line in lines)
+            self.info.description += f" Left out: {missing:,} missing and {len(lines) - missing:,} corrupt images, named in {LEFT_OUT}."
+            with io.open(f"{self._output_dir}/{LEFT_OUT}", "w", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
+
+    def _prepare_split_single(self, *args, **keywords):
+        """Lets our own sentences through where datasets would wrap them into errors of its own; in worker processes, too."""
+        try:
+            yield from super()._prepare_split_single(*args, **keywords)
+        except datasets.exceptions.DatasetGenerationError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+                cause = ImageError(f"No space is left for the prepared data in {self._cache_dir_root}; free some, or give another cache_dir.")
+            if isinstance(cause, ImageError):
+                raise cause from None
+            raise
+
+
+def _corrupt_message(corrupt: list[tuple]) -> str:
+    named = "\n".join(f"- {path}: {reason}" for path, reason in corrupt)
+    return (
+        f"{len(corrupt)}{' or more' if len(corrupt) == 10 else ''} image(s) are corrupt, so nothing was built:\n{named}\n"
+        'Fetch them again, or leave them out with on_corrupt="skip"; `python imaginet.py doctor --verify` names all.'
+    )
 
 
 def register() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 import imaginet
-from imaginet import OFFICIAL, SOURCES, find_lists, official_source, read_label_names, read_list
+from imaginet import OFFICIAL, SOURCES, find_lists, source_of, read_label_names, read_list
 from tests.imaginet.trees import OFFICIAL_LINES
 
 LABELS_YAML = """
@@ -127,7 +127,7 @@ def test_every_source_has_a_home_and_terms_and_upstreams_own_images_may_be_passe
         assert source.home.startswith("http") and source.licence and source.what
         assert source.redistributable == (source.home == imaginet.UPSTREAM_IMAGES)
         for pattern in source.folders:
-            assert official_source(pattern.replace("*", "some class") + "/x/y.png") == source.name
+            assert source_of(pattern.replace("*", "some class") + "/x/y.png") == source.name
 
 
 def test_paths_of_the_official_lists_have_the_sources_counted_by_hand(shared):

@@ -1,5 +1,6 @@
 """Small trees of raw images for the builder's tests."""
 
+import functools
 import io
 from pathlib import Path
 
@@ -29,13 +30,19 @@ OFFICIAL_LINES = {
 """A few lines of the official form: a comma in a name, mojibake with a soft hyphen, every kind of folder pattern."""
 
 
+@functools.lru_cache(maxsize=None)
+def image_bytes(kind: str, colour: int) -> bytes:
+    """A picture of 2 by 3 pixels in Pillow's format ``kind``."""
+    content = io.BytesIO()
+    Image.new("RGB", (2, 3), (colour % 256, colour // 256 % 256, 128)).save(content, kind)
+    return content.getvalue()
+
+
 def write_image(file: Path, colour: int = 0) -> None:
     """A picture of 2 by 3 pixels in the format of the file's suffix."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()
     kind = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}[file.suffix.lower().lstrip(".")]
-    Image.new("RGB", (2, 3), (colour % 256, colour // 256 % 256, 128)).save(content, kind)
-    file.write_bytes(content.getvalue())
+    file.write_bytes(image_bytes(kind, colour))
 
 
 def write_tree(root: Path, lines: dict[str, list[str]] = OFFICIAL_LINES, lists_in: str = "annotations") -> Path:

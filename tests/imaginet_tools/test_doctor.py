@@ -20,10 +20,11 @@ def run(repository, *arguments):
 def test_a_whole_tree_gives_exit_status_0_and_its_counts(repository, tmp_path):
     done = run(repository, "--data_dir", write_tree(tmp_path / "raw"), "--json")
     assert done.returncode == 0
-    found = {each["source"]: each for each in json.loads(done.stdout)}
+    found = {each["source"]: each for each in json.loads(done.stdout)["sources"]}
     assert len(found) == 14 and sum(sum(each["wanted"].values()) for each in found.values()) == 15
     assert found["ffhq"]["found"] == {"train": 1, "test": 1} and found["ffhq"]["missing"] == []
     assert found["ffhq"]["bytes"] == sum(file.stat().st_size for file in (tmp_path / "raw" / "ffhq").iterdir())
+    assert found["ffhq"]["where"] == {str(tmp_path / "raw" / "ffhq"): 2}
     assert found["ffhq"]["licence"] == imaginet.SOURCES["ffhq"].licence
 
 

@@ -1,0 +1,138 @@
+"""Decodes every image of the data set and lists what is wrong: broken files, wrong names, duplicates.
+
+Near-duplicates between train and test are found by the perceptual hash of the imagehash library (pHash, 64 bits).
+"""
+
+import hashlib
+import io
+import multiprocessing
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+import imaginet
+
+FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "tiff": "TIFF"}
+NEAR = 4
+"""Bits in which the hashes of near-duplicates may differ, of 64."""
+KINDS = {
+    "empty": "empty files",
+    "broken": "broken or truncated images",
+    "oversized": f"images of more than {Image.MAX_IMAGE_PIXELS:,} pixels, which Pillow takes for a decompression bomb",
+    "mislabelled": "names whose suffix is not the format",
+    "duplicates": "groups of equal files",
+    "near_duplicates": "near-duplicates between train and test",
+}
+
+
+class Examined(NamedTuple):
+    """What one image's file showed: sha256 of its bytes, perceptual hash (int, None if broken), and (kind, reason) or None."""
+
+    path: str
+    digest: str
+    hash: int | None
+    finding: tuple | None
+
+
+def verify(raw: imaginet.Raw, processes: int) -> dict[str, list]:
+    """Examines all images that are there, in parallel, with a progress bar.
+
+    Args:
+        raw: see ``imaginet.read_raw``.
+        processes: at least 1.
+
+    Returns:
+        kind (see KINDS) -> findings: dicts with path and reason; for duplicates {"paths": [...]}; for near-duplicates
+        {"train": path, "test": path, "bits": distance}.
+    """
+    findings = {kind: [] for kind in KINDS}
+    for record in raw.missing:
+        if os.path.isfile(f"{raw.root}/{record.path}"):
+            findings["empty"].append({"path": record.path, "reason": "0 bytes"})
+    shards = [shard for records in raw.splits.values() for shard in imaginet.shards_of(raw, records)]
+    total, split_of = len(raw.places), {record.path: split for split, records in raw.splits.items() for record in records}
+    examined = {}
+    with multiprocessing.get_context("fork").Pool(processes) as pool, tqdm(total=total, desc="verifying", unit="image") as bar:
+        for results in pool.imap_unordered(examine, shards, chunksize=16):
+            for each in results:
+                examined[each.path] = each
+                if each.finding:
+                    findings[each.finding[0]].append({"path": each.path, "reason": each.finding[1]})
+            bar.update(len(results))
+    findings["duplicates"] = _duplicates(examined)
+    findings["near_duplicates"] = _near_duplicates(examined, split_of)
+    for kind in ("empty", "broken", "oversized", "mislabelled"):
+        findings[kind].sort(key=lambda finding: finding["path"])
+    return findings
+
+
+def examine(shard: tuple) -> list[Examined]:
+    """Decodes the images of one shard (see ``imaginet.shards_of``)."""
+    container, items = shard
+    found, unread = [], {record.path for _, record, _ in items}
+    try:
+        for (_, record, _), content in imaginet.read_shard(container, items):
+            unread.discard(record.path)
+            found.append(_examine_one(record.path, content))
+    except (ValueError, OSError) as error:  # of an archive that is broken from here on
+        found += [Examined(path, path, None, ("broken", str(error))) for path in sorted(unread)]
+    return found
+
+
+def _examine_one(path: str, content: bytes) -> Examined:
+    import imagehash
+
+    code, finding = None, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                if FORMATS.get(path.rpartition(".")[2].lower()) != image.format:
+                    finding = ("mislabelled", f"it is {image.format}")
+                code = int(str(imagehash.phash(image.convert("RGB"))), 16)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        finding = ("oversized", str(error))
+    except (OSError, SyntaxError, ValueError) as error:
+        finding = ("broken", str(error) or type(error).__name__)
+    return Examined(path, hashlib.sha256(content).hexdigest(), code, finding)
+
+
+def _duplicates(examined: dict[str, Examined]) -> list[dict]:
+    groups = {}
+    for path, each in examined.items():
+        groups.setdefault(each.digest, []).append(path)
+    return sorted(({"paths": sorted(paths)} for paths in groups.values() if len(paths) > 1), key=lambda group: group["paths"])
+
+
+def _near_duplicates(examined: dict[str, Examined], split_of: dict[str, str]) -> list[dict]:
+    """Pairs across the splits whose hashes differ in at most NEAR bits; a flat picture's hash says nothing and is left out."""
+    paths = {split: sorted(path for path in examined if split_of[path] == split and _telling(examined[path].hash)) for split in imaginet.LIST_NAMES}
+    train = np.array([examined[path].hash for path in paths["train"]], dtype=np.uint64)
+    found = []
+    for path in paths["test"] if len(train) else ():
+        bits = np.bitwise_count(train ^ np.uint64(examined[path].hash))
+        found += [{"train": paths["train"][i], "test": path, "bits": int(bits[i])} for i in np.flatnonzero(bits <= NEAR)]
+    return found
+
+
+def _telling(code: int | None) -> bool:
+    return code is not None and 16 <= code.bit_count() <= 48
+
+
+def describe(findings: dict[str, list], examples: int = 5) -> str:
+    """The findings as text: a line per kind, with the first few of each."""
+    lines = []
+    for kind, title in KINDS.items():
+        lines.append(f"{title}: {len(findings[kind]):,}")
+        for finding in findings[kind][:examples]:
+            if kind == "duplicates":
+                lines.append(f"  {', '.join(finding['paths'])}")
+            elif kind == "near_duplicates":
+                lines.append(f"  {finding['train']} (train) and {finding['test']} (test): {finding['bits']} bits apart")
+            else:
+                lines.append(f"  {finding['path']}: {finding['reason']}")
+    return "\n".join(lines)
