@@ -1,0 +1,268 @@
+"""`python imaginet.py export --data_dir RAW --output imaginet/`: Parquet and a card, which load without any code of ours."""
+
+import argparse
+import errno
+import hashlib
+import os
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+
+import datasets
+import filelock
+from datasets.utils import tqdm
+from huggingface_hub.errors import HfHubHTTPError
+
+import imaginet
+from imaginet_tools import manifest
+from imaginet_tools.card import MANIFEST, PREVIEW, write_card
+from imaginet_tools.croissant import write_croissant
+from imaginet_tools.description import Description, LeftOut, Part
+from imaginet_tools.hub import check_repository, push
+from imaginet_tools.preview import Candidates, draw
+from imaginet_tools.shards import ShardWriter
+
+
+def export(
+    output: str, config_name: str = "all", redistributable: bool = False, repo_id: str | None = None, **keywords
+) -> Description:
+    """Writes a data set as Parquet shards with a card, a preview and a Croissant file.
+
+    It is written into a hidden folder beside ``output`` and moved when it is whole, so an interrupted run leaves no half.
+
+    Args:
+        output: folder to make; it may exist if it is empty. Its name is the name to load it by.
+        config_name: a configuration of imaginet.py.
+        redistributable: store only images whose source's terms allow passing them on, and name the others in a manifest.
+        repo_id: where on the Hub it will go, for the card.
+        keywords: of the builder: ``data_dir``, ``annotations``, ``locations``, ``registry``, ``track``, ``manifest``,
+            ``allow_missing``, ``on_corrupt``.
+
+    Returns:
+        what was written.
+
+    Raises:
+        FileExistsError: if ``output`` is not empty, or another run is writing it.
+        FileNotFoundError, ValueError: of the builder, for what is missing or wrong.
+        OSError: in one sentence, if there is no space or no permission.
+    """
+    output = os.path.abspath(output)
+    with _told_in_a_sentence(output):
+        if os.path.exists(output) and (not os.path.isdir(output) or os.listdir(output)):
+            raise FileExistsError(f"{output} exists and is not empty; nothing was written. Give another --output.")
+    builder = imaginet.ImagiNet(config_name=config_name, **keywords)
+    raw = builder.config.raw
+    if raw is None:
+        raise FileNotFoundError(imaginet.NO_DATA_DIR)
+    allowed = sources_to_pass_on(raw) if redistributable else None
+    streams = builder.as_streaming_dataset()  # says what is missing before anything is written
+    description = Description(
+        raw.kind, os.path.basename(output), config_name, builder.info.features, raw.names.sources, redistributable, repo_id
+    )
+    with _told_in_a_sentence(output), _whole_or_nothing(output) as folder:
+        _check_space(raw, allowed, output)
+        _write_images(description, streams, raw, allowed, folder)
+        write_card(description, folder)
+        write_croissant(description, folder)
+    return description
+
+
+def sources_to_pass_on(raw: imaginet.Raw) -> frozenset:
+    """Names of the sources whose terms allow passing their images on; of the sample all, as its licences go with it.
+
+    Raises:
+        ValueError: if there are none, or nothing is known of the terms.
+    """
+    if raw.kind == "sample":
+        return frozenset(record.source for records in raw.splits.values() for record in records)
+    if not raw.names.sources:
+        raise ValueError(
+            "Nothing is known of the terms of these images, so none may be passed on; name their sources and terms in a registry "
+            "(registry=FILE) with redistributable: true."
+        )
+    found = frozenset(source.name for source in raw.names.sources if source.redistributable)
+    if not any(record.source in found for records in raw.splits.values() for record in records):
+        raise ValueError("No source of these images allows passing them on; there is nothing to publish but a manifest.")
+    return found
+
+
+def _check_space(raw: imaginet.Raw, allowed: frozenset | None, output: str) -> None:
+    needed = sum(
+        max(raw.places[record.path].size, 0)
+        for records in raw.splits.values()
+        for record in records
+        if record.path in raw.places and (allowed is None or record.source in allowed)
+    )
+    free = shutil.disk_usage(os.path.dirname(output)).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, f"{needed / 1e9:,.1f} GB are needed, {free / 1e9:,.1f} GB are free")
+
+
+@contextmanager
+def _told_in_a_sentence(output: str):
+    """Turns what the system says about disks and permissions into a sentence that names the output."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            told = error.strerror if "GB" in str(error.strerror) else "the disk, a quota or the largest file size is full"
+            raise OSError(
+                f"There is no space for the export at {output} ({told}); nothing was left there. Free some, or "
+                "give another --output."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            raise PermissionError(f"{output} may not be written here ({error.strerror}); give another --output.") from error
+        raise
+
+
+@contextmanager
+def _whole_or_nothing(output: str):
+    """A folder to write into, beside ``output``: moved there at the end, removed on any error.
+
+    What a killed run left is recognised by its lock, which nobody holds any more, and replaced.
+    """
+    parent, name = os.path.split(output)
+    folder = f"{parent}/.{name}.partial"
+    os.makedirs(folder, exist_ok=True)
+    lock = filelock.FileLock(f"{folder}/.lock", blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise FileExistsError(f"Another export is writing {output} right now.") from error
+    try:
+        for left in os.listdir(folder):
+            if left != ".lock":
+                (shutil.rmtree if os.path.isdir(f"{folder}/{left}") else os.remove)(f"{folder}/{left}")
+        yield folder
+        if os.path.isfile(f"{folder}/.lock"):
+            os.remove(f"{folder}/.lock")
+        os.replace(folder, output)  # onto an empty folder at most
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _write_images(description: Description, streams: dict, raw: imaginet.Raw, allowed: frozenset | None, folder: str) -> None:
+    """Writes shards, manifest, preview and the list of what was left out; one pass over all images."""
+    folders = folder_names(description)
+    writers, rows_of_manifest, candidates, arrived = {}, [], Candidates(), set()
+    labels = {name: column for name, column in description.features.items() if isinstance(column, datasets.ClassLabel)}
+    present = sum(record.path in raw.places for records in raw.splits.values() for record in records)
+    try:
+        with tqdm(total=present, unit=" images", desc=f"Exporting {description.name}") as bar:
+            for split, rows in streams.items():
+                for row in rows.cast_column("image", datasets.Image(decode=False)):
+                    bar.update()
+                    arrived.add(row["path"])
+                    named = {**row, **{name: column.int2str(row[name]) for name, column in labels.items()}}
+                    stored = allowed is None or row["source"] in allowed
+                    description.count(named, split, stored)
+                    content, image = named["content"], row["image"]["bytes"]
+                    if not stored:
+                        rows_of_manifest.append((row["path"], row["source"], len(image), hashlib.sha256(image).hexdigest()))
+                        continue
+                    candidates.offer(content, named["generator"], row["path"], image)
+                    if (content, split) not in writers:
+                        writers[content, split] = ShardWriter(f"{folder}/{folders[content]}", split, description.features)
+                    writers[content, split].write(row)
+        if not writers:
+            raise ValueError("No image is left to export.")
+        for content in labels["content"].names:
+            for split in streams:
+                if (content, split) in writers:
+                    description.parts.append(_end(writers[content, split], content, folders[content], folder))
+    except BaseException:
+        for writer in writers.values():
+            writer.abandon()
+        raise
+    if allowed is not None:
+        manifest.write(f"{folder}/{MANIFEST}", rows_of_manifest)
+    missing = {record.path for record in raw.missing}
+    description.left_out = [
+        LeftOut(record.path, record.source, "missing" if record.path in missing else "corrupt")
+        for records in raw.splits.values()
+        for record in records
+        if record.path not in arrived
+    ]
+    manifest.write_left_out(f"{folder}/{imaginet.LEFT_OUT}", description.left_out)
+    draw(candidates.rows(labels["content"].names)).quantize(256).save(f"{folder}/{PREVIEW}", optimize=True)
+
+
+def _end(writer: ShardWriter, content: str, name: str, folder: str) -> Part:
+    written = writer.close()
+    files = {os.path.relpath(file, folder).replace(os.sep, "/"): digest for file, digest in written.items()}
+    return Part(content, name, writer.split, files, writer.rows, writer.num_bytes, sum(os.path.getsize(file) for file in written))
+
+
+def folder_names(description: Description) -> dict[str, str]:
+    """Content type -> name of its folder and configuration: each its own, without what file systems and ``datasets`` forbid."""
+    names = {}
+    for content in description.features["content"].names:
+        name = re.sub(r"[^\w.-]+", "_", content).strip("._") or "content"
+        while name in names.values() or name == description.first_config and name not in imaginet.CONTENTS:
+            name += "_"
+        names[content] = name
+    return names
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns 0, or ends with a sentence."""
+    options = _options(arguments)
+    keywords = {
+        name: getattr(options, name)
+        for name in ("data_dir", "annotations", "locations", "registry", "track", "manifest", "allow_missing", "on_corrupt")
+        if getattr(options, name) is not None
+    }
+    try:
+        if options.public and not options.redistributable:
+            raise ValueError("--public needs --redistributable: only images whose terms allow it may be made public.")
+        if options.public and not options.push_to_hub:
+            raise ValueError("--public says how to push; give --push_to_hub OWNER/NAME too.")
+        if options.push_to_hub:
+            check_repository(options.push_to_hub, options.public)
+        written = (
+            options.push_to_hub
+            and not keywords
+            and options.config_name == "all"
+            and os.path.isfile(f"{options.output}/README.md")
+        )
+        if not written:
+            made = export(options.output, options.config_name, options.redistributable, options.push_to_hub, **keywords)
+            print(f"{made.total(stored=True):,} of {made.total():,} images written to {options.output}, with a card (README.md)")
+        if options.push_to_hub:
+            print(f"pushed to {push(options.output, options.push_to_hub, options.public)}")
+    except (ValueError, OSError, HfHubHTTPError) as error:
+        sys.exit(f"imaginet.py export: {error}")
+    except KeyboardInterrupt:
+        sys.exit("imaginet.py export: interrupted; nothing was left behind.")
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="imaginet.py export",
+        description="Writes Parquet and a card, which load anywhere without any code of ours, and pushes them to the Hub.",
+    )
+    add = parser.add_argument
+    add("--output", required=True, help="folder to make, e.g. imaginet/; its name is the name to load it by")
+    add("--data_dir", help="folder of the raw images")
+    add("--config_name", default="all", help="configuration to export: all, a content type, or sample (default: all)")
+    add("--annotations", help="folder of the lists, if they lie elsewhere")
+    add("--locations", help="YAML file: source -> folder, archive or URL")
+    add("--registry", help="YAML file with sources of your own")
+    add("--track", choices=("origin", "generator"), help="generator: synthetic images only")
+    add(
+        "--manifest",
+        help="someone's redistributable export (folder or name on the Hub) to complete with the images of --data_dir",
+    )
+    add("--allow_missing", action="store_true", default=None, help="export what is there; the card names what is not")
+    add("--on_corrupt", choices=("error", "skip"), help="skip: leave corrupt images out; the card names them")
+    add("--redistributable", action="store_true", help="store only images that may be passed on; a manifest names the others")
+    add(
+        "--push_to_hub",
+        metavar="OWNER/NAME",
+        help="upload the folder to the Hub, private; without --data_dir, one that is written already",
+    )
+    add("--public", action="store_true", help="make the repository public; only with --redistributable")
+    return parser.parse_args(arguments)
