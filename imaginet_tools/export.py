@@ -96,21 +96,23 @@ def _check_space(raw: imaginet.Raw, allowed: frozenset | None, output: str) -> N
     )
     free = shutil.disk_usage(os.path.dirname(output)).free
     if needed > free:
-        raise OSError(errno.ENOSPC, f"{needed / 1e9:,.1f} GB are needed, {free / 1e9:,.1f} GB are free")
+        raise OSError(_no_space(output, f"{needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free"))
+
+
+def _no_space(output: str, told: str) -> str:
+    return f"There is no space for the export at {output} ({told}); nothing was left there. Free some, or give another --output."
 
 
 @contextmanager
 def _told_in_a_sentence(output: str):
-    """Turns what the system says about disks and permissions into a sentence that names the output."""
+    """Turns what the system says about writing the output into a sentence that names it; what is said of other files passes."""
     try:
         yield
     except OSError as error:
+        if error.filename and not str(error.filename).startswith(os.path.dirname(output)):
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            told = error.strerror if "GB" in str(error.strerror) else "the disk, a quota or the largest file size is full"
-            raise OSError(
-                f"There is no space for the export at {output} ({told}); nothing was left there. Free some, or "
-                "give another --output."
-            ) from error
+            raise OSError(_no_space(output, "the disk or a quota is full, or the file too large for it")) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             raise PermissionError(f"{output} may not be written here ({error.strerror}); give another --output.") from error
         raise

@@ -130,6 +130,11 @@ def stored_places(folder: str) -> dict[str, imaginet.Place]:
     return places
 
 
+def is_stream(container: str) -> bool:
+    """As ``archives.is_stream``: a shard's images are read from its beginning to its end."""
+    return True
+
+
 def read_members(container: str, members: Sequence[str]) -> Iterator[tuple[int, bytes]]:
     """Yields (index in ``members``, the image file's bytes) from a Parquet shard, in the shard's order, a row group at a time.
 
@@ -216,6 +221,18 @@ def message(problems: Sequence[Problem], raw: imaginet.Raw) -> str:
             lines.append(f"- {source}: {len(chosen):,} {told}{home}: {examples}")
     lines.append("Nothing was built. Put that right, or build without them (allow_missing=True).")
     return "\n".join(lines)
+
+
+def checked(manifest: str, raw: imaginet.Raw, allow_missing: bool = False) -> imaginet.Raw:
+    """``raw`` as :func:`check` finds it: unchanged, or without what cannot be joined if ``allow_missing``.
+
+    Raises:
+        ValueError: that names everything that cannot be joined, unless ``allow_missing``.
+    """
+    problems = check(manifest, raw)
+    if problems and not allow_missing:
+        raise ValueError(message(problems, raw))
+    return without(raw, problems) if problems else raw
 
 
 def without(raw: imaginet.Raw, problems: Sequence[Problem]) -> imaginet.Raw:
