@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
     try:
-        raw = imaginet.ImagiNetConfig(name=options.config_name, **given).raw
+        raw = imaginet.read_raw(imaginet.ImagiNetConfig(name=options.config_name, **given), make_index=options.verify)
         diagnoses = diagnose(raw)
         findings = None
         if options.verify:
