@@ -57,6 +57,7 @@ def export(
         raise FileNotFoundError(imaginet.NO_DATA_DIR)
     allowed = sources_to_pass_on(raw) if redistributable else None
     streams = builder.as_streaming_dataset()  # says what is missing before anything is written
+    raw = builder.config.raw  # joined with a manifest, it may hold less than before
     description = Description(
         raw.kind, os.path.basename(output), config_name, builder.info.features, raw.names.sources, redistributable, repo_id
     )

@@ -1,8 +1,12 @@
 """A manifest names images without their labels; a receiver's own copies join it, and every copy that does not fit is named."""
 
+import functools
 import hashlib
+import subprocess
+import sys
 import zipfile
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +14,8 @@ import pytest
 import imaginet
 from imaginet_tools import manifest
 from imaginet_tools.export import export
+from imaginet_tools.hub import push
+from tests.hub_stand_in import hub  # noqa: F401
 from tests.imaginet.trees import OFFICIAL_LINES, write_image, write_tree
 
 FREE = {
@@ -30,6 +36,12 @@ def published(tmp_path_factory):
     raw = write_tree(folder / "raw")
     export(str(folder / "imaginet"), data_dir=str(raw), redistributable=True)
     return raw, str(folder / "imaginet")
+
+
+@pytest.fixture
+def load(tmp_path):
+    """load_dataset("imaginet", ...) with a cache of the test's own."""
+    return functools.partial(datasets.load_dataset, "imaginet", cache_dir=str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -158,3 +170,49 @@ def test_a_shard_that_changed_is_named(published):
     shard = f"{folder}/faces/test-00000-of-00001.parquet"
     with pytest.raises(ValueError, match="faces/test-00000-of-00001.parquet no longer holds gone.png"):
         list(manifest.read_members(shard, ["ffhq_stylegan/e.png", "gone.png"]))
+
+
+def test_load_dataset_joins_own_copies_with_a_published_data_set(published, own, load):
+    publisher, folder = published
+    whole = load(data_dir=str(publisher))
+    for keywords in ({}, {"num_proc": 2}, {"streaming": True}):
+        data = load(data_dir=str(own), manifest=folder, **keywords)
+        for split, rows in data.items():
+            rows, wanted = (each.cast_column("image", datasets.Image(decode=False)) for each in (rows, whole[split]))
+            by_path = {row["path"]: row for row in wanted}
+            assert {row["path"]: row for row in rows} == by_path
+    (own / "ffhq/d.png").unlink()
+    with pytest.raises(ValueError, match="ffhq: 1 are missing"):
+        load("faces", data_dir=str(own), manifest=folder)
+    assert load("faces", data_dir=str(own), manifest=folder, allow_missing=True)["test"]["path"] == ["ffhq_stylegan/e.png"]
+    write_image(own / "ffhq/d.png", 77_777)
+    with pytest.raises(ValueError, match=r"ffhq: 1 differ from the publisher's .*ffhq/d.png \(SHA-256"):
+        load("faces", data_dir=str(own), manifest=folder, streaming=True)
+
+
+def test_a_received_data_set_can_be_exported_whole(published, own, tmp_path):
+    _, folder = published
+    assert imaginet.main(["export", "--data_dir", str(own), "--manifest", folder, "--output", str(tmp_path / "imaginet")]) == 0
+    assert sorted(manifest.stored_places(str(tmp_path / "imaginet"))) == sorted(LISTED)
+
+
+def test_a_published_data_set_is_joined_by_its_name_on_the_hub(published, own, tmp_path, repository, hub, monkeypatch):  # noqa: F811
+    code = "import imaginet, sys, datasets; print(len(datasets.load_dataset('imaginet', 'faces', data_dir=sys.argv[1], "
+    code += "manifest=sys.argv[2], split='test')))"
+    hub.speak_to(monkeypatch, tmp_path)
+    push(published[1], "me/open", public=True)
+    environment = {**hub.environment(tmp_path / "home", token=None), "PYTHONPATH": str(repository)}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code, own, name], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90
+        )
+        for name in ("me/open", "me/other")
+    ]
+    assert found[0].stdout == "2\n", found[0].stderr
+    assert "ConnectionError: me/other is no folder here, and the data set of this name could not be fetched" in found[1].stderr
+
+
+def test_an_export_records_copies_that_differ_as_missing(published, own, tmp_path):
+    write_image(own / "ffhq/d.png", 77_777)
+    made = export(str(tmp_path / "imaginet"), data_dir=str(own), manifest=published[1], allow_missing=True)
+    assert [tuple(each) for each in made.left_out] == [("ffhq/d.png", "ffhq", "missing")]
