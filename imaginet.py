@@ -12,6 +12,7 @@ That is why it stays one file that imports nothing else of this project at its t
 From top to bottom: labels, the registry of sources, lists, what lies on the disk, the builder, registration.
 """
 
+import csv
 import errno
 import functools
 import hashlib
@@ -71,14 +72,15 @@ class LabelNames:
 
     Attributes:
         contents, families, generators: number -> name; the name of real images is "real".
-        source_images: source pictures known by name, of which images are crops called ``<source picture>_<k>.<suffix>``.
+        source_images: source pictures known by name, of which images are crops called ``<source picture>_<k>.<suffix>``, each with
+            its licence or None.
         sources: the sources whose folders hold all images; empty where any folder will do (own lists).
     """
 
     contents: dict
     families: dict
     generators: dict
-    source_images: frozenset = frozenset()
+    source_images: dict = field(default_factory=dict)
     sources: tuple = ()
 
     def features(self) -> datasets.Features:
@@ -295,12 +297,17 @@ def read_label_names(file: str) -> LabelNames:
     for key in ("families", "generators"):
         if "real" not in tables[key].values():
             raise ValueError(f"{file}: {key} must name the number of real images 'real'.")
-    keys = set(values.get("sources") or ())
-    table = f"{_folder_of(file)}/SOURCES.tsv"
-    if not keys and os.path.isfile(table):
-        with io.open(table, encoding="utf-8-sig") as lines:
-            keys = {line.split("\t", 1)[0] for line in lines}
-    return LabelNames(**tables, source_images=frozenset(map(str, keys)))
+    return LabelNames(**tables, source_images=_source_pictures(values.get("sources"), f"{_folder_of(file)}/SOURCES.tsv"))
+
+
+def _source_pictures(entries, table: str) -> dict:
+    """Source picture -> its licence or None: of the labels' own entries or, where there are none, of a table beside them."""
+    if isinstance(entries, dict):
+        return {str(key): entry.get("licence") if isinstance(entry, dict) else None for key, entry in entries.items()}
+    if not os.path.isfile(table):
+        return {}
+    with io.open(table, encoding="utf-8-sig", newline="") as lines:
+        return {row["key"]: row.get("licence") for row in csv.DictReader(lines, delimiter="\t") if row.get("key")}
 
 
 class Place(NamedTuple):
@@ -618,12 +625,12 @@ def shards_of(raw: Raw, records: list[Record]) -> list[tuple]:
     images of an archive that can only be read from its beginning to its end.
     """
     shards, streams, is_stream = [], {}, {}
-    licences = {source.name: source.licence for source in raw.names.sources}
+    licences = {**raw.names.source_images, **{source.name: source.licence for source in raw.names.sources}}
     for record in records:
         place = raw.places.get(record.path)
         if place is None:
             continue
-        facts = (licences.get(record.source), None if raw.calibration is None else record.path in raw.calibration)
+        facts = (licences.get(record.source) or licences.get(record.source_image), None if raw.calibration is None else record.path in raw.calibration)
         item = (place.member, record, facts)
         if place.container not in is_stream:
             is_stream[place.container] = bool(place.container) and _reader(place.container).is_stream(place.container)
@@ -773,7 +780,7 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if self.config.manifest is not None:
             from imaginet_tools import manifest
 
-            raw = manifest.checked(self.config.manifest, raw, self.config.allow_missing)
+            raw = self.config._raw = manifest.checked(self.config.manifest, raw, self.config.allow_missing)
         if raw.missing and not self.config.allow_missing:
             raise FileNotFoundError(missing_images_message(raw))
         self._leave_out((record.path, "missing") for record in raw.missing)
@@ -890,7 +897,7 @@ if __name__ == "imaginet":  # not as a loading script of datasets 3, which has a
 
 def main(arguments: list[str]) -> int:
     """The command line: ``python imaginet.py doctor --data_dir RAW``. Returns the exit status."""
-    commands = ("doctor",)
+    commands = ("doctor", "export")
     if not arguments or arguments[0] not in commands:
         print(f"usage: python imaginet.py {{{','.join(commands)}}} [options]; each has --help")
         return 2

@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> int:
             from imaginet_tools.verify import verify
 
             findings = verify(raw, options.num_proc)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         sys.exit(f"imaginet.py doctor: {error}")
     if options.json:
         answer = {"sources": [each._asdict() for each in diagnoses], "findings": findings}

@@ -4,6 +4,7 @@ Near-duplicates between train and test are found by the perceptual hash of the i
 """
 
 import hashlib
+import importlib.util
 import io
 import multiprocessing
 import os
@@ -48,7 +49,12 @@ def verify(raw: imaginet.Raw, processes: int) -> dict[str, list]:
     Returns:
         kind (see KINDS) -> findings: dicts with path and reason; for duplicates {"paths": [...]}; for near-duplicates
         {"train": path, "test": path, "bits": distance}.
+
+    Raises:
+        ModuleNotFoundError: without the imagehash library.
     """
+    if importlib.util.find_spec("imagehash") is None:
+        raise ModuleNotFoundError('Verifying needs the imagehash library: pip install "imaginet[verify]", or pip install imagehash.')
     findings = {kind: [] for kind in KINDS}
     for record in raw.missing:
         if os.path.isfile(f"{raw.root}/{record.path}"):

@@ -161,6 +161,7 @@ def test_the_sample_is_embedded_whole_and_says_what_it_is_not(load, repository):
     assert not set(data["train"]["source_image"]) & set(data["test"]["source_image"])
     row = data["test"][0]
     assert row["image"].size == (256, 256)
+    assert row["path"].startswith("images/synthetic/realesr-animevideov3") and row["license"] == "CC-BY-SA-4.0"  # of gc-wa-polarbear
     with Image.open(repository / "sample" / row["path"]) as file:
         assert row["image"].tobytes() == file.tobytes()
     with pytest.raises(ValueError, match="takes no data_dir"):
