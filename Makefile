@@ -1,21 +1,19 @@
-# make demo   sample -> training -> report -> pipeline, in a few minutes on two CPU cores
-# make test   every test
-# Both set up what they need in .venv (one shared environment in this folder).
+# make demo        sample -> training -> report -> pipeline, in a few minutes on two CPU cores
+# make test        every test but the slow ones
+# make test-slow   those that take minutes
+# Each sets up what it needs in .venv, one environment for all.
 
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 DEMO   := runs/demo
 
-# as many threads as there are cores, whatever the caller's environment says
-export TOKENIZERS_PARALLELISM := false
-
-.PHONY: demo test test-slow setup setup-test clean-demo
+.PHONY: demo test test-slow setup setup-test
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
 
-$(VENV)/.ready: requirements.txt pyproject.toml
+$(VENV)/.ready: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	touch $@
