@@ -5,7 +5,7 @@ from transformers import PreTrainedConfig
 
 LABELS = ("real", "synthetic")
 BLOCKS = ("basic", "bottleneck")
-HIGH_PASS = ("mean2x2",)
+HIGH_PASS = ("mean2x2", "local_contrast")
 
 
 @strict
@@ -20,7 +20,8 @@ class SelfConConfig(PreTrainedConfig):
         widths, depths: channels and blocks of each layer; every layer but the first halves height and width.
         sub_network_after: the sub-network leaves after this layer, counted from 1; not after the last.
         high_pass: a fixed front end, or None. "mean2x2" takes from each pixel the mean of its 2×2 block, which leaves the
-            finest detail, where generators leave their traces.
+            finest detail, where generators leave their traces; "local_contrast" adds the same divided by its local strength,
+            at full and at half size.
         projection_size: size of the embeddings that the contrastive loss compares.
         classifier_hidden: hidden units of each classifier.
         contents: content types of the training images.

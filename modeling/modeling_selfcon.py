@@ -39,17 +39,60 @@ class SelfConOutput(ModelOutput):
     generator_logits: Tensor | None = None
 
 
-class HighPass(nn.Module):
-    """Takes from each pixel the mean of its 2×2 block: float (B, 3, H, W) -> the same shape. Nothing is learned.
+def halved(pixels: Tensor) -> Tensor:
+    """The mean of each 2×2 block; an odd last row or column repeats itself to fill its block: float (B, C, ceil(H / 2), ceil(W / 2))."""
+    height, width = pixels.shape[-2:]
+    return F.avg_pool2d(F.pad(pixels, (0, width % 2, 0, height % 2), mode="replicate"), 2)
 
-    An odd last row or column repeats its neighbour to fill its block.
-    """
+
+def doubled(pixels: Tensor, like: Tensor) -> Tensor:
+    """Each pixel four times, cut to the height and width of ``like``."""
+    return F.interpolate(pixels, scale_factor=2, mode="nearest")[..., : like.shape[-2], : like.shape[-1]]
+
+
+class HighPass(nn.Module):
+    """Takes from each pixel the mean of its 2×2 block: float (B, 3, H, W) -> the same shape. Nothing is learned."""
+
+    channels = 3
 
     def forward(self, pixels: Tensor) -> Tensor:
-        height, width = pixels.shape[-2:]
-        even = F.pad(pixels, (0, width % 2, 0, height % 2), mode="replicate")
-        mean = F.interpolate(F.avg_pool2d(even, 2), scale_factor=2, mode="nearest")
-        return pixels - mean[..., :height, :width]
+        return pixels - doubled(halved(pixels), pixels)
+
+
+class LocalContrast(nn.Module):
+    """The high-pass at two scales, plain and freed of its strength: float (B, 3, H, W) -> (B, 9, H, W). Nothing is learned.
+
+    Channels: the high-pass; the same divided by its root mean square in a window around each pixel, so that a
+    generator's trace looks alike in flat and in busy places; the same of the half-sized image, which outlives resizing.
+
+    Args:
+        window: side of the window in pixels, odd.
+        floor: root mean square, in units of the normalised pixels, below which the division fades out (about two grey levels).
+        scale: of the divided channels, so that they start no louder than the plain ones.
+    """
+
+    channels = 9
+
+    def __init__(self, window: int = 9, floor: float = 0.03, scale: float = 0.3):
+        super().__init__()
+        self.high_pass = HighPass()
+        self.window, self.floor, self.scale = window, floor, scale
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        fine = self.high_pass(pixels)
+        coarse = doubled(self.high_pass(halved(pixels)), pixels)
+        return torch.cat([fine, self.divided(fine), self.divided(coarse)], dim=1)
+
+    def divided(self, detail: Tensor) -> Tensor:
+        """``detail`` (B, 3, H, W) by its root mean square over channels and window."""
+        power = F.avg_pool2d(
+            detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
+        )
+        return self.scale * detail / (power + self.floor**2).sqrt()
+
+
+FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalContrast}
+"""By ``high_pass`` of the configuration."""
 
 
 class Block(nn.Module):
@@ -95,9 +138,10 @@ class Encoder(nn.Module):
 
     def __init__(self, config: SelfConConfig):
         super().__init__()
-        self.high_pass = HighPass() if config.high_pass else nn.Identity()
+        self.high_pass = FRONT_ENDS[config.high_pass]()
+        channels = getattr(self.high_pass, "channels", 3)
         self.conv1 = nn.Conv2d(
-            3, config.stem_width, config.stem_kernel, config.stem_stride, padding=config.stem_kernel // 2, bias=False
+            channels, config.stem_width, config.stem_kernel, config.stem_stride, padding=config.stem_kernel // 2, bias=False
         )
         self.bn1 = nn.BatchNorm2d(config.stem_width)
         self.maxpool = nn.MaxPool2d(3, stride=1, padding=1) if config.stem_pool else nn.Identity()

@@ -19,6 +19,8 @@ from training.options import TrainingOptions
 from training.views import View
 
 REAL, SYNTHETIC = 0, 1
+KEPT_BYTES = 2**28
+"""Decoded images that each loading process keeps."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ def read_calibration_list(images: ImageSet, file: str) -> ImageSet:
 class RandomViews(torch.utils.data.Dataset):
     """Item i: a random view of image i as uint8 (3, size, size), with labels; a pure function of (path, epoch, seed).
 
+    Decoded images are kept, up to ``KEPT_BYTES`` in each loading process: a small data set is decoded once, not every epoch.
+
     Args:
         images: the images.
         view: what draws a view, see ``training.views``.
@@ -184,6 +188,7 @@ class RandomViews(torch.utils.data.Dataset):
         number = lambda names, column: np.array([names.index(x) if x in names else -1 for x in column], dtype=np.int64)
         self.family = number(families, images.family)
         self.generator = number(generators, images.generator)
+        self.kept, self.kept_bytes = {}, 0
         self.epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # seen by workers that live for all epochs
 
     def set_epoch(self, epoch: int) -> None:
@@ -194,12 +199,21 @@ class RandomViews(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict:
         rng = degradations.rng_for(self.images.path[index], f"{self.seed}/{int(self.epoch)}")
-        view = self.view(self.images.pixels(index), rng)
+        view = self.view(self._pixels(index), rng)
         return {
             "pixels": torch.from_numpy(view).permute(2, 0, 1),
             "label": int(self.images.label[index]),
             "family": int(self.family[index]), "generator": int(self.generator[index]),
         }
+
+    def _pixels(self, index: int) -> np.ndarray:
+        if index in self.kept:
+            return self.kept[index]
+        image = self.images.pixels(index)
+        if self.kept_bytes + image.nbytes <= KEPT_BYTES:
+            self.kept[index] = image
+            self.kept_bytes += image.nbytes
+        return image
 
 
 def sentence(error: Exception) -> str:

@@ -8,6 +8,7 @@ import argparse
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from modeling.configuration_selfcon import HIGH_PASS
 from training.views import VIEWS
 
 
@@ -50,7 +51,10 @@ class TrainingOptions:
     widths: list[int] = option([64, 128, 256, 512], "network", "channels of each layer")
     depths: list[int] = option([3, 4, 6, 3], "network", "blocks of each layer")
     sub_network_after: int = option(2, "network", "the sub-network leaves the trunk after this layer, counted from 1")
-    high_pass: str | None = option(None, "network", "fixed front end: 'mean2x2' subtracts the mean of each 2×2 block")
+    high_pass: str | None = option(
+        None, "network", "fixed front end: 'mean2x2' takes off the mean of each 2×2 block, 'local_contrast' adds the same by its "
+        "local strength, at two scales", choices=tuple(HIGH_PASS),
+    )
     projection_size: int = option(128, "network", "size of the embeddings that the contrastive loss compares")
     classifier_hidden: int = option(1024, "network", "hidden units of the classifiers")
 
