@@ -124,19 +124,19 @@ class TrainingOptions:
 
 
 SMALL_NETWORK = dict(
-    initial_weights="none", stem_kernel=7, stem_stride=2, stem_width=32, stem_pool=False, block="basic",
-    widths=[32, 64, 128, 128], depths=[1, 1, 1, 1], high_pass="mean2x2", classifier_hidden=256,
+    initial_weights="none", stem_kernel=3, stem_stride=1, stem_width=16, stem_pool=False, block="basic",
+    widths=[16, 32, 64, 128], depths=[1, 1, 1, 1], high_pass="local_contrast", classifier_hidden=256,
 )
 SMALL_RECIPE = dict(
     views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
-    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, batch_size=64, held_out=0.15,
+    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, mixed_precision="auto",
 )
 PRESETS = {
     "paper": {},
-    "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 120, "warmup_epochs": 6},
+    "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 600, "warmup_epochs": 20, "batch_size": 64},
     "demo": {
-        **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 60, "warmup_epochs": 3, "batch_size": 32,
-        "classifier_epochs": 8, "output_dir": "runs/demo",
+        **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 300, "warmup_epochs": 10, "batch_size": 32,
+        "classifier_epochs": 8, "held_out": 0.15, "output_dir": "runs/demo",
     },
 }
 PRESET_HELP = {
