@@ -129,14 +129,14 @@ SMALL_NETWORK = dict(
 )
 SMALL_RECIPE = dict(
     views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
-    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, mixed_precision="auto",
+    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, mixed_precision="auto", held_out=0.15,
 )
 PRESETS = {
     "paper": {},
-    "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 600, "warmup_epochs": 20, "batch_size": 64},
+    "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 800, "warmup_epochs": 25, "batch_size": 64},
     "demo": {
         **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 300, "warmup_epochs": 10, "batch_size": 32,
-        "classifier_epochs": 8, "held_out": 0.15, "output_dir": "runs/demo",
+        "classifier_epochs": 8, "output_dir": "runs/demo",
     },
 }
 PRESET_HELP = {
