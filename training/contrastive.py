@@ -36,8 +36,8 @@ class ContrastiveNetwork(nn.Module):
         """Embeddings and origin logits of normalised images float (B, 3, H, W).
 
         Returns:
-            projections of sub-network and trunk, L2-normalised, float (B, 2, D); the origin logits of sub-network and trunk, float (B, 2), or
-            (B, 0) without classifiers.
+            projections of sub-network and trunk, L2-normalised, float (B, 2, D); the origin logits of sub-network and trunk,
+            float (B, 2), or (B, 0) without classifiers.
         """
         sub, feature = self.model.encode(pixel_values)
         embeddings = self.model.project(sub, feature).float()
@@ -151,14 +151,15 @@ def make_loader(accelerator: Accelerator, views: RandomViews, options: TrainingO
     """Shuffled batches of ``options.batch_size`` over all processes.
 
     Raises:
-        ValueError: if there are fewer images than that, or a process would get a single one, which batch normalisation cannot use.
+        ValueError: if there are fewer images, or a process would get a single one, which batch normalisation cannot use.
     """
     processes = accelerator.num_processes
     if drop_last and len(views) < options.batch_size:
         raise ValueError(f"There are {len(views)} training images, fewer than --batch_size {options.batch_size}; lower it.")
     if options.batch_size % processes or options.batch_size // processes < 2:
         raise ValueError(
-            f"--batch_size {options.batch_size} over {processes} process(es): each needs the same number of images, at least 2 images."
+            f"--batch_size {options.batch_size} does not part over {processes} process(es): each needs the same number of images, and "
+            "at least 2 images."
         )
     return DataLoader(
         views, batch_size=options.batch_size, shuffle=True, drop_last=drop_last, num_workers=options.num_workers,

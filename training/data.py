@@ -1,7 +1,7 @@
 """The images of one run: loading, the split by source image, and random views of them.
 
-Any data set that ``datasets.load_dataset`` gives with an ``image`` and a ``label`` (real, synthetic) column will do; the other columns of
-ImagiNet (content, family, generator, source_image, path) are used where present.
+Any data set that ``datasets.load_dataset`` gives with an ``image`` and a ``label`` (real, synthetic) column will do; the other
+columns of ImagiNet (content, family, generator, source_image, path) are used where present.
 """
 
 import hashlib
@@ -217,7 +217,7 @@ class RandomViews(torch.utils.data.Dataset):
 
 
 def sentence(error: Exception) -> str:
-    """What an error says. One from a loading worker arrives with the worker's whole traceback around it; its last line says it."""
+    """What an error says. One from a loading worker arrives with the worker's traceback around it; its last line says it."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text.startswith("Caught ") else text
 

@@ -38,8 +38,8 @@ def load_initial_weights(model: nn.Module, source: str) -> str:
     model.encoder.load_state_dict({name: state[name] for name in trunk}, strict=False)
     ignored = sorted({name.split(".")[0] for name in state if name not in own})
     return (
-        f"Initial weights: {len(trunk)} tensors of the trunk from {source!r}; not taken from it: {', '.join(ignored) or 'nothing'}; "
-        "random: sub-network layer, projection heads, classifiers."
+        f"Initial weights: {len(trunk)} tensors of the trunk from {source!r}; not taken from it: "
+        f"{', '.join(ignored) or 'nothing'}; random: sub-network layer, projection heads, classifiers."
     )
 
 

@@ -1,7 +1,7 @@
 """Every option of a training run, the presets, and the command line made from them.
 
-``paper`` is the published recipe to the letter (https://arxiv.org/abs/2407.20020). What we do differently lives in other presets or
-behind an option, never as a silent change of ``paper``.
+``paper`` is the published recipe to the letter (https://arxiv.org/abs/2407.20020). What we do differently lives in other presets
+or behind an option, never as a silent change of ``paper``.
 """
 
 import argparse
@@ -27,7 +27,8 @@ class TrainingOptions:
     # data
     dataset: str = option("imaginet", "data", "name or folder for load_dataset; it needs the columns image and label")
     config_name: str | None = option(
-        None, "data", "configuration of the dataset; imaginet has all (its default), photos, paintings, faces, uncategorized, sample"
+        None, "data", "configuration of the dataset; imaginet has all (its default), photos, paintings, faces, uncategorized and "
+        "sample"
     )
     data_dir: str | None = option(None, "data", "folder with the raw images and lists (see README.md); not needed for 'sample'")
     calibration_list: str | None = option(
@@ -69,8 +70,8 @@ class TrainingOptions:
     warmup_epochs: int = option(10, "stage 1 (contrastive)", "epochs of linear warm-up from 1e-4 of the rate")
     temperature: float = option(0.07, "stage 1 (contrastive)", "temperature of the contrastive loss")
     cross_entropy_weight: float = option(
-        0.0, "stage 1 (contrastive)", "weight of the origin classifiers' cross-entropy beside the contrastive loss (a random small "
-        "network collapses without it)"
+        0.0, "stage 1 (contrastive)", "weight of the origin classifiers' cross-entropy beside the contrastive loss (a random "
+        "small network collapses without it)"
     )
 
     # stage 2: classifiers on the frozen trunk
@@ -84,7 +85,9 @@ class TrainingOptions:
         "no", "run", "arithmetic of the training steps; 'auto' is bf16 where the processor computes in it and no elsewhere",
         choices=("no", "auto", "bf16", "fp16"),
     )
-    cpu_threads: int | None = option(None, "run", "threads of each process on the CPU; default: all cores, shared by the processes")
+    cpu_threads: int | None = option(
+        None, "run", "threads of each process on the CPU; default: all cores, shared by the processes"
+    )
     seed: int = option(42, "run", "seed of weights, order and views")
     output_dir: str = option("runs/selfcon", "run", "folder for model, report and pictures; must be new or empty")
     bootstrap: int = option(1000, "run", "resamples of the 95 %% intervals")

@@ -42,7 +42,8 @@ def draw_mistakes(images: ImageSet, probability: np.ndarray, threshold: float, f
         missed = np.flatnonzero(wrong & (images.label == value))
         worst = missed[np.argsort(order[missed], kind="stable")][:pictures]
         tiles += [images.pixels(index) for index in worst] + [None] * (pictures - len(worst))
-        captions += [f"{images.generator[index]}\nscore {probability[index]:.2f}" for index in worst] + [""] * (pictures - len(worst))
+        captions += [f"{images.generator[index]}\nscore {probability[index]:.2f}" for index in worst]
+        captions += [""] * (pictures - len(worst))
     title = f"Most confident mistakes of {len(images)} images ({int(wrong.sum())} wrong at threshold {threshold:.2f})"
     draw_grid(tiles, captions, pictures, title, file)
 

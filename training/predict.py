@@ -17,7 +17,9 @@ from training.progress import Progress
 BATCH_SIZE = 32
 
 
-def predict_logits(accelerator: Accelerator, model: nn.Module, processor, images: ImageSet, condition: str, workers: int) -> np.ndarray:
+def predict_logits(
+    accelerator: Accelerator, model: nn.Module, processor, images: ImageSet, condition: str, workers: int
+) -> np.ndarray:
     """The model's origin logits, before temperature and bias.
 
     Args:

@@ -26,7 +26,8 @@ AllScores = dict[tuple[str, str], Scores]
 
 
 def evaluate(
-    accelerator: Accelerator, model, processor, splits: Splits, options: TrainingOptions, history: list[dict], training_seconds: float
+    accelerator: Accelerator, model, processor, splits: Splits, options: TrainingOptions, history: list[dict],
+    training_seconds: float,
 ) -> tuple[Report, AllScores]:
     """Scores the test images once, under every condition, with the model and the baseline; every process calls it.
 
@@ -54,7 +55,7 @@ def evaluate(
 
 
 def fit_baseline(accelerator: Accelerator, splits: Splits, workers: int) -> tuple[PixelStatistics, float]:
-    """The pixel statistics' classifier, trained on the model's training images, and its balanced threshold on the held-out ones."""
+    """The pixel statistics' classifier, trained on the model's training images, and its threshold on the held-out ones."""
     features = pixel_features(accelerator, splits.train, "clean", workers)
     baseline = PixelStatistics().fit(features, splits.train.label)
     held_out = baseline.probabilities(pixel_features(accelerator, splits.held_out, "clean", workers))
@@ -78,7 +79,8 @@ def make_report(config, splits: Splits, options: TrainingOptions, training: dict
             "name": options.dataset, "config": splits.train.rows.info.config_name, "description": splits.description,
             "contents": splits.contents, "families": splits.families, "generators": splits.generators,
             "splits": {
-                name: {**images.counts(), "fingerprint": images.fingerprint()} for name, images in parts.items() if images is not None
+                name: {**images.counts(), "fingerprint": images.fingerprint()}
+                for name, images in parts.items() if images is not None
             },
         },
         training=training,

@@ -2,7 +2,7 @@
 
 A view is a function of (image, random generator) alone. The data set draws one generator per image and epoch from the
 image's name, so views do not depend on the number of workers or processes, and a resumed run sees the same ones.
-The recipe is that of ImagiNet (https://arxiv.org/abs/2407.20020, training code); the damage itself is done in ``degradations.py``.
+The recipe is that of ImagiNet (https://arxiv.org/abs/2407.20020, training code); the damage is done in ``degradations.py``.
 """
 
 from collections.abc import Callable

@@ -54,7 +54,8 @@ def test_stage_1_trains_trunk_and_heads_and_the_origin_classifiers_only_if_asked
     history = train_contrastive(accelerator, model, views, options)
     assert changed(model, before) == learning
     assert ("cross_entropy" in history[0]) == (weight > 0)
-    assert history[0]["loss"] == pytest.approx(sum(history[0][name] for name in ("origin", "family", "cross_entropy") if name in history[0]))
+    terms = [history[0][name] for name in ("origin", "family", "cross_entropy") if name in history[0]]
+    assert history[0]["loss"] == pytest.approx(sum(terms))
 
 
 def test_stage_2_trains_the_classifiers_and_moves_only_running_statistics_of_the_trunk(accelerator, views):

@@ -12,8 +12,8 @@ from PIL import Image
 from evaluation.report import Report
 
 SMALLEST = [
-    "--preset", "laptop", "--stem_width", "8", "--widths", "8", "8", "--depths", "1", "1", "--sub_network_after", "1", "--crop_size", "32", "--epochs", "3",
-    "--warmup_epochs", "1", "--batch_size", "8", "--classifier_crop_size", "48", "--classifier_epochs", "1", "--num_workers", "0",
+    "--preset", "laptop", "--stem_width", "8", "--widths", "8", "8", "--depths", "1", "1", "--sub_network_after", "1",
+    "--crop_size", "32", "--epochs", "3", "--warmup_epochs", "1", "--batch_size", "8", "--classifier_crop_size", "48", "--classifier_epochs", "1", "--num_workers", "0",
     "--held_out", "0.25", "--bootstrap", "50", "--cpu_threads", "1",
 ]
 CONDITIONS = ("clean", "jpeg70", "half_and_back")
@@ -51,14 +51,16 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
     assert balanced["name"] == "balanced" and balanced["n_real"] == balanced["n_synthetic"] == 6
     assert five_percent["threshold"] is None and "needs 60" in five_percent["reason"]
     overall = [row for row in report.figures if row.kind == "overall"]
-    assert [(row.detector, row.condition) for row in overall] == [(d, c) for d in ("model", "pixel statistics") for c in CONDITIONS]
+    detectors = ("model", "pixel statistics")
+    assert [(row.detector, row.condition) for row in overall] == [(name, where) for name in detectors for where in CONDITIONS]
     for row in overall:
         assert (row.metrics.n_real, row.metrics.n_synthetic) == (9, 8)
         auc = row.metrics.auc
         assert auc.reason or 0 <= auc.low <= auc.value <= auc.high <= 1
     assert {row.name for row in report.figures if row.kind == "generator"} == {"smooth", "chequered"}
     page = (output / "report.md").read_text(encoding="utf-8")
-    assert "| clean | all | model | 9 + 8 |" in page and "held-out training images" in page and "One training run with one seed" in page
+    for words in ("| clean | all | model | 9 + 8 |", "held-out training images", "One training run with one seed"):
+        assert words in page
     for name in ("training_views", "training", "roc", "scores", "mistakes"):
         with Image.open(output / f"{name}.png") as drawn:
             assert min(drawn.size) > 200
@@ -95,6 +97,7 @@ def test_two_processes_score_every_image_once(repository, tiny_dataset, tmp_path
 
 def test_a_run_that_cannot_start_ends_with_one_sentence_and_touches_nothing(repository, tiny_dataset, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    done = start(("accelerate.commands.launch", "--cpu"), repository, "--dataset", str(tiny_dataset), "--output_dir", str(tmp_path))
+    launcher = ("accelerate.commands.launch", "--cpu")
+    done = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(tmp_path))
     assert done.returncode != 0 and f"train_selfcon.py: The output folder {tmp_path} is not empty" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
