@@ -12,7 +12,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ OPENCV_KERNELS = {"opencv_lanczos": cv2.INTER_LANCZOS4, "opencv_bilinear": cv2.I
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 """Pixels; libjpeg and libwebp write nothing longer."""
+PERTURBED_SIZE, PERTURBED_LONGEST = 256, 1000
+"""Pixels a side of the images of the perturbed test set, and of the largest square that they are made of."""
 
 
 def rng_for(name: str, salt: str = "") -> np.random.Generator:
@@ -226,6 +228,69 @@ def draw_chain(rng: np.random.Generator, longest: int = 3) -> Chain:
     }
     names = [str(rng.choice(list(draw))) for _ in range(int(rng.integers(1, longest + 1)))]
     return Chain(tuple((name, draw[name]()) for name in names), seed=int(rng.integers(2**31)))
+
+
+class Compression(NamedTuple):
+    """A lossy compression, as plain data that can be called.
+
+    Attributes:
+        codec: "JPEG" or "WEBP".
+        quality: whole number, 1 to 100, on the codec's own scale.
+        subsampling: of JPEG's chroma, a name in SUBSAMPLINGS; WebP always has 4:2:0.
+    """
+
+    codec: str
+    quality: int
+    subsampling: str = "4:2:0"
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """uint8 (H, W, 3) -> the same shape. Raises ValueError for another codec, quality or subsampling."""
+        if self.codec not in LONGEST_SIDE:
+            raise ValueError(f"The codec of a compression must be {' or '.join(LONGEST_SIDE)}, got {self.codec!r}.")
+        return jpeg(image, self.quality, self.subsampling) if self.codec == "JPEG" else webp(image, self.quality)
+
+
+def draw_compression(rng: np.random.Generator) -> Compression:
+    """JPEG or WebP at equal odds, a quality of 60 to 95, and for JPEG one of the three subsamplings, all uniformly drawn."""
+    codec, quality, chroma = str(rng.choice(list(LONGEST_SIDE))), int(rng.integers(60, 96)), str(rng.choice(SUBSAMPLINGS))
+    return Compression(codec, quality, chroma if codec == "JPEG" else "4:2:0")
+
+
+class Perturbation(NamedTuple):
+    """What :func:`perturb` drew: the square's side and corner in pixels of the (padded) picture; codec and quality, None for none."""
+
+    side: int
+    top: int
+    left: int
+    codec: str | None
+    quality: int | None
+
+
+def perturb(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Perturbation]:
+    """One image of ImagiNet's perturbed test set (arXiv 2407.20020), and what was drawn.
+
+    A square, its side drawn uniformly from 256 to the picture's shorter side (at most 1000), anywhere in the picture; resized to 256 × 256
+    with OpenCV's 8 × 8 Lanczos, which aliases when it shrinks; then, with probability 0.75, JPEG (4:2:0) or WebP at equal odds, at a whole
+    quality of 60 to 100. A picture with a side below 256 pixels is first padded to 256 there, by reflection on both sides without repeating
+    the edge; its square has side 256.
+
+    Args:
+        image: uint8 (H, W, 3).
+        rng: what everything is drawn from, always with the same number of draws.
+
+    Returns:
+        uint8 (256, 256, 3), and the draw.
+    """
+    height, width = _checked(image).shape[:2]
+    side = int(rng.integers(PERTURBED_SIZE, max(PERTURBED_SIZE, min(height, width, PERTURBED_LONGEST)) + 1))
+    missing = [max(0, PERTURBED_SIZE - length) for length in (height, width)]
+    image = np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect")
+    top, left = (int(rng.integers(length - side + 1)) for length in image.shape[:2])
+    compressed, codec, quality = rng.random() < 0.75, str(rng.choice(["JPEG", "WEBP"])), int(rng.integers(60, 101))
+    image = resize(image[top : top + side, left : left + side], (PERTURBED_SIZE, PERTURBED_SIZE), "opencv_lanczos")
+    if not compressed:
+        return image, Perturbation(side, top, left, None, None)
+    return Compression(codec, quality)(image), Perturbation(side, top, left, codec, quality)
 
 
 def _checked(image: np.ndarray) -> np.ndarray:

@@ -54,10 +54,17 @@ DESCRIPTIONS = {
     "folders": "Images of a plain folder: train and test, each with real and synthetic images.",
     "sample": SAMPLE_LIMITS,
     "testset": "ImagiNet's perturbed test set, ready as its authors packed it; published figures refer to it.",
+    "perturbed": "Perturbed test images, made from the raw ones: a random square resized to 256×256, three in four compressed.",
+    "aligned": "Aligned: real and synthetic images with the same sizes, container and kind of compression history.",
 }
 TESTSETS = ("testset", "testset_gan", "testset_sd", "testset_midjourney", "testset_dalle3")
 """Configurations of upstream's ready copy of the perturbed test set, whole and per family."""
+PERTURBED = ("perturbed", *(f"perturbed_{content}" for content in CONTENTS))
+"""Configurations that make the perturbed test set from the raw test images, whole and per content type."""
 LEFT_OUT = "left_out.jsonl"
+PERTURBED_COLUMNS = {
+    "perturbed_side": datasets.Value("int32"), "perturbed_codec": datasets.Value("string"), "perturbed_quality": datasets.Value("int32"),
+}
 CITATION = """@article{boychev2024imaginet,
   title={ImagiNet: A Multi-Content Benchmark for Synthetic Image Detection},
   author={Boychev, Delyan and Cholakov, Radostin},
@@ -440,7 +447,7 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         root = os.path.abspath(os.path.expanduser(config.data_dir))
         if not os.path.isdir(root):
             raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.")
-    if config.name.startswith("testset"):
+    if config.name in TESTSETS:
         from imaginet_tools.upstream_testset import read_testset
 
         kind, names, splits = "testset", *read_testset(root, config.annotations, config.name)
@@ -521,11 +528,16 @@ def _check_disjoint(splits: dict) -> None:
 
 def _of_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict:
     """The images of the configuration's content type and track; a split without any is left out."""
-    everything = config.name not in CONTENTS
+    content = config.name.removeprefix("perturbed_")
+    everything = content not in CONTENTS
+    if config.name in PERTURBED:
+        splits = {split: records for split, records in splits.items() if split == "test"}
+        if not splits:
+            raise ValueError(f"{root} has no test list, of which the configuration {config.name!r} perturbs the images.")
     chosen = {
         split: [
             record for record in records
-            if (everything or record.content == config.name) and (config.track == "origin" or record.label == "synthetic")
+            if (everything or record.content == content) and (config.track == "origin" or record.label == "synthetic")
         ]
         for split, records in splits.items()
     }
@@ -618,8 +630,10 @@ def _files_below(folder: str) -> list[str]:
     return sorted(found)
 
 
-def shards_of(raw: Raw, records: list[Record]) -> list[tuple]:
+def shards_of(raw: Raw, records: list[Record], steps: dict | None = None) -> list[tuple]:
     """What may be read apart from the rest: (archive or "", ((member, record, facts), ...)).
+
+    Facts are licence, membership of the calibration list and the alignment's step of ``steps``, if there is one.
 
     An image of its own where it can be read at random, so that a stream of the data set can be shuffled whole; all
     images of an archive that can only be read from its beginning to its end.
@@ -630,7 +644,8 @@ def shards_of(raw: Raw, records: list[Record]) -> list[tuple]:
         place = raw.places.get(record.path)
         if place is None:
             continue
-        facts = (licences.get(record.source) or licences.get(record.source_image), None if raw.calibration is None else record.path in raw.calibration)
+        facts = (licences.get(record.source) or licences.get(record.source_image), None if raw.calibration is None else record.path in raw.calibration,
+                 steps and steps.get(record.path))
         item = (place.member, record, facts)
         if place.container not in is_stream:
             is_stream[place.container] = bool(place.container) and _reader(place.container).is_stream(place.container)
@@ -705,6 +720,7 @@ class ImagiNetConfig(datasets.BuilderConfig):
         registry: a YAML file with sources of one's own, see imaginet_tools/registry.py.
         manifest: a published data set that others' copies are joined with and checked by, see imaginet_tools/manifest.py.
         track: "origin" (real or synthetic) or "generator" (synthetic images only).
+        aligned: crop and recompress real and synthetic images alike, see imaginet_tools/alignment.py.
         allow_missing: build what is there.
         on_corrupt: "error", or "skip" to leave out images that cannot be read.
         script_folder: where this file came from if it is run as a loading script; set by the builder.
@@ -715,6 +731,7 @@ class ImagiNetConfig(datasets.BuilderConfig):
     registry: str | None = None
     manifest: str | None = None
     track: str = "origin"
+    aligned: bool = False
     allow_missing: bool = False
     on_corrupt: str = "error"
     script_folder: str | None = None
@@ -726,6 +743,8 @@ class ImagiNetConfig(datasets.BuilderConfig):
         for name, allowed in (("track", ("origin", "generator")), ("on_corrupt", ("error", "skip"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {getattr(self, name)!r}.")
+        if self.aligned and (self.track != "origin" or self.name in PERTURBED):
+            raise ValueError("aligned=True needs real and synthetic images as they are: no track='generator', no perturbed configuration.")
         if self._raw is None:
             self._raw = read_raw(self)
             if self.manifest is not None and self._raw is not None:
@@ -750,14 +769,15 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
     Columns: ``image`` (stored as the bytes of the file), ``label`` (real, synthetic), ``content``, ``generator``, ``family``, ``source``
     (names in SOURCES; the folder for own lists), ``path`` (as listed), ``source_image`` (what two crops of one picture share; the path
     where nothing better is known), ``calibration`` (whether it is on upstream's calibration list; null without the list), ``width``,
-    ``height``, ``format`` (Pillow's name), ``license`` (terms of the source; null where not known).
+    ``height``, ``format`` (Pillow's name), ``license`` (terms of the source; null where not known). The ``perturbed`` configurations add
+    what was drawn: ``perturbed_side`` (pixels), ``perturbed_codec`` (JPEG, WEBP, none), ``perturbed_quality``.
 
     Images that were left out (``allow_missing``, ``on_corrupt="skip"``) are counted in the description and named in LEFT_OUT, a file beside
     the prepared data.
     """
 
     BUILDER_CONFIG_CLASS = ImagiNetConfig
-    BUILDER_CONFIGS = [ImagiNetConfig(name=name, version=VERSION) for name in ("all", *CONTENTS, "sample", *TESTSETS)]
+    BUILDER_CONFIGS = [ImagiNetConfig(name=name, version=VERSION) for name in ("all", *CONTENTS, "sample", *TESTSETS, *PERTURBED)]
     DEFAULT_CONFIG_NAME = "all"
 
     def __init__(self, *args, base_path: str | None = None, **kwargs):
@@ -766,9 +786,16 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
 
     def _info(self) -> datasets.DatasetInfo:
         raw = self.config.raw
+        features = (raw.names if raw else OFFICIAL).features()
+        description = [DESCRIPTIONS[raw.kind if raw else "official"]]
+        if self.config.name in PERTURBED:
+            features.update(PERTURBED_COLUMNS)
+            description.append(DESCRIPTIONS["perturbed"])
+        if self.config.aligned:
+            description.append(DESCRIPTIONS["aligned"])
         return datasets.DatasetInfo(
-            description=DESCRIPTIONS[raw.kind if raw else "official"],
-            features=(raw.names if raw else OFFICIAL).features(),
+            description=" ".join(description),
+            features=features,
             homepage="https://github.com/delyan-boychev/imaginet",
             citation=CITATION,
         )
@@ -784,7 +811,12 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if raw.missing and not self.config.allow_missing:
             raise FileNotFoundError(missing_images_message(raw))
         self._leave_out((record.path, "missing") for record in raw.missing)
-        shards = {split: shards_of(raw, records) for split, records in raw.splits.items()}
+        steps = {}
+        if self.config.aligned:
+            from imaginet_tools.treatments import plan
+
+            steps = {split: plan(raw, records) for split, records in raw.splits.items()}
+        shards = {split: shards_of(raw, records, steps.get(split)) for split, records in raw.splits.items()}
         if not any(shards.values()):
             raise FileNotFoundError(missing_images_message(raw))
         return [datasets.SplitGenerator(name=split, gen_kwargs={"shards": of_split}) for split, of_split in shards.items() if of_split]
@@ -792,9 +824,13 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
     def _generate_examples(self, shards: list[tuple]):
         corrupt = []
         for container, items in shards:
-            for (_, record, (licence, calibration)), content in read_shard(container, items):
+            for (_, record, (licence, calibration, step)), content in read_shard(container, items):
                 try:
-                    facts = image_facts(content)
+                    name, facts = record.path.rpartition("/")[2], {}
+                    if step or self.config.name in PERTURBED:
+                        name = f"{name.rpartition('.')[0]}.webp"
+                        content, facts = _treated(record, content, step)
+                    facts.update(image_facts(content))
                 except ValueError as error:
                     corrupt.append((record.path, str(error)))
                     logger.warning("%s is corrupt: %s", *corrupt[-1])
@@ -803,7 +839,7 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
                     continue
                 if corrupt and self.config.on_corrupt == "error":
                     continue  # nothing will be built; the rest is only searched for more
-                image = {"bytes": content, "path": record.path.rpartition("/")[2]}
+                image = {"bytes": content, "path": name}
                 yield record.path, {"image": image, **record._asdict(), "license": licence, "calibration": calibration, **facts}
         if corrupt and self.config.on_corrupt == "error":
             raise ImageError(_corrupt_message(corrupt))
@@ -847,6 +883,12 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
             if isinstance(cause, ImageError):
                 raise cause from None
             raise
+
+
+def _treated(record: Record, content: bytes, step):
+    from imaginet_tools import treatments
+
+    return treatments.treated(record, content, step)
 
 
 def _corrupt_message(corrupt: list[tuple]) -> str:

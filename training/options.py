@@ -138,14 +138,14 @@ PRESETS = {
     "paper": {},
     "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 800, "warmup_epochs": 25, "batch_size": 64},
     "demo": {
-        **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 500, "warmup_epochs": 15, "batch_size": 32,
+        **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 300, "warmup_epochs": 10, "batch_size": 32,
         "classifier_epochs": 8, "output_dir": "runs/demo",
     },
 }
 PRESET_HELP = {
     "paper": "ImagiNet's recipe to the letter: ResNet-50, ImageNet weights, 400 epochs",
     "laptop": "a small network on local contrast from random weights, about 20 minutes on 2 CPU cores for 500 images",
-    "demo": "the same on the embedded sample, about 4 minutes",
+    "demo": "the same on the embedded sample, a few minutes",
 }
 
 

@@ -2,15 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib
+import numpy as np
+from matplotlib.figure import Figure  # not pyplot, which would choose a display for the whole process
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-
-from training.data import SYNTHETIC, ImageSet, RandomViews  # noqa: E402
-
-LABELS = ("real", "synthetic")
+from training.data import SYNTHETIC, ImageSet, RandomViews
 
 
 def draw_views(views: RandomViews, file: Path, pictures: int = 6, epochs: int = 4) -> None:
@@ -51,7 +46,8 @@ def draw_mistakes(images: ImageSet, probability: np.ndarray, threshold: float, f
 def draw_grid(tiles: list[np.ndarray | None], captions: list[str], columns: int, title: str, file: Path) -> None:
     """Pictures uint8 (H, W, 3) in rows of ``columns``, each with its caption; None leaves a place empty."""
     rows = -(-len(tiles) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.2 * rows + 0.4), squeeze=False, layout="constrained")
+    figure = Figure(figsize=(1.9 * columns, 2.2 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for place in axes.flat:
         place.set_axis_off()
     for place, tile, caption in zip(axes.flat, tiles, captions, strict=False):
@@ -60,4 +56,3 @@ def draw_grid(tiles: list[np.ndarray | None], captions: list[str], columns: int,
             place.set_title(caption, fontsize=8)
     figure.suptitle(title, fontsize=10)
     figure.savefig(file, dpi=120)
-    plt.close(figure)

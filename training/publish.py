@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
@@ -66,7 +67,7 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], reposit
     kept = [picture for picture in pictures if picture.name in UPLOADED_PICTURES]
     for picture in kept:
         shutil.copy(picture, folder / picture.name)
-    report.write_json(folder)
+    _without_places(report).write_json(folder)
     data = ModelCardData(
         library_name="transformers", pipeline_tag="image-classification", license="apache-2.0",
         tags=["synthetic-image-detection", "selfcon", "imaginet"], model_name=name, eval_results=_eval_results(report) or None,
@@ -135,6 +136,15 @@ def _data_name(report: Report) -> str:
     if re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", name) and not Path(name).exists():
         return name
     return re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") or "local"
+
+
+def _without_places(report: Report) -> Report:
+    """The report without paths of the machine that made it: what was given as a path keeps its last part only."""
+    def last_part(value):
+        return Path(value).name if isinstance(value, str) and (Path(value).is_absolute() or Path(value).exists()) else value
+
+    options = {name: last_part(value) for name, value in report.options.items()}
+    return replace(report, options=options, data={**report.data, "name": _data_name(report)})
 
 
 def _reason(error: BaseException) -> str:

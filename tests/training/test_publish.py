@@ -43,7 +43,7 @@ def make_report(dataset: str = "imaginet") -> Report:
         np.array([f"picture {number}" for number in range(40)]),
     )
     return Report(
-        created="2026-01-01T00:00:00+00:00", versions={}, options={"seed": 0}, data={"name": dataset, "config": "sample"},
+        created="2026-01-01T00:00:00+00:00", versions={}, options={"seed": 0, "data_dir": dataset}, data={"name": dataset, "config": "sample"},
         training={}, calibration={"temperature": 1.0, "bias": 0.0, "images": 16}, operating_points=POINTS,
         figures=rows_of("model", "clean", scores, 0.5, 20),
         limits=["The detector knows these generators: x. It may miss images of any other."],
@@ -112,6 +112,7 @@ def test_the_card_of_a_model_trained_on_a_folder_validates_and_hides_its_place(o
     card = ModelCard.load(folder / "README.md")
     card.validate()
     assert card.data.eval_results[0].dataset_type == "my-pictures" and "somebody" not in str(card)
+    assert "somebody" not in (folder / "report.json").read_text()
 
 
 @pytest.mark.parametrize(("token", "said"), [
