@@ -76,7 +76,7 @@ def make_report(config, splits: Splits, options: TrainingOptions, training: dict
         versions={"python": platform.python_version(), **{name: version(name) for name in libraries}},
         options=options.as_dict(),
         data={
-            "name": options.dataset, "config": splits.train.rows.info.config_name, "description": splits.description,
+            "name": data_name(options, splits), "config": splits.train.rows.info.config_name, "description": splits.description,
             "contents": splits.contents, "families": splits.families, "generators": splits.generators,
             "splits": {
                 name: {**images.counts(), "fingerprint": images.fingerprint()}
@@ -89,6 +89,18 @@ def make_report(config, splits: Splits, options: TrainingOptions, training: dict
         figures=rows,
         limits=limits_of(splits, options),
     )
+
+
+def data_name(options: TrainingOptions, splits: Splits) -> str:
+    """Name of the data for report and card. What the builder made of other images than ImagiNet's is never called ImagiNet."""
+    if options.dataset != "imaginet":
+        return options.dataset
+    if options.config_name == "sample":
+        return "imaginet-sample"
+    import imaginet
+
+    official = splits.description.startswith(imaginet.DESCRIPTIONS["official"])
+    return "imaginet" if official else Path(options.data_dir).resolve().name
 
 
 def limits_of(splits: Splits, options: TrainingOptions) -> list[str]:
