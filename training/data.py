@@ -99,7 +99,8 @@ def load_splits(options: TrainingOptions) -> Splits:
     """
     if options.dataset == "imaginet":
         import imaginet  # noqa: F401  registers the builder with load_dataset
-    keywords = {"data_dir": options.data_dir} if options.data_dir else {}
+    given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
+    keywords = {name: value for name, value in given.items() if value}
     try:
         loaded = datasets.load_dataset(options.dataset, options.config_name, **keywords)
     except datasets.exceptions.DatasetGenerationError as error:  # only says that it failed; its cause says why

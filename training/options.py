@@ -31,6 +31,9 @@ class TrainingOptions:
         "sample"
     )
     data_dir: str | None = option(None, "data", "folder with the raw images and lists (see README.md); not needed for 'sample'")
+    annotations: str | None = option(None, "data", "folder with the lists, if they lie elsewhere than in --data_dir")
+    locations: str | None = option(None, "data", "YAML file: sources that lie elsewhere than in --data_dir (see README.md)")
+    registry: str | None = option(None, "data", "YAML file with sources of your own (see imaginet_tools/registry.py)")
     calibration_list: str | None = option(
         None, "data", "stage 2 uses only the images on this list (upstream's calibration.txt); default: all training images"
     )
@@ -109,6 +112,9 @@ class TrainingOptions:
             raise ValueError(f"--held_out is a share between 0 and 0.5, got {self.held_out}.")
         if len(self.widths) != len(self.depths):
             raise ValueError(f"--widths {self.widths} and --depths {self.depths} must have the same length.")
+        for name in ("annotations", "locations", "registry"):
+            if getattr(self, name) and self.dataset != "imaginet":
+                raise ValueError(f"--{name} belongs to the dataset imaginet, not to {self.dataset}.")
         if self.push_to_hub and not self.hub_model_id:
             raise ValueError("--push_to_hub needs --hub_model_id, e.g. --hub_model_id me/detector.")
         if self.fold is not None:

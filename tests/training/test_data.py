@@ -1,9 +1,12 @@
 """Splits by source image, the views' seeds, calibration lists, and what is said of bad data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from tests.imaginet.trees import write_image
 from tests.training.tiny_data import NAMES, records, write_split
 from training.data import RandomViews, load_splits, read_calibration_list, sentence
 from training.options import PRESETS, TrainingOptions
@@ -152,3 +155,24 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises((ValueError, OSError)) as caught:
         load_splits(options(tmp_path / "nothing-here"))
     assert "nothing-here" in str(caught.value)
+
+
+def test_sources_of_ones_own_train_under_their_names(tmp_path):
+    """A registry as a lab would write it: real photos and a generator that is none of the eight, both splits."""
+    root = tmp_path / "raw"
+    for number in range(24):
+        for label, folder in (("real", "camera"), ("synthetic", "flux")):
+            write_image(root / folder / f"{'train' if number < 16 else 'test'}{number}.png", 40 * number + (label == "real"))
+    source = "    home: https://example.org\n    licence: CC0\n    content: photos\n    train: ['{0}/train*.png']\n    test: ['{0}/test*.png']\n"
+    (tmp_path / "registry.yaml").write_text(
+        "extends: nothing\nfamilies: [Flux]\ngenerators: [FLUX.1]\nsources:\n"
+        "  camera:\n    folders: [camera]\n    what: our photos\n    label: real\n" + source.format("camera")
+        + "  flux:\n    folders: [flux]\n    what: FLUX.1\n    family: Flux\n    generator: FLUX.1\n" + source.format("flux"),
+        encoding="utf-8",
+    )
+    given = dict(data_dir=str(root), registry=str(tmp_path / "registry.yaml"), held_out=0.25)
+    splits = load_splits(replace(TrainingOptions(), **given))
+    assert (splits.generators, splits.families, splits.contents) == (["FLUX.1"], ["Flux"], ["photos"])
+    assert len(splits.train) + len(splits.held_out) == 32 and len(splits.test) == 16
+    with pytest.raises(ValueError, match="--registry belongs to the dataset imaginet, not to me/other"):
+        replace(TrainingOptions(), **given, dataset="me/other")
