@@ -5,8 +5,8 @@ real images of one quality and size and recompresses the synthetic ones alike). 
 
 1. earlier compression: real and synthetic images of the same content type are paired, and each gets, on the grid of its own corner, the
    compression that its partner's file has and its own has not: a synthetic PNG paired with a JPEG of quality 90 is compressed so, too; of
-   two JPEGs, or two lossy WebPs, the better one gets the quality and the chroma of the worse; of a JPEG and a lossy WebP both end as the
-   WebP compressed as the JPEG;
+   two JPEGs, or two lossy WebPs, the better one gets the quality and the chroma of the worse; a JPEG and a lossy WebP are
+   compressed as the other and as themselves by turns, with the same end;
 2. a crop to the smaller width and the smaller height of the pair, anywhere on a grid of 16 pixels. Nothing is resampled. Partners have the same rank
    in the order of shorter sides, which for square pictures keeps the most pixels of all pairings;
 3. one more compression, JPEG or WebP at a quality of 60 to 95 with drawn chroma, from one distribution for both classes;
@@ -33,6 +33,9 @@ LONGEST = 16383
 """Pixels; the container holds no longer side."""
 GRID = 16
 """Pixels; the largest blocks of JPEG and WebP. Crops start on this grid, so that earlier blocks lie alike in both classes."""
+TURNS = 2
+"""How often a JPEG and its partner, a WebP, are compressed as the other and as themselves. On random pixels the traces then tell 0.50 (AUC)
+between them, after one turn 0.81, without any 0.67; more turns change nothing."""
 
 
 class Facts(NamedTuple):
@@ -101,8 +104,8 @@ def _earlier(own: tuple | None, partner: tuple | None) -> tuple:
         # the stronger one hides the weaker one, so both need only the coarser of their settings
         coarser = own[0], min(own[1], partner[1]), min(own[2], partner[2])
         return () if coarser == own else (coarser,)
-    # the last ones show most, so both end in the WebP and the JPEG
-    return (partner, own) if own[0] == "JPEG" else (partner,)
+    # by turns, and both with the same end: what came first shows less with each turn
+    return TURNS * (partner, own) if own[0] == "JPEG" else (TURNS * (partner, own))[:-1]
 
 
 def _compression(header: Header) -> tuple | None:

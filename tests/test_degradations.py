@@ -6,9 +6,11 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import binomtest, chisquare, kstest, randint
 
 import degradations
 from degradations import CONDITION_TITLES, CONDITIONS, OPENCV_KERNELS, PILLOW_KERNELS, STEPS, Chain, draw_chain, rng_for
@@ -266,3 +268,74 @@ def test_what_is_no_rgb_picture_is_refused(image):
     for name, operation in operations.items():
         with pytest.raises(ValueError, match="A picture must be a uint8 array"):
             operation(image)
+
+
+# the perturbed test set
+
+def test_a_perturbed_image_is_a_square_resized_by_opencv_then_compressed():
+    image = picture(301, 420)
+    codecs = set()
+    for number in range(24):
+        out, drawn = degradations.perturb(image, rng_for(f"{number}.png"))
+        square = image[drawn.top : drawn.top + drawn.side, drawn.left : drawn.left + drawn.side]
+        expected = cv2.resize(square, (256, 256), interpolation=cv2.INTER_LANCZOS4)
+        if drawn.codec:
+            content = io.BytesIO()
+            Image.fromarray(expected).save(content, drawn.codec, quality=drawn.quality)
+            expected = np.asarray(Image.open(content))
+        np.testing.assert_array_equal(out, expected)
+        assert square.shape == (drawn.side, drawn.side, 3) and (drawn.codec is None) == (drawn.quality is None)
+        codecs.add(drawn.codec)
+    assert codecs == {None, "JPEG", "WEBP"}
+
+
+def test_the_perturbed_set_aliases_when_it_shrinks_as_the_reference_does():
+    stripes = np.zeros((1000, 1000, 3), np.uint8)
+    stripes[::3] = 255  # finer than 256 rows can show
+    ours = degradations.resize(stripes, (256, 256), "opencv_lanczos").astype(float)
+    low_passed = degradations.resize(stripes, (256, 256), "lanczos").astype(float)
+    assert ours.std() > 90 and low_passed.std() < 40
+
+
+def test_small_pictures_are_padded_by_reflection_before_they_are_perturbed():
+    for height, width in ((100, 300), (300, 7), (255, 255), (1, 1)):
+        image = picture(height, width)
+        missing = [max(0, 256 - length) for length in (height, width)]
+        padded = np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect")
+        drawn = None
+        for number in range(40):
+            out, drawn = degradations.perturb(image, rng_for(str(number)))
+            if drawn.codec is None:
+                break
+        assert drawn.side == 256 and drawn.codec is None
+        np.testing.assert_array_equal(out, padded[drawn.top : drawn.top + 256, drawn.left : drawn.left + 256])
+
+
+def test_what_the_perturbed_set_draws_has_the_reference_distribution():
+    """Side, place and quality uniform, three of four compressed, JPEG as often as WebP; p-values above 1 in 10,000."""
+    image = np.zeros((700, 520, 3), np.uint8)
+    drawn = [degradations.perturb(image, rng_for(f"{number}.jpg", "perturbed"))[1] for number in range(800)]
+    sides = [each.side for each in drawn]
+    assert min(sides) >= 256 and max(sides) <= 520
+    assert kstest(sides, randint(256, 521).cdf).pvalue > 1e-4
+    for length, corners in ((700, [each.top for each in drawn]), (520, [each.left for each in drawn])):
+        share = [(corner + 0.5) / (length - side + 1) for corner, side in zip(corners, sides, strict=True)]
+        assert min(share) > 0 and max(share) < 1 and kstest(share, "uniform").pvalue > 1e-4
+    compressed = [each for each in drawn if each.codec]
+    assert binomtest(len(compressed), len(drawn), 0.75).pvalue > 1e-4
+    assert binomtest(sum(each.codec == "JPEG" for each in compressed), len(compressed), 0.5).pvalue > 1e-4
+    qualities = [each.quality for each in compressed]
+    assert (min(qualities), max(qualities)) == (60, 100) and chisquare(np.bincount(qualities)[60:]).pvalue > 1e-4
+    large = [degradations.perturb(np.zeros((1300, 1200, 3), np.uint8), rng_for(str(number)))[1].side for number in range(60)]
+    assert 900 < max(large) <= 1000
+
+
+def test_compressions_are_drawn_from_their_ranges_and_named_when_they_are_wrong():
+    drawn = [degradations.draw_compression(rng_for(str(number))) for number in range(400)]
+    assert {each.codec for each in drawn} == {"JPEG", "WEBP"} and {each.quality for each in drawn} == set(range(60, 96))
+    assert {each.subsampling for each in drawn if each.codec == "JPEG"} == set(degradations.SUBSAMPLINGS)
+    image = picture()
+    np.testing.assert_array_equal(degradations.Compression("JPEG", 70, "4:2:2")(image), degradations.jpeg(image, 70, "4:2:2"))
+    np.testing.assert_array_equal(degradations.Compression("WEBP", 70)(image), degradations.webp(image, 70))
+    with pytest.raises(ValueError, match="must be JPEG or WEBP, got 'AVIF'"):
+        degradations.Compression("AVIF", 70)(image)
