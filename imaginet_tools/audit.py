@@ -1,0 +1,287 @@
+"""`python imaginet.py audit --data_dir RAW`: which shortcuts a data set offers a detector, and how much they are worth.
+
+A classifier that sees no picture, only numbers taken from it, is trained and tested by cross-validation, each source image in one fold:
+on metadata (container, size, compression settings, bytes per pixel), on the same without the bytes per pixel (which plain pictures have fewer
+of in any container), on traces of compression and resampling in the pixels, and on plain pixel statistics. What such numbers give away, a
+detector need not learn from the picture ("Fake or JPEG?", arXiv 2403.17608). The other half of the question, whether a given detector
+leans on such a shortcut, is asked by shifting its scores with a transformation (BIAS-ID, arXiv 2605.31153), not here.
+
+With ``--view aligned`` or ``--view perturbed`` the audit looks at what aligned loading or the perturbed test set would make of the images.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+from tqdm import tqdm
+
+import imaginet
+from imaginet_tools import audit_sources
+from imaginet_tools.alignment import Facts, align, plan_alignment
+from imaginet_tools.audit_classifier import FEW, Examination, examine
+from imaginet_tools.audit_features import features
+from imaginet_tools.audit_sources import Collection
+from imaginet_tools.headers import read_header
+from imaginet_tools.perturbation import perturb
+from imaginet_tools.pixels import from_clone
+
+SCHEMA = "imaginet-audit/1"
+SETS = {
+    "metadata": "metadata",
+    "container": "metadata without bytes per pixel",
+    "traces": "compression and resampling traces",
+    "statistics": "plain pixel statistics",
+}
+"""Set of features -> what it is called."""
+VIEWS = ("raw", "aligned", "perturbed")
+LIMIT = 4000
+"""Images looked at unless told otherwise; more narrow the intervals and take longer."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        created: when, UTC, ISO 8601.
+        title: the data set.
+        view: one of VIEWS.
+        images: number of images by label that were looked at.
+        listed: how many the data set has in all.
+        left_out: path -> why, of images that could not be read; those of the list that are not there are counted under "missing".
+        seconds_per_1000: of reading and measuring 1,000 images with ``processes`` processes.
+        processes: how many.
+        sets: name in SETS -> what was found.
+        sentence: the answer.
+    """
+
+    created: str
+    title: str
+    view: str
+    images: dict
+    listed: int
+    left_out: dict
+    seconds_per_1000: float
+    processes: int
+    sets: dict[str, Examination]
+    sentence: str
+
+    def to_json(self) -> dict:
+        """Plain values, with the schema's name first."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+
+def audit(collection: Collection, view: str = "raw", limit: int = LIMIT, processes: int = 1) -> Audit:
+    """Examines a data set.
+
+    Args:
+        collection: see imaginet_tools/audit_sources.py.
+        view: "raw", or what alignment or perturbation makes of the images.
+        limit: greatest number of images, 0 for all; chosen by a checksum of the names, with the shares of labels, contents and generators.
+        processes: at least 1.
+
+    Raises:
+        ValueError: if there are too few source images of a class (FEW), or the images cannot be aligned.
+        ModuleNotFoundError: outside a clone of the repository.
+    """
+    for name in ("sklearn", "evaluation.metrics", "degradations"):
+        from_clone(name)  # said before hours of reading
+    chosen = audit_sources.choose(collection.pictures, limit)
+    _check_enough([collection.pictures[index] for index in chosen])
+    started = time.perf_counter()
+    found, left_out = measure_images(collection, chosen, view, processes)
+    seconds = time.perf_counter() - started
+    pictures = [collection.pictures[index] for index in found]
+    _check_enough(pictures)
+    sets = {}
+    for name in tqdm(SETS, desc="classifying", unit="set"):
+        rows = [found[index]["metadata" if name == "container" else name] for index in found]
+        names = [column for column in rows[0] if name != "container" or column != "bytes_per_pixel"]
+        table = np.array([[row[column] for column in names] for row in rows])
+        sets[name] = examine(table, names, pictures, ties=name in ("metadata", "container"), processes=processes)
+    missing = {"missing": f"{collection.left_out} listed images are not there"} if collection.left_out else {}
+    counts = Counter(imaginet.LABELS[picture.label] for picture in pictures)
+    return Audit(
+        datetime.now(timezone.utc).isoformat(timespec="seconds"), collection.title, view, dict(counts), len(collection.pictures),
+        {**missing, **left_out}, round(1000 * seconds / len(chosen), 1), processes, sets, sentence_of(sets),
+    )
+
+
+def _check_enough(pictures: list) -> None:
+    sources = {label: len({each.source_image for each in pictures if each.label == value}) for value, label in enumerate(imaginet.LABELS)}
+    for label, count in sources.items():
+        if count < FEW:
+            raise ValueError(f"An audit needs at least {FEW} {label} source images; there are {count}.")
+
+
+def measure_images(collection: Collection, chosen: list[int], view: str, processes: int) -> tuple[dict, dict]:
+    """(index -> features, path -> why it was left out) of the images; with progress bars, in parallel."""
+    steps, left_out = {}, {}
+    if view == "aligned":
+        facts = []
+        for index, content in tqdm(collection.read(chosen), desc="reading headers", unit="image", total=len(chosen)):
+            picture = collection.pictures[index]
+            try:
+                facts.append(Facts(picture.name, picture.content, imaginet.LABELS[picture.label], read_header(content)))
+            except ValueError as error:
+                left_out[picture.name] = str(error)
+        both = {content for content in {each.content for each in facts} if len({each.label for each in facts if each.content == content}) == 2}
+        left_out |= {each.path: f"all images of {each.content} that are looked at are {each.label}" for each in facts if each.content not in both}
+        steps = plan_alignment(each for each in facts if each.content in both)
+        chosen = [index for index in chosen if collection.pictures[index].name in steps]
+    jobs = ((index, content, collection.pictures[index].name, view, steps.get(collection.pictures[index].name))
+            for index, content in collection.read(chosen))
+    found = {}
+    with tqdm(desc="measuring", unit="image", total=len(chosen)) as bar:
+        for index, measured in _each(jobs, processes):
+            if isinstance(measured, str):
+                left_out[collection.pictures[index].name] = measured
+            else:
+                found[index] = measured
+            bar.update()
+    return {index: found[index] for index in sorted(found)}, left_out
+
+
+def _each(jobs, processes: int):
+    """``_measure`` of each job; with a few batches of files in memory at a time, which a pool fed without end would not keep to."""
+    if processes == 1:
+        with _one_thread():
+            yield from map(_measure, jobs)
+        return
+    with multiprocessing.Pool(processes, initializer=_one_thread_for_good) as pool:
+        waiting, batch = [], []
+        for job in jobs:
+            batch.append(job)
+            if len(batch) == 8:
+                waiting.append(pool.map_async(_measure, batch))
+                batch = []
+            if len(waiting) == 2 * processes:
+                yield from waiting.pop(0).get()
+        yield from map(_measure, batch)
+        for each in waiting:
+            yield from each.get()
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """No threads within OpenCV and the linear algebra: they would wait for each other more than they help."""
+    import cv2
+    import threadpoolctl
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _one_thread_for_good() -> None:
+    _one_thread().__enter__()
+
+
+def _measure(job: tuple) -> tuple[int, dict | str]:
+    """(index, features), or why the image has none."""
+    index, content, name, view, step = job
+    try:
+        if view == "aligned":
+            content = align(content, name, step)
+        elif view == "perturbed":
+            content = perturb(content, name)[0]
+        return index, features(content)
+    except ValueError as error:
+        return index, str(error)
+
+
+def sentence_of(sets: dict[str, Examination]) -> str:
+    """Which shortcuts there are and what they are worth; a set whose interval for the AUC holds 0.5 is none."""
+    found, none, unknown = [], [], []
+    for name, examination in sets.items():
+        overall = examination.groups[0]
+        if overall.is_shortcut:
+            telling = " and ".join(f"{feature.name} ({feature.auc:.2f} alone)" for feature in examination.features[:2])
+            found.append(f"{SETS[name]} (balanced accuracy {overall.balanced_accuracy}, AUC {overall.auc}; mostly {telling or 'in combination'})")
+        else:
+            (unknown if overall.is_shortcut is None else none).append(f"{SETS[name]} (AUC {overall.auc})")
+    parts = [
+        "Without a look at the picture, real is told from synthetic by " + "; ".join(found) if found else "",
+        f"no shortcut {'was found in' if not found else 'in'} {', '.join(none)}" if none else "",
+        f"too few source images to say of {', '.join(unknown)}" if unknown else "",
+    ]
+    sentence = "; ".join(filter(None, parts)) + "."
+    return sentence[:1].upper() + sentence[1:]
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line of the audit."""
+    parser = argparse.ArgumentParser(prog="imaginet.py audit", description="Says which shortcuts a data set offers and what they are worth.")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--data_dir", help="folder of raw images, as for load_dataset")
+    which.add_argument("--dataset", help="a prepared data set: a folder of save_to_disk, or what load_dataset takes")
+    which.add_argument("--folder", help="folder with real/ and synthetic/")
+    which.add_argument("--csv", help="CSV file with the columns path and label")
+    which.add_argument("--sample", action="store_true", help="the embedded sample")
+    parser.add_argument("--config_name", help="configuration of --data_dir (all) or --dataset")
+    parser.add_argument("--split", help="one split only")
+    for name, of in (("annotations", "folder of the lists"), ("locations", "YAML file: source -> place"), ("registry", "YAML file of sources")):
+        parser.add_argument(f"--{name}", help=f"{of}, with --data_dir")
+    parser.add_argument("--image_column", default="image", help="of --dataset")
+    parser.add_argument("--label_column", default="label", help="of --dataset")
+    parser.add_argument("--real", help="the label of --dataset that means real")
+    parser.add_argument("--view", default="raw", choices=VIEWS, help="look at what alignment or perturbation makes of the images")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"images to look at, 0 for all (default {LIMIT})")
+    parser.add_argument("--num_proc", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--out", help="folder for audit.json, audit.md and audit.png")
+    options = parser.parse_args(arguments)
+    if options.num_proc < 1 or options.limit < 0:
+        parser.error("--num_proc must be at least 1 and --limit at least 0")
+    return options
+
+
+def collect(options: argparse.Namespace) -> Collection:
+    """The images that the command line names."""
+    if options.folder:
+        return audit_sources.of_folder(options.folder)
+    if options.csv:
+        return audit_sources.of_csv(options.csv)
+    if options.dataset:
+        columns = options.image_column, options.label_column
+        return audit_sources.of_dataset(options.dataset, options.config_name, options.split, *columns, options.real)
+    given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
+    name = "sample" if options.sample else options.config_name or "all"
+    return audit_sources.of_raw(name, (options.split,) if options.split else (), **given)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns 0 when the audit was done, whatever it found."""
+    from imaginet_tools import audit_report
+
+    options = parse(arguments)
+    try:
+        if options.out:
+            audit_report.check_free(options.out)
+            from_clone("matplotlib")
+        result = audit(collect(options), options.view, options.limit, options.num_proc)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        sys.exit(f"imaginet.py audit: {error}")
+    print(audit_report.screen(result))
+    if options.out:
+        os.makedirs(options.out, exist_ok=True)
+        with io.open(f"{options.out}/audit.json", "w", encoding="utf-8") as file:
+            json.dump(result.to_json(), file, indent=1, ensure_ascii=False)
+        with io.open(f"{options.out}/audit.md", "w", encoding="utf-8") as file:
+            file.write(audit_report.markdown(result))
+        audit_report.draw(result, f"{options.out}/audit.png")
+        print(f"Written to {options.out}: audit.json, audit.md, audit.png")
+    return 0

@@ -1,0 +1,107 @@
+"""The audit's answer for people: on the screen, as Markdown, as a picture."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imaginet_tools.audit import Audit
+
+FILES = ("audit.json", "audit.md", "audit.png")
+HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "shortcut")
+VERDICTS = {True: "yes", False: "no", None: "too few to say"}
+READING = (
+    "Figures are out of fold, with 95 % intervals over source images; 0.5 is chance and the threshold is 0.5. A generator is compared with the real images "
+    "of its content types. Of twenty groups without a shortcut about one will seem to have one by chance. What pixels give away may be a shortcut of the collection (compression, resampling) or a trace that the generators leave: "
+    "compare with the view \"aligned\", which removes differences of size, container and compression."
+)
+
+
+def check_free(folder: str) -> None:
+    """Raises FileExistsError if the folder holds a report already, ValueError if it is none."""
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ValueError(f"--out {folder} is no folder.")
+    for name in FILES:
+        if os.path.exists(f"{folder}/{name}"):
+            raise FileExistsError(f"{folder}/{name} exists; give another folder with --out, or move it away.")
+
+
+def _lines(audit: "Audit", kinds: tuple | None = None) -> list[tuple]:
+    from imaginet_tools.audit import SETS
+
+    return [
+        (SETS[name], group.name if group.kind == "overall" else f"{group.kind}: {group.name}", f"{group.real} + {group.synthetic}",
+         str(group.balanced_accuracy), str(group.auc), VERDICTS[group.is_shortcut])
+        for name, found in audit.sets.items() for group in found.groups if kinds is None or group.kind in kinds
+    ]
+
+
+def _about(audit: "Audit") -> str:
+    images = " and ".join(f"{count:,} {label}" for label, count in audit.images.items())
+    left_out = f" {len(audit.left_out):,} left out: " + "; ".join(
+        f"{name} ({reason})" for name, reason in list(audit.left_out.items())[:3]
+    ) + "." if audit.left_out else ""
+    return (
+        f"{audit.title}, view {audit.view}: {images} images of {audit.listed:,}.{left_out} "
+        f"{audit.seconds_per_1000:g} s per 1,000 images with {audit.processes} process(es)."
+    )
+
+
+def screen(audit: "Audit") -> str:
+    """Fixed-width text: the sentence, all groups, the most telling features."""
+    from imaginet_tools.audit import SETS
+
+    table = [HEAD, *_lines(audit)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    telling = [f"most telling of {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
+    return "\n".join([_about(audit), "", *text, "", *telling, "", audit.sentence])
+
+
+def _telling(found) -> str:
+    return ", ".join(f"{feature.name} {feature.auc:.2f}" for feature in found.features) or "none alone"
+
+
+def markdown(audit: "Audit") -> str:
+    """A section for a card, with the picture audit.png beside it."""
+    from imaginet_tools.audit import SETS
+
+    table = [HEAD, ["---"] * len(HEAD), *_lines(audit)]
+    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
+    telling = [f"- {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
+    return "\n".join([
+        "## Shortcuts", "", audit.sentence, "", _about(audit), "", READING, "", *rows, "", "The most telling features, with the AUC of each alone:", "",
+        *telling, "", "![AUC of what needs no look at the picture](audit.png)", "",
+    ])
+
+
+def draw(audit: "Audit", file: str) -> None:
+    """One PNG: AUC with intervals of every set and group, and each set's most telling features."""
+    from matplotlib.figure import Figure
+
+    from imaginet_tools.audit import SETS
+
+    groups = [(group.kind, group.name) for group in next(iter(audit.sets.values())).groups]
+    figure = Figure(figsize=(12, 2 + 0.42 * max(len(groups), 4 * len(audit.sets))), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, (name, found) in enumerate(audit.sets.items()):
+        for place, group in enumerate(found.groups):
+            y, auc = place + 0.16 * (number - 1.5), group.auc
+            if auc.low is not None:
+                left.plot([auc.low, auc.high], [y, y], color=f"C{number}", linewidth=2)
+            left.plot([auc.value], [y], "o", color=f"C{number}", label=SETS[name] if place == 0 else None)
+    left.axvline(0.5, color="black", linewidth=1)
+    left.set_yticks(range(len(groups)), [name if kind == "overall" else f"{kind}: {name}" for kind, name in groups])
+    left.invert_yaxis()
+    left.set(xlabel="AUC out of fold, with 95 % interval", xlim=(0.3, 1.02), title="What needs no look at the picture")
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=4)
+    labels = []
+    for number, (_, found) in enumerate(audit.sets.items()):
+        for feature in found.features[:4]:
+            right.barh(len(labels), feature.auc - 0.5, left=0.5, color=f"C{number}")
+            labels.append(feature.name)
+    right.set_yticks(range(len(labels)), labels)
+    right.invert_yaxis()
+    right.axvline(0.5, color="black", linewidth=1)
+    right.set(xlabel="AUC of the feature alone", xlim=(0.3, 1.02), title="Most telling features")
+    figure.suptitle(f"{audit.title}, view {audit.view}", fontsize=10)
+    figure.savefig(file, dpi=110, format="png")
