@@ -108,7 +108,7 @@ def audit(collection: Collection, view: str = "raw", limit: int = LIMIT, process
         rows = [found[index]["metadata" if name == "container" else name] for index in found]
         names = [column for column in rows[0] if name != "container" or column != "bytes_per_pixel"]
         table = np.array([[row[column] for column in names] for row in rows])
-        sets[name] = examine(table, names, pictures, ties=name in ("metadata", "container"), processes=processes)
+        sets[name] = examine(table, names, pictures, processes)
     missing = {"missing": f"{collection.left_out} listed images are not there"} if collection.left_out else {}
     counts = Counter(imaginet.LABELS[picture.label] for picture in pictures)
     return Audit(

@@ -56,15 +56,13 @@ class Examination:
     features: list[Feature]
 
 
-def examine(table: np.ndarray, names: list[str], pictures: list[Picture], ties: bool, processes: int = 1) -> Examination:
+def examine(table: np.ndarray, names: list[str], pictures: list[Picture], processes: int = 1) -> Examination:
     """What a table of numbers tells of the labels.
 
     Args:
         table: float (N, F), finite.
         names: of its columns.
         pictures: N.
-        ties: whether the columns take few values, each for many images. Classes matched value for value would then make what is
-            held out the opposite of what was learnt, and the AUC fall below 0.5; so a split needs some evidence (a chi-square of 4).
         processes: threads for growing the trees.
     """
     from sklearn.ensemble import ExtraTreesClassifier
@@ -74,9 +72,11 @@ def examine(table: np.ndarray, names: list[str], pictures: list[Picture], ties: 
     label = np.array([picture.label for picture in pictures])
     source = np.array([picture.source_image for picture in pictures])
     folds = folds_of(label, source)
-    evidence = 2 / len(label) if ties else 0
+    # A split needs some evidence, a chi-square of about 4. Else, where the classes are matched value for value, what is held out would
+    # be the opposite of what was learnt, and the AUC would fall below 0.5.
+    evidence = 2 / len(label)
     forest = ExtraTreesClassifier(
-        TREES, min_samples_leaf=3, min_impurity_decrease=evidence, class_weight="balanced", random_state=0, n_jobs=processes
+        TREES, max_features=None, min_samples_leaf=3, min_impurity_decrease=evidence, class_weight="balanced", random_state=0, n_jobs=processes
     )
     probability = out_of_fold(forest, table, label, folds)
     alone = []
