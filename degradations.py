@@ -257,7 +257,7 @@ def draw_compression(rng: np.random.Generator) -> Compression:
 
 
 class Perturbation(NamedTuple):
-    """What :func:`perturb` drew: the square's side and corner in pixels of the (padded) picture; codec and quality, None for none."""
+    """What :func:`perturb` drew: the square's side and corner in pixels of the (padded) picture; codec and quality or None."""
 
     side: int
     top: int
@@ -269,10 +269,10 @@ class Perturbation(NamedTuple):
 def perturb(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Perturbation]:
     """One image of ImagiNet's perturbed test set (arXiv 2407.20020), and what was drawn.
 
-    A square, its side drawn uniformly from 256 to the picture's shorter side (at most 1000), anywhere in the picture; resized to 256 × 256
-    with OpenCV's 8 × 8 Lanczos, which aliases when it shrinks; then, with probability 0.75, JPEG (4:2:0) or WebP at equal odds, at a whole
-    quality of 60 to 100. A picture with a side below 256 pixels is first padded to 256 there, by reflection on both sides without repeating
-    the edge; its square has side 256.
+    A square, its side drawn uniformly from 256 to the picture's shorter side (at most 1000), anywhere in the picture; resized
+    to 256 × 256 with OpenCV's 8 × 8 Lanczos, which aliases when it shrinks; then, with probability 0.75, JPEG (4:2:0) or WebP
+    at equal odds, at a whole quality of 60 to 100. A picture with a side below 256 pixels is first padded to 256 there, by
+    reflection on both sides without repeating the edge; its square has side 256.
 
     Args:
         image: uint8 (H, W, 3).

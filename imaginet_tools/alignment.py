@@ -1,23 +1,31 @@
 """Aligned loading: real and synthetic images of the same sizes, in the same container, with the same kind of compression history.
 
-Detectors learn "JPEG means real" or "512 × 512 means synthetic" where a data set lets them ("Fake or JPEG?", arXiv 2403.17608, which keeps
-real images of one quality and size and recompresses the synthetic ones alike). Here no image is given up; every one goes through
+Detectors learn "JPEG means real" or "512 × 512 means synthetic" where a data set lets them ("Fake or JPEG?", arXiv 2403.17608,
+which keeps real images of one quality and size and recompresses the synthetic ones alike). Here no image is given up; every one
+goes through
 
-1. earlier compression: real and synthetic images of the same content type are paired, and each gets, on the grid of its own corner, the
-   compression that its partner's file has and its own has not: a synthetic PNG paired with a JPEG of quality 90 is compressed so, too; of
-   two JPEGs, or two lossy WebPs, the better one gets the quality and the chroma of the worse; a JPEG and a lossy WebP are
-   compressed as the other and as themselves by turns, with the same end;
-2. a crop to the smaller width and the smaller height of the pair, anywhere on a grid of 16 pixels. Nothing is resampled. Partners have the same rank
-   in the order of shorter sides, which for square pictures keeps the most pixels of all pairings;
+1. earlier compression: real and synthetic images of the same content type are paired, and each gets, on the grid of its own
+   corner, the compression that its partner's file has and its own has not: a synthetic PNG paired with a JPEG of quality 90 is
+   compressed so, too; of two JPEGs, or two lossy WebPs, the better one gets the quality and the chroma of the worse; a JPEG and
+   a lossy WebP are compressed as the other and as themselves by turns, with the same end;
+2. a crop to the smaller width and the smaller height of the pair, anywhere on a grid of 16 pixels. Nothing is resampled.
+   Partners have the same rank in the order of shorter sides, which for square pictures keeps the most pixels of all pairings;
 3. one more compression, JPEG or WebP at a quality of 60 to 95 with drawn chroma, from one distribution for both classes;
 4. one container: a lossless WebP without metadata.
 
-Where a content type has as many real as synthetic images the sizes of both are then the same, image for image; otherwise they differ by rounding.
-All draws come from the image's path; partners depend on which images there are.
+Where a content type has as many real as synthetic images the sizes of both are then the same, image for image; otherwise they
+differ by rounding. All draws come from the image's path; partners depend on which images there are.
 
-What this cannot remove: compression before the file was made (a PNG of a former JPEG), the difference in order where both partners were
-lossy, resampling before the file was made, the sharpness that goes with a picture's original size, and what is in the pictures.
-``python imaginet.py audit --view aligned`` measures what is left of it.
+What this cannot remove: compression before the file was made (a PNG of a former JPEG), the difference in order where both
+partners were lossy, resampling before the file was made, the sharpness that goes with a picture's original size, and what is in
+the pictures; and with compression it takes away some of what generators leave. ``python imaginet.py audit --view aligned``
+measures what is left. As AUC out of fold, compression traces / plain pixel statistics, before -> after:
+
+- random pixels in the formats of the official list, 1,600 images: 0.915 -> 0.501 / 0.865 -> 0.542 (metadata 0.950 -> 0.522);
+- pictures of which half were once JPEG of quality 75, all saved as PNG: 1.000 -> 0.667 / 0.937 -> 0.610; once of quality 90:
+  0.999 -> 0.633 / 0.620 -> 0.569; never: 0.613 -> 0.542 / 0.507 -> 0.520 (320 real pictures, the chance is large);
+- real images as JPEG, synthetic ones (of four networks) as WebP: 1.000 -> 0.811 / 0.879 -> 0.829, and with all saved alike
+  0.934 -> 0.846 / 0.915 -> 0.878, so what is left there are the networks' traces.
 """
 
 import hashlib
@@ -34,8 +42,8 @@ LONGEST = 16383
 GRID = 16
 """Pixels; the largest blocks of JPEG and WebP. Crops start on this grid, so that earlier blocks lie alike in both classes."""
 TURNS = 2
-"""How often a JPEG and its partner, a WebP, are compressed as the other and as themselves. On random pixels the traces then tell 0.50 (AUC)
-between them, after one turn 0.81, without any 0.67; more turns change nothing."""
+"""How often a JPEG and its partner, a WebP, are compressed as the other and as themselves. On random pixels the traces then
+tell 0.50 (AUC) between them, after one turn 0.81, without any 0.67; more turns change nothing."""
 
 
 class Facts(NamedTuple):
@@ -109,7 +117,7 @@ def _earlier(own: tuple | None, partner: tuple | None) -> tuple:
 
 
 def _compression(header: Header) -> tuple | None:
-    """(codec, quality, subsampling) of a lossy file, each smaller for the stronger; chroma that Pillow cannot write is taken for 4:2:0."""
+    """(codec, quality, subsampling) of a lossy file, smaller for the stronger; chroma that Pillow cannot write is 4:2:0."""
     if header.quality is None:
         return None
     known = header.subsampling in ("4:4:4", "4:2:2", "4:2:0")  # in text order, too, 4:2:0 < 4:2:2 < 4:4:4
@@ -135,7 +143,8 @@ def align(content: bytes, path: str, step: Step) -> bytes:
     image, rng = decode(content), degradations.rng_for(path, SALT)
     free = image.shape[0] - step.height, image.shape[1] - step.width
     if min(free) < 0:
-        raise ValueError(f"it has {image.shape[1]} × {image.shape[0]} pixels, less than the {step.width} × {step.height} of the plan; plan again")
+        has, wanted = f"{image.shape[1]} × {image.shape[0]}", f"{step.width} × {step.height}"
+        raise ValueError(f"it has {has} pixels, less than the {wanted} of the plan; plan again")
     # in one direction or the other a partner has no room at all, and its grid of blocks starts where the crop starts
     top, left = (GRID * int(rng.integers(room // GRID + 1)) for room in free)
     if step.earlier:

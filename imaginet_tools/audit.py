@@ -1,12 +1,14 @@
 """`python imaginet.py audit --data_dir RAW`: which shortcuts a data set offers a detector, and how much they are worth.
 
-A classifier that sees no picture, only numbers taken from it, is trained and tested by cross-validation, each source image in one fold:
-on metadata (container, size, compression settings, bytes per pixel), on the same without the bytes per pixel (which plain pictures have fewer
-of in any container), on traces of compression and resampling in the pixels, and on plain pixel statistics. What such numbers give away, a
-detector need not learn from the picture ("Fake or JPEG?", arXiv 2403.17608). The other half of the question, whether a given detector
-leans on such a shortcut, is asked by shifting its scores with a transformation (BIAS-ID, arXiv 2605.31153), not here.
+A classifier that sees no picture, only numbers taken from it, is trained and tested by cross-validation, each source image in
+one fold: on metadata (container, size, compression settings, bytes per pixel), on the same without the bytes per pixel (which
+plain pictures have fewer of in any container), on traces of compression and resampling in the pixels, and on plain pixel
+statistics. What such numbers give away, a detector need not learn from the picture ("Fake or JPEG?", arXiv 2403.17608). The
+other half of the question, whether a given detector leans on such a shortcut, is asked by shifting its scores with a
+transformation (BIAS-ID, arXiv 2605.31153), not here.
 
-With ``--view aligned`` or ``--view perturbed`` the audit looks at what aligned loading or the perturbed test set would make of the images.
+With ``--view aligned`` or ``--view perturbed`` the audit looks at what aligned loading or the perturbed test set would make of
+the images.
 """
 
 import argparse
@@ -87,7 +89,8 @@ def audit(collection: Collection, view: str = "raw", limit: int = LIMIT, process
     Args:
         collection: see imaginet_tools/audit_sources.py.
         view: "raw", or what alignment or perturbation makes of the images.
-        limit: greatest number of images, 0 for all; chosen by a checksum of the names, with the shares of labels, contents and generators.
+        limit: greatest number of images, 0 for all; chosen by a checksum of the names, with the shares of labels, contents and
+            generators.
         processes: at least 1.
 
     Raises:
@@ -118,8 +121,8 @@ def audit(collection: Collection, view: str = "raw", limit: int = LIMIT, process
 
 
 def _check_enough(pictures: list) -> None:
-    sources = {label: len({each.source_image for each in pictures if each.label == value}) for value, label in enumerate(imaginet.LABELS)}
-    for label, count in sources.items():
+    for value, label in enumerate(imaginet.LABELS):
+        count = len({each.source_image for each in pictures if each.label == value})
         if count < FEW:
             raise ValueError(f"An audit needs at least {FEW} {label} source images; there are {count}.")
 
@@ -135,9 +138,11 @@ def measure_images(collection: Collection, chosen: list[int], view: str, process
                 facts.append(Facts(picture.name, picture.content, imaginet.LABELS[picture.label], read_header(content)))
             except ValueError as error:
                 left_out[picture.name] = str(error)
-        both = {content for content in {each.content for each in facts} if len({each.label for each in facts if each.content == content}) == 2}
-        left_out |= {each.path: f"all images of {each.content} that are looked at are {each.label}" for each in facts if each.content not in both}
-        steps = plan_alignment(each for each in facts if each.content in both)
+        kinds = {(each.content, each.label) for each in facts}
+        lonely = {content for content, _ in kinds if not {(content, label) for label in imaginet.LABELS} <= kinds}
+        reason = "all images of {0.content} that are looked at are {0.label}"
+        left_out |= {each.path: reason.format(each) for each in facts if each.content in lonely}
+        steps = plan_alignment(each for each in facts if each.content not in lonely)
         chosen = [index for index in chosen if collection.pictures[index].name in steps]
     jobs = ((index, content, collection.pictures[index].name, view, steps.get(collection.pictures[index].name))
             for index, content in collection.read(chosen))
@@ -153,7 +158,7 @@ def measure_images(collection: Collection, chosen: list[int], view: str, process
 
 
 def _each(jobs, processes: int):
-    """``_measure`` of each job; with a few batches of files in memory at a time, which a pool fed without end would not keep to."""
+    """``_measure`` of each job, with a few batches of files in memory at a time; a pool would take in all it is given."""
     if processes == 1:
         with _one_thread():
             yield from map(_measure, jobs)
@@ -211,13 +216,14 @@ def sentence_of(sets: dict[str, Examination]) -> str:
         overall = examination.groups[0]
         if overall.is_shortcut:
             telling = " and ".join(f"{feature.name} ({feature.auc:.2f} alone)" for feature in examination.features[:2])
-            found.append(f"{SETS[name]} (balanced accuracy {overall.balanced_accuracy}, AUC {overall.auc}; mostly {telling or 'in combination'})")
+            worth = f"balanced accuracy {overall.balanced_accuracy}, AUC {overall.auc}"
+            found.append(f"{SETS[name]} ({worth}; mostly {telling or 'in combination'})")
         else:
             (unknown if overall.is_shortcut is None else none).append(f"{SETS[name]} (AUC {overall.auc})")
     parts = [
         "Without a look at the picture, real is told from synthetic by " + "; ".join(found) if found else "",
         f"no shortcut {'was found in' if not found else 'in'} {', '.join(none)}" if none else "",
-        f"too few source images to say of {', '.join(unknown)}" if unknown else "",
+        f"too few source images to be sure of {', '.join(unknown)}" if unknown else "",
     ]
     sentence = "; ".join(filter(None, parts)) + "."
     return sentence[:1].upper() + sentence[1:]
@@ -225,7 +231,8 @@ def sentence_of(sets: dict[str, Examination]) -> str:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line of the audit."""
-    parser = argparse.ArgumentParser(prog="imaginet.py audit", description="Says which shortcuts a data set offers and what they are worth.")
+    description = "Says which shortcuts a data set offers and what they are worth."
+    parser = argparse.ArgumentParser(prog="imaginet.py audit", description=description)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--data_dir", help="folder of raw images, as for load_dataset")
     which.add_argument("--dataset", help="a prepared data set: a folder of save_to_disk, or what load_dataset takes")
@@ -234,8 +241,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     which.add_argument("--sample", action="store_true", help="the embedded sample")
     parser.add_argument("--config_name", help="configuration of --data_dir (all) or --dataset")
     parser.add_argument("--split", help="one split only")
-    for name, of in (("annotations", "folder of the lists"), ("locations", "YAML file: source -> place"), ("registry", "YAML file of sources")):
-        parser.add_argument(f"--{name}", help=f"{of}, with --data_dir")
+    for name, what in (
+        ("annotations", "folder of the lists"), ("locations", "YAML file: source -> place"), ("registry", "YAML file of sources"),
+    ):
+        parser.add_argument(f"--{name}", help=f"{what}, with --data_dir")
     parser.add_argument("--image_column", default="image", help="of --dataset")
     parser.add_argument("--label_column", default="label", help="of --dataset")
     parser.add_argument("--real", help="the label of --dataset that means real")

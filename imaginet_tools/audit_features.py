@@ -1,4 +1,4 @@
-"""What the audit looks at in one image: its container, traces of compression and resampling in its pixels, plain pixel statistics.
+"""What the audit looks at in one image: its container, traces of compression in its pixels, plain pixel statistics.
 
 Each set is a mapping name -> finite number. Metadata that an image does not have is -1.
 """
@@ -59,14 +59,15 @@ def metadata(header: Header, size: int) -> dict[str, float]:
 def traces(image: np.ndarray) -> dict[str, float]:
     """Traces of compression and resampling in uint8 RGB (H, W, 3) pixels.
 
-    - ``grid_8``, ``grid_16``, ``grid_4`` (luma) and ``chroma_grid_16``: how much larger the steps across the file's own 8, 16 or 4 grid
-      are than those beside them, and ``shifted_grid_8`` at the strongest other place: cropping after compression (Fan and de Queiroz, 2003,
-      https://doi.org/10.1109/TIP.2002.807361).
-    - ``full_range``, ``studio_range``: how far the luma of JPEG (0 to 255) or of WebP and video (16 to 235) is whole-numbered, -1 to 1: what a
-      decoder of either leaves after its last step.
-    - ``comb``, ``comb_period``, ``shifted_comb``, ``comb_shift``: quantisation of DCT coefficients on the file's own grid and on the best other one
-      (Bianchi and Piva, 2012, https://doi.org/10.1109/TIFS.2011.2170836); ``second_comb``: unevenness of the histogram of the quantised
-      coefficients, which a second compression leaves (Popescu and Farid, 2004, https://doi.org/10.1007/978-3-540-30114-1_10).
+    - ``grid_8``, ``grid_16``, ``grid_4`` (luma) and ``chroma_grid_16``: how much larger the steps across the file's own 8, 16
+      or 4 grid are than those beside them, and ``shifted_grid_8`` at the strongest other place: cropping after compression (Fan
+      and de Queiroz, 2003, https://doi.org/10.1109/TIP.2002.807361).
+    - ``full_range``, ``studio_range``: how far the luma of JPEG (0 to 255) or of WebP and video (16 to 235) is whole-numbered,
+      -1 to 1: what a decoder of either leaves after its last step.
+    - ``comb``, ``comb_period``, ``shifted_comb``, ``shifted_comb_agreement``: quantisation of DCT coefficients on the file's own
+      grid and on the best other one, and how many frequencies agree on that (Bianchi and Piva, 2012,
+      https://doi.org/10.1109/TIFS.2011.2170836); ``second_comb``: unevenness of the histogram of the quantised coefficients,
+      which a second compression leaves (Popescu and Farid, 2004, https://doi.org/10.1007/978-3-540-30114-1_10).
     - ``chroma_half``: energy of chroma between neighbours that share a sample of 4:2:0, to that between others.
     - ``resampling``, ``resampling_period``: highest peak, and its period in pixels, of the spectrum of the mean second difference
       (Gallagher, 2005, https://doi.org/10.1109/CRV.2005.33), the multiples of 1/8 left out, where blocks show.
@@ -181,7 +182,7 @@ def _histograms(luma: np.ndarray, vertical: int, horizontal: int) -> np.ndarray:
 
 
 def _spectra(histograms: np.ndarray) -> np.ndarray:
-    """float (64, frequencies): strength of each period of 2 to 24 in each histogram; zero and the ends are left out, where all pile up."""
+    """float (64, frequencies): strength of each period of 2 to 24 in each histogram, without zero and the ends."""
     histograms = histograms.copy()
     histograms[:, BINS // 2 - 1 : BINS // 2 + 2] = 0
     histograms[:, [0, -1]] = 0

@@ -8,11 +8,13 @@ if TYPE_CHECKING:
 
 FILES = ("audit.json", "audit.md", "audit.png")
 HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "shortcut")
-VERDICTS = {True: "yes", False: "no", None: "too few to say"}
+VERDICTS = {True: "yes", False: "no", None: "unsure"}
 READING = (
-    "Figures are out of fold, with 95 % intervals over source images; 0.5 is chance and the threshold is 0.5. A generator is compared with the real images "
-    "of its content types. Of twenty groups without a shortcut about one will seem to have one by chance. What pixels give away may be a shortcut of the collection (compression, resampling) or a trace that the generators leave: "
-    "compare with the view \"aligned\", which removes differences of size, container and compression."
+    "Figures are out of fold, with 95 % intervals over source images; 0.5 is chance and the threshold is 0.5. A generator is "
+    "compared with the real images of its content types. An interval that holds 0.5 is no shortcut; one that comes close to it "
+    "is unsure, for it does not know the chance in what was learnt from. What pixels give away may be a shortcut of the "
+    "collection (compression, resampling) or a trace that the generators leave: compare with the view aligned, which removes "
+    "differences of size, container and compression."
 )
 
 
@@ -29,8 +31,10 @@ def _lines(audit: "Audit", kinds: tuple | None = None) -> list[tuple]:
     from imaginet_tools.audit import SETS
 
     return [
-        (SETS[name], group.name if group.kind == "overall" else f"{group.kind}: {group.name}", f"{group.real} + {group.synthetic}",
-         str(group.balanced_accuracy), str(group.auc), VERDICTS[group.is_shortcut])
+        (
+            SETS[name], group.name if group.kind == "overall" else f"{group.kind}: {group.name}",
+            f"{group.real} + {group.synthetic}", str(group.balanced_accuracy), str(group.auc), VERDICTS[group.is_shortcut],
+        )
         for name, found in audit.sets.items() for group in found.groups if kinds is None or group.kind in kinds
     ]
 
@@ -69,8 +73,9 @@ def markdown(audit: "Audit") -> str:
     rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
     telling = [f"- {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
     return "\n".join([
-        "## Shortcuts", "", audit.sentence, "", _about(audit), "", READING, "", *rows, "", "The most telling features, with the AUC of each alone:", "",
-        *telling, "", "![AUC of what needs no look at the picture](audit.png)", "",
+        "## Shortcuts", "", audit.sentence, "", _about(audit), "", READING, "", *rows, "",
+        "The most telling features, with the AUC of each alone:", "", *telling, "",
+        "![AUC of what needs no look at the picture](audit.png)", "",
     ])
 
 

@@ -41,7 +41,7 @@ class Collection(NamedTuple):
 
 
 def choose(pictures: list[Picture], limit: int) -> list[int]:
-    """Indices of at most ``limit`` images (0: all), with the shares that labels, contents and generators have; by a checksum of the names."""
+    """Indices of at most ``limit`` images (0: all), by a checksum of names; labels, contents, generators keep their shares."""
     if not limit or len(pictures) <= limit:
         return list(range(len(pictures)))
     groups = defaultdict(list)
@@ -49,10 +49,14 @@ def choose(pictures: list[Picture], limit: int) -> list[int]:
         groups[picture.label, picture.content, picture.generator].append(index)
     chosen, seen = [], 0
     for key in sorted(groups):
-        ranked = sorted(groups[key], key=lambda index: hashlib.sha256(pictures[index].name.encode("utf-8", "surrogatepass")).digest())
+        ranked = sorted(groups[key], key=lambda index: _checksum(pictures[index].name))
         before, seen = seen, seen + len(ranked)
         chosen += ranked[: seen * limit // len(pictures) - before * limit // len(pictures)]
     return sorted(chosen)
+
+
+def _checksum(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
 
 
 def of_raw(config_name: str, splits: tuple = (), **given) -> Collection:
@@ -70,7 +74,8 @@ def of_raw(config_name: str, splits: tuple = (), **given) -> Collection:
     listed = [record for split, records in raw.splits.items() if not splits or split in splits for record in records]
     there = [record for record in listed if record.path in raw.places]
     pictures = [
-        Picture(record.path, imaginet.LABELS.index(record.label), record.content, record.generator, record.source_image) for record in there
+        Picture(record.path, imaginet.LABELS.index(record.label), record.content, record.generator, record.source_image)
+        for record in there
     ]
 
     def read(indices: list[int]):
@@ -104,7 +109,8 @@ def _image_files(folder: str) -> list[str]:
 
 
 def of_csv(file: str) -> Collection:
-    """A CSV file with a header: ``path``, ``label`` (0/1, real/synthetic), optionally ``content``, ``generator``, ``source_image``.
+    """A CSV file with a header: ``path``, ``label`` (0/1, real/synthetic), optionally ``content``, ``generator``,
+    ``source_image``.
 
     Relative paths start from the file's folder.
     """
@@ -120,11 +126,13 @@ def of_csv(file: str) -> Collection:
         if label is None:
             raise ValueError(f"{file}, line {number}: the label {row['label']!r} is none of 0, 1, real, synthetic.")
         generator = "real" if label == 0 else row.get("generator") or "unknown"
-        pictures.append(Picture(row["path"], label, row.get("content") or "uncategorized", generator, row.get("source_image") or row["path"]))
+        content, source_image = row.get("content") or "uncategorized", row.get("source_image") or row["path"]
+        pictures.append(Picture(row["path"], label, content, generator, source_image))
     twice = [name for name, times in Counter(picture.name for picture in pictures).items() if times > 1]
     if twice:
         raise ValueError(f"{file} names {twice[0]} more than once; keep one line.")
-    return Collection(file, pictures, _file_reader(os.path.dirname(os.path.abspath(file)), [picture.name for picture in pictures]))
+    folder = os.path.dirname(os.path.abspath(file))
+    return Collection(file, pictures, _file_reader(folder, [picture.name for picture in pictures]))
 
 
 def _file_reader(folder: str, names: list[str]):
@@ -154,7 +162,8 @@ def of_dataset(name: str, config_name: str | None, split: str | None, image: str
 
     for column in (image, label):
         if column not in rows.column_names:
-            raise ValueError(f"{name} has no column {column!r}, only {', '.join(rows.column_names)}; name it with --image_column or --label_column.")
+            there = ", ".join(rows.column_names)
+            raise ValueError(f"{name} has no column {column!r}, only {there}; name it with --image_column or --label_column.")
     if not isinstance(rows.features[image], datasets.Image):
         raise ValueError(f"The column {image!r} of {name} holds no images but {rows.features[image]}.")
     rows = rows.cast_column(image, datasets.Image(decode=False))
@@ -162,14 +171,16 @@ def of_dataset(name: str, config_name: str | None, split: str | None, image: str
     labels = _texts(rows, label)
     wanted = real if real is not None else next((text for text in sorted(set(labels)) if text.lower() in REAL_NAMES), "0")
     if wanted not in labels:
-        raise ValueError(f"No image of {name} has the label {wanted!r}; its labels are {', '.join(sorted(set(labels))[:10])}. Say which is real with --real.")
+        there = ", ".join(sorted(set(labels))[:10])
+        raise ValueError(f"No image of {name} has the label {wanted!r}; its labels are {there}. Say which is real with --real.")
     pictures = []
     for index, text in enumerate(labels):
         value = int(text != wanted)
         path = columns["path"][index] if "path" in columns else str(index)
         generator = "real" if value == 0 else columns["generator"][index] if "generator" in columns else text
         content = columns["content"][index] if "content" in columns else "uncategorized"
-        pictures.append(Picture(path, value, content, generator, columns["source_image"][index] if "source_image" in columns else path))
+        source_image = columns["source_image"][index] if "source_image" in columns else path
+        pictures.append(Picture(path, value, content, generator, source_image))
 
     def read(indices: list[int]):
         for index in indices:

@@ -1,7 +1,7 @@
 """What the header of an image file tells without decoding a pixel: container, size, and how it was compressed.
 
-JPEG: the quantisation tables (ITU-T T.81, B.2.4.1) and the quality of libjpeg's scale that explains them best. WebP: the quantiser of the
-VP8 frame header (RFC 6386, 9.6 and 19.2) and the quality at which libwebp chooses it.
+JPEG: the quantisation tables (ITU-T T.81, B.2.4.1) and the quality of libjpeg's scale that explains them best. WebP: the
+quantiser of the VP8 frame header (RFC 6386, 9.6 and 19.2) and the quality at which libwebp chooses it.
 """
 
 import io
@@ -11,8 +11,14 @@ import numpy as np
 from PIL import Image
 
 LUMA_TABLE = np.array([
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+    16, 11, 10, 16, 24, 40, 51, 61,
+    12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77,
+    24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
 ])
 """Table K.1 of ITU-T T.81, row by row, which libjpeg scales by the quality."""
 JPEG_SUBSAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
@@ -79,8 +85,8 @@ def _jpeg(image: Image.Image) -> dict:
         ratio = (factors[0][0] // max(1, factors[1][0]), factors[0][1] // max(1, factors[1][1]))
         chroma = JPEG_SUBSAMPLINGS.get(ratio, f"{ratio[0]}x{ratio[1]}")
     return dict(
-        quality=quality, exact=exact, subsampling=chroma, luma_table=tables[0], chroma_table=tables[1] if len(tables) > 1 else None,
-        progressive=bool(image.info.get("progressive")),
+        quality=quality, exact=exact, subsampling=chroma, progressive=bool(image.info.get("progressive")),
+        luma_table=tables[0], chroma_table=tables[1] if len(tables) > 1 else None,
     )
 
 
@@ -110,17 +116,19 @@ def _webp(file: BinaryIO) -> Header:
         if kind == b"VP8X" and len(data) >= 10:
             flags = data[0]
             width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (4, 7))
-            found |= dict(width=width, height=height, mode="RGBA" if flags & 16 else "RGB", exif=bool(flags & 8), icc=bool(flags & 32))
+            found |= dict(width=width, height=height, mode="RGBA" if flags & 16 else "RGB")
+            found |= dict(exif=bool(flags & 8), icc=bool(flags & 32))
             if flags & 2:
                 return Header(**found)
         elif kind == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
             width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
             quantiser = vp8_quantiser(data[10:])
-            return Header(**{"width": width, "height": height, **found}, quantiser=quantiser, quality=webp_quality(quantiser), subsampling="4:2:0")
+            found = {"width": width, "height": height, **found}
+            return Header(**found, quantiser=quantiser, quality=webp_quality(quantiser), subsampling="4:2:0")
         elif kind == b"VP8L" and data[:1] == b"\x2f" and len(data) >= 5:
             bits = int.from_bytes(data[1:5], "little")
-            size_and_mode = dict(width=1 + (bits & 0x3FFF), height=1 + (bits >> 14 & 0x3FFF), mode="RGBA" if bits >> 28 & 1 else "RGB")
-            return Header(**{**size_and_mode, **found, "mode": size_and_mode["mode"]})
+            found = {"width": 1 + (bits & 0x3FFF), "height": 1 + (bits >> 14 & 0x3FFF), **found}
+            return Header(**{**found, "mode": "RGBA" if bits >> 28 & 1 else "RGB"})
         file.seek(size + size % 2 - len(data), io.SEEK_CUR)
     raise ValueError("not a WebP image, or one that is cut off in its header")
 

@@ -1,8 +1,8 @@
 """ImagiNet's perturbed test set, made from the raw test images: the configurations ``perturbed``, ``perturbed_photos`` and so on.
 
-The published figures are taken on a test set of which each image is a random square of the raw one, resized to 256 × 256 and, three
-times in four, compressed. Upstream's own copy depends on batch size and number of workers; here an image's randomness is drawn from its
-path alone, so it comes out the same for any number of processes, order or subset.
+The published figures are taken on a test set of which each image is a random square of the raw one, resized to 256 × 256 and,
+three times in four, compressed. Upstream's own copy depends on batch size and number of workers; here an image's randomness is
+drawn from its path alone, so it comes out the same for any number of processes, order or subset.
 """
 
 from imaginet_tools.pixels import decode, from_clone, lossless_webp

@@ -43,7 +43,7 @@ def hash_of(text: str) -> int:
 
 
 def biased_lab(root: Path, lab: Path, one_in: int = 1) -> Path:
-    """The lab with its real images saved as JPEG of quality 75 and its synthetic ones as WebP (quality 80), under the list's names."""
+    """The lab with real images saved as JPEG of quality 75 and synthetic ones as WebP of quality 80, under the list's names."""
     for name in ("labels.yaml", "SOURCES.tsv"):
         root.mkdir(parents=True, exist_ok=True)
         shutil.copy(lab / name, root / name)
