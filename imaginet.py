@@ -663,6 +663,12 @@ def _reader(container: str):
     return manifest if container.endswith(".parquet") else archives
 
 
+def open_file(member: str):
+    """Opens a file of its own, a path or an fsspec URL, for reading bytes."""
+    # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
+    return fsspec.open(member, "rb") if "://" in member else io.open(member, "rb")
+
+
 def read_shard(container: str, items: tuple):
     """Yields (item, the file's bytes) of ``items``, which all lie in ``container`` or are files of their own."""
     if container:
@@ -671,8 +677,7 @@ def read_shard(container: str, items: tuple):
         return
     for item in items:
         try:
-            # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
-            with (fsspec.open(item[0], "rb") if "://" in item[0] else io.open(item[0], "rb")) as file:
+            with open_file(item[0]) as file:
                 content = file.read()
         except OSError as error:
             raise ImageError(f"{item[0]} could not be read ({error.strerror or error}); it was there a moment ago.") from error

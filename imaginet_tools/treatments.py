@@ -27,7 +27,7 @@ def plan(raw: imaginet.Raw, records: list) -> dict[str, Step]:
 
     def of_file(shard: tuple) -> Facts | None:
         member, record, _ = shard[1][0]
-        with open(member, "rb") as file:
+        with imaginet.open_file(member) as file:
             return _facts(record, file.read(FIRST_BYTES)) or _facts(record, next(imaginet.read_shard(*shard))[1])
 
     with tqdm(total=len(records), unit=" images", desc="Reading headers for alignment") as bar, ThreadPoolExecutor() as pool:

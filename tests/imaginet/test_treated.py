@@ -4,6 +4,7 @@ import io
 from collections import Counter
 
 import datasets
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,6 +72,16 @@ def test_aligned_images_follow_the_plan_of_their_split(load, raw):
                 assert image.size == (step.width, step.height)
     assert "Aligned:" in data["test"].info.description
     assert stored(load(data_dir=str(raw), split="test")) != stored(data["test"])  # not from one cache
+
+
+def test_a_source_behind_a_url_is_aligned_as_if_it_were_here(load, raw):
+    here = stored(load("faces", data_dir=str(raw), aligned=True, split="test"))
+    elsewhere = fsspec.filesystem("memory")
+    for file in (raw / "sd_faces_fake").iterdir():
+        elsewhere.pipe(f"/aligned/sd_faces_fake/{file.name}", file.read_bytes())
+        file.unlink()
+    locations = {"sd_faces": "memory://aligned/sd_faces_fake"}
+    assert stored(load("faces", data_dir=str(raw), aligned=True, split="test", locations=locations)) == here
 
 
 def test_a_broken_image_is_named_also_when_it_is_to_be_changed(load, raw):
