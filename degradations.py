@@ -266,6 +266,12 @@ class Perturbation(NamedTuple):
     quality: int | None
 
 
+def pad_to(image: np.ndarray, size: int) -> np.ndarray:
+    """Pads a uint8 (H, W, 3) image by reflection on all sides, without repeating the edge, to at least ``size`` × ``size``."""
+    missing = [max(0, size - length) for length in image.shape[:2]]
+    return np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect") if any(missing) else image
+
+
 def perturb(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Perturbation]:
     """One image of ImagiNet's perturbed test set (arXiv 2407.20020), and what was drawn.
 
@@ -283,8 +289,7 @@ def perturb(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Pe
     """
     height, width = _checked(image).shape[:2]
     side = int(rng.integers(PERTURBED_SIZE, max(PERTURBED_SIZE, min(height, width, PERTURBED_LONGEST)) + 1))
-    missing = [max(0, PERTURBED_SIZE - length) for length in (height, width)]
-    image = np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect")
+    image = pad_to(image, PERTURBED_SIZE)
     top, left = (int(rng.integers(length - side + 1)) for length in image.shape[:2])
     compressed, codec, quality = rng.random() < 0.75, str(rng.choice(["JPEG", "WEBP"])), int(rng.integers(60, 101))
     image = resize(image[top : top + side, left : left + side], (PERTURBED_SIZE, PERTURBED_SIZE), "opencv_lanczos")

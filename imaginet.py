@@ -245,6 +245,12 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
     return records
 
 
+def listed_paths(file: str) -> frozenset:
+    """The paths on a list, whatever its labels, as in :class:`Record`."""
+    with io.open(file, encoding="utf-8-sig") as lines:
+        return frozenset(line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
+
+
 def _record(line: str, names: LabelNames, where: str) -> Record:
     fields = line.rsplit(",", 4)
     if len(fields) != 5:
@@ -275,6 +281,17 @@ def _record(line: str, names: LabelNames, where: str) -> Record:
     return Record(path, label, content, family, generator, source, source_image)
 
 
+def read_yaml(file: str):
+    """What a YAML file holds. Raises ValueError, naming it, where it is not there or no YAML."""
+    import yaml
+
+    try:
+        with io.open(file, encoding="utf-8-sig") as stream:
+            return yaml.safe_load(stream)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+
+
 def read_label_names(file: str) -> LabelNames:
     """Reads a labels.yaml: the keys contents, families and generators, each a list of names or a mapping number -> name.
 
@@ -284,14 +301,7 @@ def read_label_names(file: str) -> LabelNames:
     Raises:
         ValueError: naming the file and what is wrong with it.
     """
-    import yaml
-
-    try:
-        with io.open(file, encoding="utf-8-sig") as stream:
-            values = yaml.safe_load(stream)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    tables = {}
+    values, tables = read_yaml(file), {}
     for key in ("contents", "families", "generators"):
         table = values.get(key) if isinstance(values, dict) else None
         if isinstance(table, list):
@@ -357,6 +367,11 @@ class Raw(NamedTuple):
     fingerprint: str
 
 
+def list_folders(root: str, annotations: str | None = None) -> list[str]:
+    """Where lists are searched, in this order: the folder that the user says, else ``annotations`` in the root and the root."""
+    return [os.path.abspath(annotations)] if annotations else [f"{root}/annotations", root]
+
+
 def find_lists(root: str, annotations=None) -> dict[str, str]:
     """The lists of a data set: split -> file. Empty if there is none.
 
@@ -377,7 +392,7 @@ def find_lists(root: str, annotations=None) -> dict[str, str]:
         return {split: os.path.abspath(file) for split, file in annotations.items()}
     if annotations is not None and not os.path.isdir(annotations):
         raise FileNotFoundError(f"annotations must be a folder with lists or a mapping such as {{'test': file}}, got {annotations}.")
-    for folder in (f"{root}/annotations", root) if annotations is None else (os.path.abspath(annotations),):
+    for folder in list_folders(root, annotations):
         found = {
             split: next((f"{folder}/{name}" for name in names if os.path.isfile(f"{folder}/{name}")), None)
             for split, names in LIST_NAMES.items()
@@ -496,25 +511,15 @@ def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, 
 
 def _calibration_list(root: str, annotations) -> frozenset | None:
     """Paths on upstream's calibration.txt beside the lists, if it is there."""
-    folders = [annotations] if isinstance(annotations, str) else [f"{root}/annotations", root]
-    for folder in folders:
+    for folder in list_folders(root, annotations if isinstance(annotations, str) else None):
         if os.path.isfile(f"{folder}/calibration.txt"):
-            with io.open(f"{folder}/calibration.txt", encoding="utf-8-sig") as lines:
-                return frozenset(line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
+            return listed_paths(f"{folder}/calibration.txt")
     return None
 
 
 def _locations(locations) -> dict[str, list[str]]:
     """``locations`` as source -> places; read from a YAML file if it is a path. Raises ValueError."""
-    if isinstance(locations, str):
-        import yaml
-
-        try:
-            with io.open(locations, encoding="utf-8-sig") as stream:
-                locations = yaml.safe_load(stream)
-        except (OSError, yaml.YAMLError) as error:
-            raise ValueError(f"The file of locations {locations} cannot be read: {' '.join(str(error).split())}") from error
-    locations = locations or {}
+    locations = (read_yaml(locations) if isinstance(locations, str) else locations) or {}
     if not isinstance(locations, dict):
         raise ValueError(f"locations must map sources to folders, archives or URLs, got {locations!r}.")
     return {str(source): [places] if isinstance(places, str) else list(places) for source, places in locations.items()}

@@ -8,6 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from degradations import pad_to
+
 SIZE = 256
 """Statistics are taken of the centre 256 × 256 pixels; smaller images are padded by reflection."""
 BANDS = ((0.02, 0.06), (0.06, 0.12), (0.12, 0.23), (0.23, 0.35), (0.35, 0.5))
@@ -72,9 +74,7 @@ class PixelStatistics:
 def _centre(image: np.ndarray) -> np.ndarray:
     # cropped first: padding copies, and the picture may be large
     top, left = (max(0, length - SIZE) // 2 for length in image.shape[:2])
-    image = image[top : top + SIZE, left : left + SIZE]
-    missing = [SIZE - length for length in image.shape[:2]]
-    return np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect")
+    return pad_to(image[top : top + SIZE, left : left + SIZE], SIZE)
 
 
 def _band_powers(luma: np.ndarray) -> list[float]:

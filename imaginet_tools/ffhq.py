@@ -56,7 +56,8 @@ def read_map(root: str) -> dict[str, str]:
         ValueError: naming file and line that is not of the form ``Drive id,name,md5``.
         ConnectionError: where it must be fetched and cannot.
     """
-    file = next((file for file in (f"{root}/annotations/{MAP_NAME}", f"{root}/{MAP_NAME}") if os.path.isfile(file)), None)
+    files = (f"{folder}/{MAP_NAME}" for folder in imaginet.list_folders(root))
+    file = next((file for file in files if os.path.isfile(file)), None)
     file = file or _download_map()
     digests = {}
     with io.open(file, encoding="utf-8-sig") as lines:

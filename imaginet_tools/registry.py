@@ -30,10 +30,7 @@ archives need a list.
 """
 
 import glob
-import io
 import os
-
-import yaml
 
 import imaginet
 from imaginet import LabelNames, Record, Source
@@ -56,11 +53,7 @@ def read_registry(file: str, root: str) -> tuple[LabelNames, dict, bool]:
     Raises:
         ValueError: naming the file, the source and what is wrong.
     """
-    try:
-        with io.open(file, encoding="utf-8-sig") as stream:
-            values = yaml.safe_load(stream)
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"The registry {file} cannot be read: {' '.join(str(error).split())}") from error
+    values = imaginet.read_yaml(file)
     if not isinstance(values, dict) or not isinstance(values.get("sources"), dict) or not values["sources"]:
         raise ValueError(f"The registry {file} must be a mapping with an entry 'sources' that names at least one.")
     if values.get("extends") not in ("official", "nothing"):

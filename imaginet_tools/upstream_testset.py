@@ -33,7 +33,7 @@ def read_testset(root: str, annotations, name: str) -> tuple[LabelNames, dict]:
     wanted = f"test_{name.removeprefix('testset').lstrip('_') or 'all'}.txt"
     if isinstance(annotations, dict):
         raise ValueError(f"The configuration {name!r} takes annotations=FOLDER with upstream's {wanted}, no mapping.")
-    folders = [annotations] if annotations else [f"{root}/annotations", root]
+    folders = imaginet.list_folders(root, annotations)
     folder = next((folder for folder in folders if os.path.isfile(f"{folder}/{wanted}")), None)
     if folder is None:
         raise FileNotFoundError(f"{' and '.join(folders)} hold(s) no {wanted}; fetch it from {imaginet.UPSTREAM_LISTS}/{wanted}.")

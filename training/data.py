@@ -15,6 +15,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 import degradations
+import imaginet  # also registers its builder with load_dataset
 from training.options import TrainingOptions
 from training.views import View
 
@@ -97,8 +98,6 @@ def load_splits(options: TrainingOptions) -> Splits:
     Raises:
         ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
     """
-    if options.dataset == "imaginet":
-        import imaginet  # noqa: F401  registers the builder with load_dataset
     given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
     keywords = {name: value for name, value in given.items() if value}
     try:
@@ -164,8 +163,7 @@ def check_classes(images: ImageSet, what: str) -> None:
 
 def read_calibration_list(images: ImageSet, file: str) -> ImageSet:
     """The images whose path is on the list. Raises ValueError if none is."""
-    with open(file, encoding="utf-8-sig") as lines:
-        listed = {line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip()}
+    listed = imaginet.listed_paths(file)
     chosen = np.array([path.removeprefix("./") in listed for path in images.path])
     if not chosen.any():
         raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from accelerate import Accelerator
 
+import imaginet
 from degradations import CONDITIONS
 from evaluation.calibration import balanced_threshold
 from evaluation.figures import draw_history, draw_roc, draw_score_histogram
@@ -97,8 +98,6 @@ def data_name(options: TrainingOptions, splits: Splits) -> str:
         return options.dataset
     if options.config_name == "sample":
         return "imaginet-sample"
-    import imaginet
-
     official = splits.description.startswith(imaginet.DESCRIPTIONS["official"])
     return "imaginet" if official else Path(options.data_dir).resolve().name
 

@@ -10,14 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 import degradations
+from degradations import pad_to
 
 View = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-def pad_to(image: np.ndarray, size: int) -> np.ndarray:
-    """Pads a uint8 (H, W, 3) image by reflection on all sides, without repeating the edge, to at least ``size`` × ``size``."""
-    missing = [max(0, size - length) for length in image.shape[:2]]
-    return np.pad(image, [(m // 2, m - m // 2) for m in missing] + [(0, 0)], mode="reflect") if any(missing) else image
 
 
 def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
