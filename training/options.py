@@ -9,6 +9,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from modeling.configuration_selfcon import HIGH_PASS
+from training.presets import PRESET_HELP, PRESETS
 from training.views import VIEWS
 
 
@@ -22,7 +23,7 @@ def option(default, group: str, help: str, **arguments):
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """One training run. The defaults are the published recipe; see ``PRESETS`` for the others."""
+    """One training run. The defaults are the published recipe; see ``training.presets`` for the others."""
 
     # data
     dataset: str = option("imaginet", "data", "name or folder for load_dataset; it needs the columns image and label")
@@ -34,18 +35,38 @@ class TrainingOptions:
     annotations: str | None = option(None, "data", "folder with the lists, if they lie elsewhere than in --data_dir")
     locations: str | None = option(None, "data", "YAML file: sources that lie elsewhere than in --data_dir (see README.md)")
     registry: str | None = option(None, "data", "YAML file with sources of your own (see imaginet_tools/registry.py)")
+    streaming: bool = option(False, "data", "read the training images as they come, without preparing the data set first")
+    aligned: bool = option(
+        False, "data", "crop and recompress real and synthetic training images alike, so that format and size tell nothing"
+    )
+    twins: str | None = option(
+        None, "data", "for each real training image a reconstruction by an autoencoder, in the same batch as a hard negative: "
+        "'small' (the default of the bare option) trains one on the training images, anything else is a model of diffusers",
+        nargs="?", const="small",
+    )
     calibration_list: str | None = option(
-        None, "data", "stage 2 uses only the images on this list (upstream's calibration.txt); default: all training images"
+        None, "data", "stage 2 uses only the images on this list (upstream's calibration.txt); default: those that the data set "
+        "marks as calibration images, or all training images"
     )
     held_out: float = option(0.1, "data", "share of the training source images kept for temperature, bias and thresholds")
     fold: str | None = option(
         None, "data", "'2/4': score the second of four folds of the training list (by source image) instead of the test list"
     )
+    crop_cache: str | None = option(
+        None, "data", "folder for windows cut from the training images once, which saves decoding whole pictures for every view"
+    )
+    crop_cache_windows: int = option(4, "data", "windows of each image in the crop cache; epochs take them in turn")
+    crop_cache_epochs: int = option(20, "data", "epochs after which the windows of the crop cache are drawn anew")
+    crop_cache_gb: float = option(20.0, "data", "largest size of the crop cache in GB")
     num_workers: int = option(2, "data", "processes that load and augment images, per training process")
 
     # network
     initial_weights: str = option(
-        "imagenet", "network", "'imagenet' (torchvision IMAGENET1K_V2, downloaded), 'none', or a file with a torchvision state"
+        "imagenet", "network", "'imagenet' (torchvision IMAGENET1K_V2, or timm's weights of --backbone; downloaded), 'none', a file "
+        "with a torchvision state, or the folder of a run or of a saved or converted model"
+    )
+    backbone: str | None = option(
+        None, "network", "a timm model by name instead of the ResNet described below, e.g. convnext_tiny (needs `pip install timm`)"
     )
     stem_kernel: int = option(7, "network", "kernel of the first convolution")
     stem_stride: int = option(1, "network", "stride of the first convolution")
@@ -63,6 +84,14 @@ class TrainingOptions:
     classifier_hidden: int = option(1024, "network", "hidden units of the classifiers")
 
     # stage 1: contrastive
+    objective: str = option(
+        "selfcon", "stage 1 (contrastive)", "selfcon (sub-network and trunk), supcon (trunk alone) or ce (cross-entropy alone)",
+        choices=("selfcon", "supcon", "ce"),
+    )
+    consistency: bool = option(
+        False, "stage 1 (contrastive)", "each image also as a degraded view, as a further positive and held to the same answer"
+    )
+    consistency_weight: float = option(1.0, "stage 1 (contrastive)", "weight of the consistency term")
     views: str = option("paper", "stage 1 (contrastive)", "kind of random views, both stages", choices=tuple(VIEWS))
     crop_size: int = option(96, "stage 1 (contrastive)", "side of the views in pixels")
     epochs: int = option(400, "stage 1 (contrastive)", "passes over the training images")
@@ -77,11 +106,24 @@ class TrainingOptions:
         "small network collapses without it)"
     )
 
+    embed_chunk: int | None = option(
+        None, "stage 1 (contrastive)", "gradient caching: images embedded at a time by each process; memory then does not grow with "
+        "the batch"
+    )
+    max_grad_norm: float | None = option(None, "stage 1 (contrastive)", "clip gradients to this norm")
+    ema_decay: float | None = option(
+        None, "stage 1 (contrastive)", "keep a moving average of the weights with this decay per step, and use it after stage 1"
+    )
+
     # stage 2: classifiers on the frozen trunk
     classifier_crop_size: int = option(256, "stage 2 (classifiers)", "side of the views in pixels")
     classifier_epochs: int = option(5, "stage 2 (classifiers)", "passes over the images")
     classifier_learning_rate: float = option(1e-4, "stage 2 (classifiers)", "rate of Adam")
     classifier_weight_decay: float = option(1e-3, "stage 2 (classifiers)", "weight decay of Adam")
+
+    # scoring
+    test_crops: int = option(1, "scoring", "crops whose mean is a picture's score, where it is larger than one crop")
+    audit_images: int = option(400, "scoring", "training images on which shortcuts are looked for, for report and card; 0: none")
 
     # run
     mixed_precision: str = option(
@@ -91,8 +133,14 @@ class TrainingOptions:
     cpu_threads: int | None = option(
         None, "run", "threads of each process on the CPU; default: all cores, shared by the processes"
     )
+    compile: bool = option(False, "run", "compile the network with torch.compile (GPUs only: on a CPU it takes minutes to start)")
     seed: int = option(42, "run", "seed of weights, order and views")
-    output_dir: str = option("runs/selfcon", "run", "folder for model, report and pictures; must be new or empty")
+    output_dir: str = option("runs/selfcon", "run", "folder for model, report, pictures and checkpoints; must be new or empty unless --resume")
+    resume: bool = option(False, "run", "go on from the last checkpoint in --output_dir, or start if there is none")
+    accept_changed_options: bool = option(False, "run", "resume although options or data are not those of the checkpoint")
+    checkpoint_every: int = option(500, "run", "steps between checkpoints; one is also written at the end of each stage")
+    checkpoints_kept: int = option(2, "run", "latest checkpoints that are kept, beside the best one")
+    tracker: str | None = option(None, "run", "an Accelerate tracker by name, e.g. tensorboard or wandb, or 'all' that are installed")
     bootstrap: int = option(1000, "run", "resamples of the 95 %% intervals")
 
     # Hub
@@ -102,14 +150,22 @@ class TrainingOptions:
 
     def __post_init__(self):
         positive = ("crop_size", "batch_size", "classifier_crop_size", "learning_rate", "classifier_learning_rate")
-        for name in (*positive, "temperature", "bootstrap", "cpu_threads"):
+        positive += ("temperature", "bootstrap", "cpu_threads", "embed_chunk", "max_grad_norm", "test_crops", "checkpoint_every")
+        positive += ("checkpoints_kept", "crop_cache_windows", "crop_cache_epochs", "crop_cache_gb")
+        for name in positive:
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"--{name} must be positive, got {getattr(self, name)}.")
-        for name in ("epochs", "classifier_epochs", "warmup_epochs", "num_workers", "weight_decay", "cross_entropy_weight"):
+        not_negative = ("epochs", "classifier_epochs", "warmup_epochs", "num_workers", "weight_decay", "cross_entropy_weight")
+        for name in (*not_negative, "consistency_weight", "audit_images"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must not be negative, got {getattr(self, name)}.")
         if not 0 < self.held_out < 0.5:
             raise ValueError(f"--held_out is a share between 0 and 0.5, got {self.held_out}.")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"--ema_decay is a share between 0 and 1, got {self.ema_decay}.")
+        for name in ("aligned", "twins", "crop_cache", "fold"):
+            if self.streaming and getattr(self, name):
+                raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
         if len(self.widths) != len(self.depths):
             raise ValueError(f"--widths {self.widths} and --depths {self.depths} must have the same length.")
         for name in ("annotations", "locations", "registry"):
@@ -130,29 +186,6 @@ class TrainingOptions:
     def as_dict(self) -> dict:
         """The options as plain values, for the report."""
         return asdict(self)
-
-
-SMALL_NETWORK = dict(
-    initial_weights="none", stem_kernel=3, stem_stride=1, stem_width=16, stem_pool=False, block="basic",
-    widths=[16, 32, 64, 128], depths=[1, 1, 1, 1], high_pass="local_contrast", classifier_hidden=256,
-)
-SMALL_RECIPE = dict(
-    views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
-    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, mixed_precision="auto", held_out=0.15,
-)
-PRESETS = {
-    "paper": {},
-    "laptop": {**SMALL_NETWORK, **SMALL_RECIPE, "epochs": 800, "warmup_epochs": 25, "batch_size": 64},
-    "demo": {
-        **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 300, "warmup_epochs": 10, "batch_size": 32,
-        "classifier_epochs": 8, "output_dir": "runs/demo",
-    },
-}
-PRESET_HELP = {
-    "paper": "ImagiNet's recipe to the letter: ResNet-50, ImageNet weights, 400 epochs",
-    "laptop": "a small network on local contrast from random weights, about 20 minutes on 2 CPU cores for 500 images",
-    "demo": "the same on the embedded sample, a few minutes",
-}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -194,7 +227,7 @@ def _argument_type(kind, default) -> dict:
         return {"type": int, "nargs": "+", "metavar": "N"}
     if kind in (int, int | None):
         return {"type": int, "metavar": "N"}
-    return {"type": float, "metavar": "X"} if kind is float else {"type": str}
+    return {"type": float, "metavar": "X"} if kind in (float, float | None) else {"type": str}
 
 
 def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
