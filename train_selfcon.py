@@ -26,12 +26,13 @@ from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageP
 from training.calibrate import calibrate
 from training.classifiers import train_classifiers
 from training.contrastive import train_contrastive
-from training.data import RandomViews, Splits, load_splits, read_calibration_list, sentence
+from training.data import Splits, load_splits, read_calibration_list, sentence
 from training.hardware import check_processes, mixed_precision, use_cpu_threads
 from training.initial_weights import load_initial_weights
 from training.options import TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
 from training.publish import check_hub_access, push_to_hub, write_model_card
+from training.random_views import RandomViews
 from training.run_report import evaluate, write_report
 from training.views import VIEWS
 

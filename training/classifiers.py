@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from training.contrastive import check_finite, freeze_all_but, make_loader, normalise
-from training.data import RandomViews
+from training.random_views import RandomViews
 from training.options import TrainingOptions
 from training.progress import Progress
 
@@ -54,7 +54,7 @@ def train_classifiers(accelerator: Accelerator, model: nn.Module, views: RandomV
             views.set_epoch(options.epochs + epoch)
             loader.set_epoch(options.epochs + epoch)
             for batch in loader:
-                loss = sum(classifier_losses(network(normalise(batch["pixels"])), batch).values())
+                loss = sum(classifier_losses(network(normalise(batch["pixels"].flatten(0, 1))), batch).values())
                 optimizer.zero_grad()
                 accelerator.backward(loss)
                 optimizer.step()

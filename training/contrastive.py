@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from training.data import RandomViews
+from training.random_views import RandomViews
 from training.losses.selfcon import SelfConLoss
 from training.options import TrainingOptions
 from training.progress import Progress
@@ -98,7 +98,7 @@ def train_contrastive(accelerator: Accelerator, model: nn.Module, views: RandomV
             views.set_epoch(epoch)
             loader.set_epoch(epoch)
             for batch in loader:
-                loss, terms = loss_of(*network(normalise(batch["pixels"])), batch)
+                loss, terms = loss_of(*network(normalise(batch["pixels"].flatten(0, 1))), batch)
                 optimizer.zero_grad()
                 accelerator.backward(loss)
                 optimizer.step()

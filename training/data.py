@@ -1,4 +1,4 @@
-"""The images of one run: loading, the split by source image, and random views of them.
+"""The images of one run: loading, and the split by source image.
 
 Any data set that ``datasets.load_dataset`` gives with an ``image`` and a ``label`` (real, synthetic) column will do; the other
 columns of ImagiNet (content, family, generator, source_image, path) are used where present.
@@ -11,17 +11,12 @@ from typing import NamedTuple
 
 import datasets
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
 
-import degradations
 import imaginet  # also registers its builder with load_dataset
 from training.options import TrainingOptions
-from training.views import View
 
 REAL, SYNTHETIC = 0, 1
-KEPT_BYTES = 2**28
-"""Decoded images that each loading process keeps."""
 
 
 @dataclass(frozen=True)
@@ -168,51 +163,6 @@ def read_calibration_list(images: ImageSet, file: str) -> ImageSet:
     if not chosen.any():
         raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")
     return images.select(chosen)
-
-
-class RandomViews(torch.utils.data.Dataset):
-    """Item i: a random view of image i as uint8 (3, size, size), with labels; a pure function of (path, epoch, seed).
-
-    Decoded images are kept, up to ``KEPT_BYTES`` in each loading process: a small data set is decoded once, not every epoch.
-
-    Args:
-        images: the images.
-        view: what draws a view, see ``training.views``.
-        families, generators: class names, to number them; real images get -1.
-        seed: of all views.
-    """
-
-    def __init__(self, images: ImageSet, view: View, families: list[str], generators: list[str], seed: int):
-        self.images, self.view, self.seed = images, view, seed
-        number = lambda names, column: np.array([names.index(x) if x in names else -1 for x in column], dtype=np.int64)
-        self.family = number(families, images.family)
-        self.generator = number(generators, images.generator)
-        self.kept, self.kept_bytes = {}, 0
-        self.epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # seen by workers that live for all epochs
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch[0] = epoch
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> dict:
-        rng = degradations.rng_for(self.images.path[index], f"{self.seed}/{int(self.epoch)}")
-        view = self.view(self._pixels(index), rng)
-        return {
-            "pixels": torch.from_numpy(view).permute(2, 0, 1),
-            "label": int(self.images.label[index]),
-            "family": int(self.family[index]), "generator": int(self.generator[index]),
-        }
-
-    def _pixels(self, index: int) -> np.ndarray:
-        if index in self.kept:
-            return self.kept[index]
-        image = self.images.pixels(index)
-        if self.kept_bytes + image.nbytes <= KEPT_BYTES:
-            self.kept[index] = image
-            self.kept_bytes += image.nbytes
-        return image
 
 
 def sentence(error: Exception) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure  # not pyplot, which would choose a display for the whole process
 
-from training.data import SYNTHETIC, ImageSet, RandomViews
+from training.data import SYNTHETIC, ImageSet
+from training.random_views import RandomViews
 
 
 def draw_views(views: RandomViews, file: Path, pictures: int = 6, epochs: int = 4) -> None:
@@ -16,7 +17,7 @@ def draw_views(views: RandomViews, file: Path, pictures: int = 6, epochs: int = 
     for index in chosen:
         for epoch in range(epochs):
             views.set_epoch(epoch)
-            tiles.append(views[index]["pixels"].permute(1, 2, 0).numpy())
+            tiles.append(views[index]["pixels"][0].permute(1, 2, 0).numpy())
             captions.append(f"{views.images.generator[index]}" if epoch == 0 else "")
     draw_grid(tiles, captions, epochs, "Training views: a row per image, a column per epoch", file)
 

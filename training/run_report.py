@@ -16,9 +16,10 @@ from evaluation.metrics import Scores
 from evaluation.pixel_statistics import PixelStatistics
 from evaluation.report import Report, Row, rows_of
 from training.calibrate import calibrated
-from training.data import ImageSet, RandomViews, Splits
+from training.data import ImageSet, Splits
 from training.options import TrainingOptions
 from training.pictures import draw_mistakes, draw_views
+from training.random_views import RandomViews
 from training.predict import pixel_features, predict_logits
 
 MODEL, BASELINE = "model", "pixel statistics"

@@ -8,8 +8,9 @@ from torch.utils.data import DataLoader
 
 from tests.imaginet.trees import write_image
 from tests.training.tiny_data import NAMES, records, write_split
-from training.data import RandomViews, load_splits, read_calibration_list, sentence
+from training.data import load_splits, read_calibration_list, sentence
 from training.options import PRESETS, TrainingOptions
+from training.random_views import RandomViews
 from training.views import RobustView
 
 

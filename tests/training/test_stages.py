@@ -13,9 +13,10 @@ from accelerate import Accelerator
 from tests.training.two_processes import batch_of, loss_and_gradients, small_model
 from training.classifiers import ClassifierNetwork, classifier_losses, train_classifiers
 from training.contrastive import ContrastiveNetwork, Stage1Loss, make_loader, make_optimizer, train_contrastive
-from training.data import RandomViews, load_splits
+from training.data import load_splits
 from training.options import PRESETS, TrainingOptions
 from training.predict import predict_logits
+from training.random_views import RandomViews
 from training.views import RobustView
 
 OPTIONS = TrainingOptions(**{
