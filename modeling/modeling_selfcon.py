@@ -29,6 +29,7 @@ class SelfConOutput(ModelOutput):
         sub_logit: (B,), the same from the sub-network; None without classifier.
         family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
         generator_logits: (B, generators), the same for generators.
+        feature: (B, feature size), the trunk's feature, which all classifiers but the sub-network's see.
     """
 
     loss: Tensor | None = None
@@ -37,6 +38,7 @@ class SelfConOutput(ModelOutput):
     sub_logit: Tensor | None = None
     family_logits: Tensor | None = None
     generator_logits: Tensor | None = None
+    feature: Tensor | None = None
 
 
 def halved(pixels: Tensor) -> Tensor:
@@ -254,4 +256,5 @@ class SelfConForImageClassification(PreTrainedModel):
             sub_logit=None if self.sub_classifier is None else self.sub_classifier(sub)[:, 0],
             family_logits=None if self.family_classifier is None else self.family_classifier(feature),
             generator_logits=None if self.generator_classifier is None else self.generator_classifier(feature),
+            feature=feature,
         )

@@ -1,6 +1,7 @@
-"""Going over images without training: the model's logits and the pixel statistics, under one condition each."""
+"""Going over images without training: what the model says and the pixel statistics, under one condition each."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +18,26 @@ from training.progress import Progress
 BATCH_SIZE = 32
 
 
-def predict_logits(
+class Predictions(NamedTuple):
+    """What a model says of N images, in their order.
+
+    Attributes:
+        origin: float64 (N,), the origin logit before temperature and bias, higher for synthetic.
+        family: float32 (N, families), logits; None where the model has no such classifier.
+        generator: float32 (N, generators), the same.
+        feature: float32 (N, feature size), the trunk's feature, which every classifier of the model sees.
+    """
+
+    origin: np.ndarray
+    family: np.ndarray | None
+    generator: np.ndarray | None
+    feature: np.ndarray
+
+
+def predict(
     accelerator: Accelerator, model: nn.Module, processor, images: ImageSet, condition: str, workers: int
-) -> np.ndarray:
-    """The model's origin logits, before temperature and bias.
+) -> Predictions:
+    """Everything that the model says of images, in one pass.
 
     Args:
         accelerator: its processes share the work, and all get the whole result.
@@ -29,19 +46,28 @@ def predict_logits(
         images: N images.
         condition: a name in ``degradations.CONDITIONS``.
         workers: processes that load images, per training process.
-
-    Returns:
-        float64 (N,), in the images' order.
     """
     model.eval()
     def prepare(image: np.ndarray) -> Tensor:
         return processor(image, return_tensors="pt")["pixel_values"][0]
-    logits = []
+    parts = []
     for batch in over_images(accelerator, images, condition, prepare, workers, "scoring"):
         with torch.no_grad():
-            own = model(pixel_values=batch).origin_logit.float()
-        logits.append(accelerator.gather_for_metrics(own).cpu().double().numpy())
-    return np.concatenate(logits)
+            output = model(pixel_values=batch)
+        own = {"origin": output.origin_logit, "family": output.family_logits, "generator": output.generator_logits,
+               "feature": output.feature}
+        parts.append({
+            name: accelerator.gather_for_metrics(value.float()).cpu().numpy() for name, value in own.items() if value is not None
+        })
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Predictions(whole["origin"].astype(np.float64), whole.get("family"), whole.get("generator"), whole["feature"])
+
+
+def predict_logits(
+    accelerator: Accelerator, model: nn.Module, processor, images: ImageSet, condition: str, workers: int
+) -> np.ndarray:
+    """The origin logits of :func:`predict` alone: float64 (N,)."""
+    return predict(accelerator, model, processor, images, condition, workers).origin
 
 
 def pixel_features(accelerator: Accelerator, images: ImageSet, condition: str, workers: int) -> np.ndarray:
