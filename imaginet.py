@@ -949,7 +949,7 @@ if __name__ == "imaginet":  # not as a loading script of datasets 3, which has a
 
 def main(arguments: list[str]) -> int:
     """The command line: ``python imaginet.py doctor --data_dir RAW``. Returns the exit status."""
-    commands = ("doctor", "audit", "export")
+    commands = ("doctor", "audit", "perturb", "export")
     if not arguments or arguments[0] not in commands:
         print(f"usage: python imaginet.py {{{','.join(commands)}}} [options]; each has --help")
         return 2

@@ -12,11 +12,9 @@ the images.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import io
 import json
-import multiprocessing
 import os
 import sys
 import time
@@ -34,6 +32,7 @@ from imaginet_tools.audit_classifier import FEW, Examination, examine
 from imaginet_tools.audit_features import features
 from imaginet_tools.audit_sources import Collection
 from imaginet_tools.headers import read_header
+from imaginet_tools.parallel import in_processes
 from imaginet_tools.perturbation import perturb
 from imaginet_tools.pixels import from_clone
 
@@ -148,52 +147,13 @@ def measure_images(collection: Collection, chosen: list[int], view: str, process
             for index, content in collection.read(chosen))
     found = {}
     with tqdm(desc="measuring", unit="image", total=len(chosen)) as bar:
-        for index, measured in _each(jobs, processes):
+        for index, measured in in_processes(_measure, jobs, processes):
             if isinstance(measured, str):
                 left_out[collection.pictures[index].name] = measured
             else:
                 found[index] = measured
             bar.update()
     return {index: found[index] for index in sorted(found)}, left_out
-
-
-def _each(jobs, processes: int):
-    """``_measure`` of each job, with a few batches of files in memory at a time; a pool would take in all it is given."""
-    if processes == 1:
-        with _one_thread():
-            yield from map(_measure, jobs)
-        return
-    with multiprocessing.Pool(processes, initializer=_one_thread_for_good) as pool:
-        waiting, batch = [], []
-        for job in jobs:
-            batch.append(job)
-            if len(batch) == 8:
-                waiting.append(pool.map_async(_measure, batch))
-                batch = []
-            if len(waiting) == 2 * processes:
-                yield from waiting.pop(0).get()
-        yield from map(_measure, batch)
-        for each in waiting:
-            yield from each.get()
-
-
-@contextlib.contextmanager
-def _one_thread():
-    """No threads within OpenCV and the linear algebra: they would wait for each other more than they help."""
-    import cv2
-    import threadpoolctl
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpoolctl.threadpool_limits(1):
-            yield
-    finally:
-        cv2.setNumThreads(before)
-
-
-def _one_thread_for_good() -> None:
-    _one_thread().__enter__()
 
 
 def _measure(job: tuple) -> tuple[int, dict | str]:
@@ -233,21 +193,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line of the audit."""
     description = "Says which shortcuts a data set offers and what they are worth."
     parser = argparse.ArgumentParser(prog="imaginet.py audit", description=description)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--data_dir", help="folder of raw images, as for load_dataset")
-    which.add_argument("--dataset", help="a prepared data set: a folder of save_to_disk, or what load_dataset takes")
-    which.add_argument("--folder", help="folder with real/ and synthetic/")
-    which.add_argument("--csv", help="CSV file with the columns path and label")
-    which.add_argument("--sample", action="store_true", help="the embedded sample")
-    parser.add_argument("--config_name", help="configuration of --data_dir (all) or --dataset")
-    parser.add_argument("--split", help="one split only")
-    for name, what in (
-        ("annotations", "folder of the lists"), ("locations", "YAML file: source -> place"), ("registry", "YAML file of sources"),
-    ):
-        parser.add_argument(f"--{name}", help=f"{what}, with --data_dir")
-    parser.add_argument("--image_column", default="image", help="of --dataset")
-    parser.add_argument("--label_column", default="label", help="of --dataset")
-    parser.add_argument("--real", help="the label of --dataset that means real")
+    audit_sources.add_arguments(parser)
     parser.add_argument("--view", default="raw", choices=VIEWS, help="look at what alignment or perturbation makes of the images")
     parser.add_argument("--limit", type=int, default=LIMIT, help=f"images to look at, 0 for all (default {LIMIT})")
     parser.add_argument("--num_proc", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
@@ -256,20 +202,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.num_proc < 1 or options.limit < 0:
         parser.error("--num_proc must be at least 1 and --limit at least 0")
     return options
-
-
-def collect(options: argparse.Namespace) -> Collection:
-    """The images that the command line names."""
-    if options.folder:
-        return audit_sources.of_folder(options.folder)
-    if options.csv:
-        return audit_sources.of_csv(options.csv)
-    if options.dataset:
-        columns = options.image_column, options.label_column
-        return audit_sources.of_dataset(options.dataset, options.config_name, options.split, *columns, options.real)
-    given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
-    name = "sample" if options.sample else options.config_name or "all"
-    return audit_sources.of_raw(name, (options.split,) if options.split else (), **given)
 
 
 def main(arguments: list[str]) -> int:
@@ -281,7 +213,7 @@ def main(arguments: list[str]) -> int:
         if options.out:
             audit_report.check_free(options.out)
             from_clone("matplotlib")
-        result = audit(collect(options), options.view, options.limit, options.num_proc)
+        result = audit(audit_sources.collect(options), options.view, options.limit, options.num_proc)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         sys.exit(f"imaginet.py audit: {error}")
     print(audit_report.screen(result))

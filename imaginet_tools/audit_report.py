@@ -8,13 +8,12 @@ if TYPE_CHECKING:
 
 FILES = ("audit.json", "audit.md", "audit.png")
 HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "shortcut")
-VERDICTS = {True: "yes", False: "no", None: "unsure"}
+VERDICTS = {True: "yes", False: "no", None: "too few to say"}
 READING = (
-    "Figures are out of fold, with 95 % intervals over source images; 0.5 is chance and the threshold is 0.5. A generator is "
-    "compared with the real images of its content types. An interval that holds 0.5 is no shortcut; one that comes close to it "
-    "is unsure, for it does not know the chance in what was learnt from. What pixels give away may be a shortcut of the "
-    "collection (compression, resampling) or a trace that the generators leave: compare with the view aligned, which removes "
-    "differences of size, container and compression."
+    "Figures are out of fold, with 95 % intervals over source images, widened for what the classifier learnt from; 0.5 is chance "
+    "and the threshold is 0.5. A generator is compared with the real images of its content types. An AUC whose interval holds 0.5 "
+    "is no shortcut. What pixels give away may be a shortcut of the collection (compression, resampling) or a trace that the "
+    "generators leave: compare with the view aligned, which removes differences of size, container and compression."
 )
 
 

@@ -1,5 +1,6 @@
-"""Where the audit's images come from: raw images of ImagiNet, a prepared data set, a folder, a CSV file."""
+"""Where the images of audit and perturb come from: raw images of ImagiNet, a prepared data set, a folder, a CSV file."""
 
+import argparse
 import csv
 import hashlib
 import io
@@ -15,7 +16,7 @@ REAL_NAMES = ("real", "authentic", "natural", "nature", "human", "genuine", "0_r
 
 
 class Picture(NamedTuple):
-    """An image to audit; ``label`` is 0 for real and 1 for synthetic, ``generator`` "real" for real images."""
+    """An image; ``label`` is 0 for real and 1 for synthetic, ``generator`` "real" for real images."""
 
     name: str
     label: int
@@ -38,6 +39,39 @@ class Collection(NamedTuple):
     pictures: list[Picture]
     read: Callable[[list[int]], Iterator[tuple[int, bytes]]]
     left_out: int = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that name images, for :func:`collect`."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--data_dir", help="folder of raw images, as for load_dataset")
+    which.add_argument("--dataset", help="a prepared data set: a folder of save_to_disk, or what load_dataset takes")
+    which.add_argument("--folder", help="folder with real/ and synthetic/")
+    which.add_argument("--csv", help="CSV file with the columns path and label")
+    which.add_argument("--sample", action="store_true", help="the embedded sample")
+    parser.add_argument("--config_name", help="configuration of --data_dir (all) or --dataset")
+    parser.add_argument("--split", help="one split only, of --data_dir, --dataset or --sample")
+    for name, what in (
+        ("annotations", "folder of the lists"), ("locations", "YAML file: source -> place"), ("registry", "YAML file of sources"),
+    ):
+        parser.add_argument(f"--{name}", help=f"{what}, with --data_dir")
+    parser.add_argument("--image_column", default="image", help="of --dataset")
+    parser.add_argument("--label_column", default="label", help="of --dataset")
+    parser.add_argument("--real", help="the label of --dataset that means real")
+
+
+def collect(options: argparse.Namespace) -> Collection:
+    """The images that the command line names."""
+    if options.folder:
+        return of_folder(options.folder)
+    if options.csv:
+        return of_csv(options.csv)
+    if options.dataset:
+        columns = options.image_column, options.label_column
+        return of_dataset(options.dataset, options.config_name, options.split, *columns, options.real)
+    given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
+    name = "sample" if options.sample else options.config_name or "all"
+    return of_raw(name, (options.split,) if options.split else (), **given)
 
 
 def choose(pictures: list[Picture], limit: int) -> list[int]:
@@ -132,6 +166,9 @@ def of_csv(file: str) -> Collection:
     if twice:
         raise ValueError(f"{file} names {twice[0]} more than once; keep one line.")
     folder = os.path.dirname(os.path.abspath(file))
+    absent = [picture.name for picture in pictures if not os.path.isfile(os.path.join(folder, picture.name))]
+    if absent:
+        raise ValueError(f"{file} names {len(absent)} file(s) that are not there, e.g. {absent[0]}; mend or remove these lines.")
     return Collection(file, pictures, _file_reader(folder, [picture.name for picture in pictures]))
 
 
@@ -154,7 +191,8 @@ def of_dataset(name: str, config_name: str | None, split: str | None, image: str
     Args:
         name: folder or name.
         config_name, split: as for ``load_dataset``; without a split, all images.
-        image, label: names of the columns; ``content``, ``generator``, ``source_image`` and ``path`` are used where they exist.
+        image, label: names of the columns; ``content``, ``generator``, ``source_image`` and ``path`` are used where they exist
+            (``path`` only if no two images share one: an image is else named by its number).
         real: the value of the label that means real; found by its name (REAL_NAMES) or 0 if not given.
     """
     rows = _rows(name, config_name, split)
@@ -167,16 +205,20 @@ def of_dataset(name: str, config_name: str | None, split: str | None, image: str
     if not isinstance(rows.features[image], datasets.Image):
         raise ValueError(f"The column {image!r} of {name} holds no images but {rows.features[image]}.")
     rows = rows.cast_column(image, datasets.Image(decode=False))
+    unlabelled = sum(value is None or value == -1 for value in rows[label])
+    if unlabelled:
+        raise ValueError(f"{unlabelled} of {len(rows)} images of {name} have no {label}; choose a labelled split with --split.")
     columns = {key: _texts(rows, key) for key in ("path", "content", "generator", "source_image") if key in rows.column_names}
     labels = _texts(rows, label)
     wanted = real if real is not None else next((text for text in sorted(set(labels)) if text.lower() in REAL_NAMES), "0")
     if wanted not in labels:
         there = ", ".join(sorted(set(labels))[:10])
         raise ValueError(f"No image of {name} has the label {wanted!r}; its labels are {there}. Say which is real with --real.")
+    named = len(set(columns.get("path", ()))) == len(labels)
     pictures = []
     for index, text in enumerate(labels):
         value = int(text != wanted)
-        path = columns["path"][index] if "path" in columns else str(index)
+        path = columns["path"][index] if named else str(index)
         generator = "real" if value == 0 else columns["generator"][index] if "generator" in columns else text
         content = columns["content"][index] if "content" in columns else "uncategorized"
         source_image = columns["source_image"][index] if "source_image" in columns else path
@@ -185,6 +227,8 @@ def of_dataset(name: str, config_name: str | None, split: str | None, image: str
     def read(indices: list[int]):
         for index in indices:
             file = rows[index][image]
+            if file is None:
+                raise ValueError(f"Row {index} of {name} has no image; leave it out (datasets' filter) and save the data set anew.")
             if file["bytes"] is not None:
                 yield index, file["bytes"]
             else:
