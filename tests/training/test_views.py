@@ -97,8 +97,66 @@ def test_rotations_and_flips_reach_all_eight_orientations_at_the_stated_rate():
 def test_crops_fall_evenly_over_the_image():
     ramp = np.zeros((100, 96, 3), np.uint8)
     ramp[:, :, 0] = np.arange(100)[:, None]
-    tops = [views.random_crop(ramp, 96, generator)[0, 0, 0] for generator in [rng()] for _ in range(5000)]
-    assert all(close(np.sum(np.array(tops) == top), 5000, 1 / 5) for top in range(5))
+    for name in VIEWS:
+        view, generator = VIEWS[name][0](96), rng()
+        places = [view.place(100, 96, generator) for _ in range(5000)]
+        tops = [view.undamaged(place.of(ramp), place)[0, 0, 0] for place in places]
+        assert all(close(np.sum(np.array(tops) == top), 5000, 1 / 5) for top in range(5))
+
+
+def whole_picture_view(view, image, generator):
+    """The views once more, written the plain way: on the whole picture, padded first."""
+    size = view.size
+    shape = [max(length, size) for length in image.shape[:2]]
+
+    def crop(margin=0, damage=lambda image: image):
+        padded = pad_to(image, size)
+        top, left = (int(generator.integers(length - size + 1)) for length in shape)
+        above, before = min(top, margin), min(left, margin)
+        region = damage(padded[top - above : top + size + margin, left - before : left + size + margin])
+        return region[above : above + size, before : before + size]
+
+    def damaged(image):
+        return views.one_of([views.compress, views.blur, views.noise], image, generator)
+
+    if isinstance(view, PaperContrastiveView):
+        out = crop()
+        out = damaged(out) if generator.random() < 0.5 else out
+    elif isinstance(view, RobustView):
+        out = crop(view.margin, lambda image: view.degrade(image, generator))
+    elif generator.random() >= 0.5:
+        out = crop()
+    elif generator.random() < 0.3 / 1.3:
+        out = degradations.resize(views.place_resized_crop(*image.shape[:2], generator).of(image), (size, size), "bilinear")
+        out = views.compress(out, generator) if generator.random() < 0.5 else out
+    else:
+        out = crop()
+        out = damaged(out) if generator.random() < 0.7 else out
+    return views.rotate_and_flip(out, generator)
+
+
+@pytest.mark.parametrize("view", [PaperContrastiveView(96), PaperClassifierView(64), RobustView(96)], ids=lambda view: type(view).__name__)
+def test_a_window_is_enough_for_the_view_of_the_whole_picture(view):
+    for size in ((300, 220), (40, 500), (3, 5), (97, 96)):
+        image = picture(*size)
+        for seed in range(12):
+            parts, whole = rng(seed), rng(seed)
+            window = view.place(*size, parts)
+            pixels = window.of(image)
+            assert pixels.shape == (window.height, window.width, 3)
+            assert view.longest_window is None or max(pixels.shape) <= view.longest_window
+            np.testing.assert_array_equal(view.finish(pixels.copy(), window, parts), whole_picture_view(view, image, whole))
+            assert parts.random() == whole.random()  # nothing more was drawn
+
+
+def test_a_grown_window_shows_the_same_crop_with_more_around_it():
+    image = picture(200, 130)
+    for seed in range(20):
+        window = PaperContrastiveView(96).place(200, 130, rng(seed))
+        more = window.grown(20, 200, 130)
+        np.testing.assert_array_equal(more.crop(more.of(image)), window.of(image))
+        assert more.top == max(0, window.top - 20) and more.top + more.height == min(200, window.top + 116)
+        assert more.left == max(0, window.left - 20) and more.left + more.width == min(130, window.left + 116)
 
 
 def test_robust_view_leaves_a_third_alone_and_shows_no_border_of_its_own(monkeypatch):
