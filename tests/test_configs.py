@@ -1,0 +1,42 @@
+"""The Accelerate configurations: each is one that Accelerate reads, says how it is used, and starts what it says."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+
+from tests.conftest import ROOT
+
+FILES = sorted((ROOT / "configs").glob("*.yaml"))
+PROCESSES = {"cpu": 1, "cpu_two_processes": 2, "one_gpu": 1, "one_node_of_eight": 8}
+
+
+def test_there_is_one_for_each_kind_of_machine():
+    assert {file.stem for file in FILES} == set(PROCESSES)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_accelerate_reads_it_and_its_heading_says_the_command_and_whether_it_was_run(file):
+    config = load_config_from_file(str(file))
+    assert (config.num_processes, config.num_machines) == (PROCESSES[file.stem], 1)
+    heading = file.read_text(encoding="utf-8").partition("compute_environment")[0]
+    assert f"accelerate launch --config_file configs/{file.name} train_selfcon.py --preset" in heading
+    assert re.search("# Not run: no GPU was at hand." if "gpu" in file.stem or "eight" in file.stem else "# Run on", heading)
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu_two_processes"])
+def test_it_starts_as_many_processes_on_the_cpu_and_they_know_of_each_other(name, tmp_path):
+    script = tmp_path / "say.py"
+    script.write_text(
+        "import pathlib, sys\nfrom accelerate import Accelerator\naccelerator = Accelerator(cpu=True)\n"
+        "said = f'{accelerator.num_processes} {accelerator.device.type}'\n"
+        "pathlib.Path(f'{sys.argv[1]}/{accelerator.process_index}.txt').write_text(said)\n"
+        "accelerator.wait_for_everyone()\naccelerator.end_training()\n"
+    )
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "configs" / f"{name}.yaml")]
+    done = subprocess.run([*command, str(script), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = [file.read_text() for file in sorted(tmp_path.glob("*.txt"))]
+    assert said == [f"{PROCESSES[name]} cpu"] * PROCESSES[name]
