@@ -19,6 +19,8 @@ class SelfConConfig(PreTrainedConfig):
         block: "bottleneck" (1×1, 3×3, 1×1; four times as wide at its end) or "basic" (3×3, 3×3).
         widths, depths: channels and blocks of each layer; every layer but the first halves height and width.
         sub_network_after: the sub-network leaves after this layer, counted from 1; not after the last.
+        backbone: a backbone of timm by name instead of all of the above, or None; ``sub_network_after`` then counts its stages,
+            see ``backbones.TimmEncoder``.
         high_pass: a fixed front end, or None. "mean2x2" takes from each pixel the mean of its 2×2 block, which leaves the
             finest detail, where generators leave their traces; "local_contrast" adds the same divided by its local strength,
             at full and at half size.
@@ -46,6 +48,7 @@ class SelfConConfig(PreTrainedConfig):
     widths: list[int] | tuple[int, ...] = (64, 128, 256, 512)
     depths: list[int] | tuple[int, ...] = (3, 4, 6, 3)
     sub_network_after: int = 2
+    backbone: str | None = None
     high_pass: str | None = None
     projection_size: int = 128
     classifier_hidden: int = 1024
@@ -72,8 +75,11 @@ class SelfConConfig(PreTrainedConfig):
             raise ValueError(f"high_pass must be None or one of {', '.join(HIGH_PASS)}, got {self.high_pass!r}.")
         if len(self.widths) != len(self.depths) or len(self.widths) < 2:
             raise ValueError(f"widths {self.widths} and depths {self.depths} must have the same length, at least 2.")
-        if not 1 <= self.sub_network_after < len(self.widths):
-            raise ValueError(f"sub_network_after must be 1 to {len(self.widths) - 1}, got {self.sub_network_after}.")
+        last = len(self.widths) - 1
+        if self.backbone is not None:  # the network itself checks it, where timm can say how many stages there are
+            last = max(1, self.sub_network_after)
+        if not 1 <= self.sub_network_after <= last:
+            raise ValueError(f"sub_network_after must be 1 to {last}, got {self.sub_network_after}.")
         numbers = (self.stem_stride, self.stem_width, *self.widths, *self.depths, self.projection_size, self.classifier_hidden)
         if min(numbers) < 1 or self.stem_kernel % 2 == 0:
             raise ValueError("Widths, depths, sizes and strides must be positive and stem_kernel odd.")

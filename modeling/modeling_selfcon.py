@@ -1,4 +1,4 @@
-"""The SelfCon detector: a ResNet trunk with a sub-network, projection heads and classifiers.
+"""The SelfCon detector: a trunk with a sub-network, projection heads and classifiers.
 
 The network of ImagiNet (https://arxiv.org/abs/2407.20020) with its names of weights: ``encoder.*`` is the trunk,
 ``encoder.selfcon_layer`` the sub-network, ``head`` and ``sub_heads`` project for the contrastive loss, ``classifier`` tells
@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
 
+from .backbones import TimmEncoder
 from .configuration_selfcon import SelfConConfig
 
 
@@ -136,12 +137,12 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Trunk and sub-network: one pass gives both features."""
+    """ResNet trunk and sub-network: one pass gives both features."""
 
-    def __init__(self, config: SelfConConfig):
+    def __init__(self, config: SelfConConfig, front_end: nn.Module):
         super().__init__()
-        self.high_pass = FRONT_ENDS[config.high_pass]()
-        channels = getattr(self.high_pass, "channels", 3)
+        self.high_pass = front_end
+        channels = getattr(front_end, "channels", 3)
         self.conv1 = nn.Conv2d(
             channels, config.stem_width, config.stem_kernel, config.stem_stride, padding=config.stem_kernel // 2, bias=False
         )
@@ -193,7 +194,7 @@ class SelfConForImageClassification(PreTrainedModel):
 
     def __init__(self, config: SelfConConfig):
         super().__init__(config)
-        self.encoder = Encoder(config)
+        self.encoder = (Encoder if config.backbone is None else TimmEncoder)(config, FRONT_ENDS[config.high_pass]())
         size, hidden = self.encoder.feature_size, config.classifier_hidden
         self.head = self._projection_head(size, config.projection_size)
         self.sub_heads = nn.ModuleList([self._projection_head(size, config.projection_size)])
@@ -230,6 +231,12 @@ class SelfConForImageClassification(PreTrainedModel):
                 init.constant_(tensor, start)
             init.constant_(module.num_batches_tracked, 0)
 
+    def initialize_weights(self) -> None:
+        """Gives start values to every tensor that has none yet; Transformers calls it for new models and after loading."""
+        super().initialize_weights()
+        if isinstance(self.encoder, TimmEncoder):
+            self.encoder.fill_what_was_not_loaded()
+
     def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""
         return self.encoder(pixel_values)
@@ -238,23 +245,33 @@ class SelfConForImageClassification(PreTrainedModel):
         """Embeddings for the contrastive loss, each of length 1: float (B, 2, projection size), sub-network first."""
         return F.normalize(torch.stack([self.sub_heads[0](sub), self.head(feature)], dim=1), dim=2)
 
-    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **kwargs) -> SelfConOutput:
+    def forward(
+        self, pixel_values: Tensor, labels: Tensor | None = None, crop_counts: Tensor | None = None, **kwargs
+    ) -> SelfConOutput:
         """Scores images.
 
         Args:
             pixel_values: float (B, 3, H, W), as the image processor makes them.
             labels: int (B,), 0 real, 1 synthetic; then ``loss`` is filled.
+            crop_counts: int (B,); then ``pixel_values`` holds this many crops of each image, one image after the other, and
+                what is said of an image is the mean of what is said of its crops.
         """
         sub, feature = self.encode(pixel_values)
-        origin_logit = self.classifier(feature)[:, 0]
-        calibrated = origin_logit / self.config.temperature + self.config.bias
+        said = {
+            "origin_logit": self.classifier(feature)[:, 0],
+            "sub_logit": None if self.sub_classifier is None else self.sub_classifier(sub)[:, 0],
+            "family_logits": None if self.family_classifier is None else self.family_classifier(feature),
+            "generator_logits": None if self.generator_classifier is None else self.generator_classifier(feature),
+            "feature": feature,
+        }
+        if crop_counts is not None:
+            said = {name: None if each is None else mean_of_groups(each, crop_counts) for name, each in said.items()}
+        calibrated = said["origin_logit"] / self.config.temperature + self.config.bias
         logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
-        return SelfConOutput(
-            loss=None if labels is None else F.cross_entropy(logits, labels),
-            logits=logits,
-            origin_logit=origin_logit,
-            sub_logit=None if self.sub_classifier is None else self.sub_classifier(sub)[:, 0],
-            family_logits=None if self.family_classifier is None else self.family_classifier(feature),
-            generator_logits=None if self.generator_classifier is None else self.generator_classifier(feature),
-            feature=feature,
-        )
+        loss = None if labels is None else F.cross_entropy(logits, labels)
+        return SelfConOutput(loss=loss, logits=logits, **said)
+
+
+def mean_of_groups(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean of each group of consecutive rows: (sum of counts, ...), int (B,) -> (B, ...)."""
+    return torch.stack([group.mean(0) for group in values.split(counts.tolist())])

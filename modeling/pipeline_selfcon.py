@@ -2,9 +2,11 @@
 
 import os
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from transformers import ImageClassificationPipeline
+from transformers.image_utils import load_image
 
 from .image_processing_selfcon import DEEP_MODES
 
@@ -12,21 +14,31 @@ from .image_processing_selfcon import DEEP_MODES
 class SelfConImageClassificationPipeline(ImageClassificationPipeline):
     """The task "image-classification" as everywhere, ``[{"label": ..., "score": ...}, ...]``, higher score first.
 
-    It differs from the built-in one only in how a picture is read: paths may be ``Path`` objects, and pictures of more than
-    8 bits reach the image processor as they are; the built-in one clips them to white. (Those behind a URL or in base64 are
-    read by Transformers and still clipped.) Pictures are turned upright by their EXIF orientation, as everywhere in
+    Args (of the call):
+        crops: in how many places a picture larger than one crop is seen (default: the image processor's ``crops``); the mean
+            of the logits is the answer. A batch holds ``batch_size`` pictures with all their crops.
+
+    It differs from the built-in one otherwise only in how a picture is read: paths may be ``Path`` objects, and pictures of
+    more than 8 bits reach the image processor as they are; the built-in one clips them to white. (Those behind a URL or in
+    base64 are read by Transformers and still clipped.) Pictures are turned upright by their EXIF orientation, as everywhere in
     Transformers.
     """
 
-    def preprocess(self, image, timeout=None):
+    def _sanitize_parameters(self, crops=None, **parameters):
+        preprocess, forward, postprocess = super()._sanitize_parameters(**parameters)
+        return preprocess | ({} if crops is None else {"crops": crops}), forward, postprocess
+
+    def preprocess(self, image, timeout=None, **options):
         """Path, URL, base64 string, PIL image, array or tensor -> the model's inputs, for a batch of one."""
         if isinstance(image, os.PathLike):
             image = os.fspath(image)
         if isinstance(image, str) and os.path.isfile(image):
             image = Image.open(image)
         if isinstance(image, Image.Image) and image.mode in DEEP_MODES:
-            return self.image_processor(images=ImageOps.exif_transpose(image), return_tensors="pt").to(self.dtype)
-        return super().preprocess(image, timeout=timeout)
+            image = ImageOps.exif_transpose(image)
+        elif not isinstance(image, np.ndarray | torch.Tensor):
+            image = load_image(image, timeout=timeout)
+        return self.image_processor(images=image, return_tensors="pt", **options).to(self.dtype)
 
     def check_model_type(self, supported_models):
         """Nothing to check: this class travels with the one model that it is for, which Transformers' list does not know."""
@@ -40,6 +52,7 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
 
     Args (of the call):
         operating_point: name of one of the model's operating points (default: "balanced", and none where the model has none).
+        crops: as in "image-classification".
 
     Returns:
         dict with ``label`` ("real" or "synthetic"), ``probability`` of "synthetic" (0..1; calibrated for equally many real
@@ -51,8 +64,8 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
         ValueError: if the model has no such operating point, or too few images were held out to set it.
     """
 
-    def _sanitize_parameters(self, operating_point=None, timeout=None):
-        preprocess, forward, _ = super()._sanitize_parameters(timeout=timeout)
+    def _sanitize_parameters(self, operating_point=None, crops=None, timeout=None):
+        preprocess, forward, _ = super()._sanitize_parameters(crops=crops, timeout=timeout)
         return preprocess, forward, {} if operating_point is None else {"operating_point": operating_point}
 
     def postprocess(self, model_outputs, operating_point=None):

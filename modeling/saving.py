@@ -82,5 +82,7 @@ detector = pipeline("synthetic-image-detection", model="{where}", trust_remote_c
 detector("picture.jpg")  # with threshold, family and generator where the model has them
 ```
 
-Give it the file as it was found: the detector looks at the centre 256×256 pixels without resampling; resized copies lose traces.
+Give it the file as it was found: the detector looks at 256×256 pixels without resampling; resized copies lose traces. It sees
+the centre of a larger picture, or as many crops as `preprocessor_config.json` says; `detector("picture.jpg", crops=5)` gives the
+mean over the centre and the four corners.
 """

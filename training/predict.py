@@ -42,18 +42,18 @@ def predict(
     Args:
         accelerator: its processes share the work, and all get the whole result.
         model: a SelfCon model; put into eval mode.
-        processor: its image processor.
+        processor: its image processor; with its ``crops`` above 1 everything is the mean over an image's crops.
         images: N images.
         condition: a name in ``degradations.CONDITIONS``.
         workers: processes that load images, per training process.
     """
     model.eval()
-    def prepare(image: np.ndarray) -> Tensor:
-        return processor(image, return_tensors="pt")["pixel_values"][0]
-    parts = []
-    for batch in over_images(accelerator, images, condition, prepare, workers, "scoring"):
+    def prepare(image: np.ndarray) -> dict[str, Tensor]:
+        return dict(processor(image, return_tensors="pt"))
+    parts, batch_size = [], max(1, BATCH_SIZE // processor.crops)
+    for batch in over_images(accelerator, images, condition, prepare, workers, "scoring", batch_size, joined):
         with torch.no_grad():
-            output = model(pixel_values=batch)
+            output = model(**batch)
         own = {"origin": output.origin_logit, "family": output.family_logits, "generator": output.generator_logits,
                "feature": output.feature}
         parts.append({
@@ -74,17 +74,28 @@ def pixel_features(accelerator: Accelerator, images: ImageSet, condition: str, w
     """Pixel statistics (``evaluation.pixel_statistics``) of N images under a condition: float64 (N, 13), in the images' order."""
     def prepare(image: np.ndarray) -> Tensor:
         return torch.from_numpy(statistics(image))
-    batches = over_images(accelerator, images, condition, prepare, workers, "pixel statistics")
+    batches = over_images(accelerator, images, condition, prepare, workers, "pixel statistics", BATCH_SIZE, torch.stack)
     return np.concatenate([accelerator.gather_for_metrics(batch).cpu().numpy() for batch in batches])
 
 
+def joined(inputs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The image processor's answers for several images as one."""
+    return {name: torch.cat([each[name] for each in inputs]) for name in inputs[0]}
+
+
 def over_images(
-    accelerator: Accelerator, images: ImageSet, condition: str, prepare: Callable[[np.ndarray], Tensor], workers: int, title: str
-) -> Iterator[Tensor]:
-    """Batches of ``prepare(image under the condition)`` in order; each process gets its part of every batch."""
+    accelerator: Accelerator, images: ImageSet, condition: str, prepare: Callable[[np.ndarray], object], workers: int, title: str,
+    batch_size: int, collate: Callable[[list], object],
+) -> Iterator:
+    """Batches ``collate([prepare(image under the condition), ...])`` in order; each process gets its part of every batch.
+
+    ``batch_size``: images per process.
+    """
     dataset = _Prepared(images, CONDITIONS[condition], prepare)
-    batch_size = BATCH_SIZE * accelerator.num_processes
-    loader = accelerator.prepare_data_loader(DataLoader(dataset, batch_size=batch_size, num_workers=workers))
+    batch_size *= accelerator.num_processes
+    loader = accelerator.prepare_data_loader(
+        DataLoader(dataset, batch_size=batch_size, num_workers=workers, collate_fn=collate)
+    )
     with Progress(accelerator, f"{title}, {CONDITION_TITLES[condition]}", len(loader), batch_size) as progress:
         for batch in loader:
             yield batch
@@ -105,5 +116,5 @@ class _Prepared(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: int):
         return self.prepare(self.degrade(self.images.pixels(index)))

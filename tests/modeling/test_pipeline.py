@@ -21,12 +21,14 @@ SCRIPT = """
 import json, pathlib, sys
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
-folder, *paths = sys.argv[1:]
+folder, with_backbone, *paths = sys.argv[1:]
 classify = pipeline("image-classification", model=folder, trust_remote_code=True)
 images = [Image.open(path) for path in paths]
 answers = {"path": [classify(path) for path in paths], "image": [classify(image) for image in images]}
 answers["batch of paths"] = classify(paths, batch_size=3)
 answers["batch of images"] = classify(images, batch_size=4)
+answers["five crops"] = classify(paths, batch_size=3, crops=5)
+answers["timm"] = pipeline("image-classification", model=with_backbone, trust_remote_code=True)(paths)
 answers["pathlib"] = classify(pathlib.Path(paths[0]))
 model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
 processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
@@ -68,11 +70,17 @@ def saved(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answers(saved, tmp_path_factory):
+def timm_model():
+    return small_model(backbone="mobilenetv3_small_050", bias=-5.4)
+
+
+@pytest.fixture(scope="module")
+def answers(saved, timm_model, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for name, image in pictures().items():
         image.save(elsewhere / name)
-    return in_fresh_process(SCRIPT, [saved, *pictures()], elsewhere)
+    with_backbone = save(timm_model, SelfConImageProcessor(), elsewhere / "with_backbone")
+    return in_fresh_process(SCRIPT, [saved, with_backbone, *pictures()], elsewhere)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +104,16 @@ def test_every_mode_and_size_gets_the_networks_probability_in_a_fresh_process(an
     got = synthetic_scores(answers[way])
     assert max(got) - min(got) > 0.1, "the pictures must differ, or a mix-up would go unseen"
     np.testing.assert_allclose(got, expected["synthetic"], atol=1e-5)
+
+
+def test_several_crops_and_a_backbone_of_timm_travel_too(answers, model, timm_model):
+    images = list(pictures().values())
+    with torch.no_grad():
+        crops = model(**SelfConImageProcessor(crops=5)(images, return_tensors="pt")).logits.softmax(1)[:, 1]
+        timm = timm_model(**SelfConImageProcessor()(images, return_tensors="pt")).logits.softmax(1)[:, 1]
+    np.testing.assert_allclose(synthetic_scores(answers["five crops"]), crops, atol=1e-5)
+    np.testing.assert_allclose(synthetic_scores(answers["timm"]), timm, atol=1e-5)
+    assert timm.max() - timm.min() > 0.01
 
 
 def test_auto_classes_load_the_same_detector(answers, expected):

@@ -21,7 +21,8 @@ def images(tiny_dataset):
 
 
 def test_one_pass_gives_all_that_the_model_says_of_each_image(images):
-    accelerator, model, processor = Accelerator(cpu=True), small_model(), SelfConImageProcessor(crop_size={"height": 32, "width": 32})
+    accelerator, model = Accelerator(cpu=True), small_model()
+    processor = SelfConImageProcessor(crop_size={"height": 32, "width": 32})
     got = predict(accelerator, model, processor, images, "jpeg70", workers=0)
     assert got.feature.dtype == np.float32 and got.feature.shape == (len(images), 8)
     for index in (0, 17, len(images) - 1):
@@ -33,6 +34,19 @@ def test_one_pass_gives_all_that_the_model_says_of_each_image(images):
             np.testing.assert_allclose(getattr(got, name)[index], want[0].detach().numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
     np.testing.assert_array_equal(predict_logits(accelerator, model, processor, images, "jpeg70", workers=0), got.origin)
     assert len(np.unique(got.origin)) > len(images) // 2  # the images differ, so order is seen
+
+
+def test_several_crops_are_one_image_and_the_batch_holds_fewer_images(images):
+    model, processor = small_model(), SelfConImageProcessor(crop_size={"height": 32, "width": 32}, crops=5)  # of 48 × 48
+    accelerator, few = Accelerator(cpu=True), images.select(np.arange(8))
+    got = predict(accelerator, model, processor, few, "clean", workers=0)
+    assert got.origin.shape == (8,) and got.feature.shape == (8, 8)
+    for index in range(8):
+        crops = processor(few.pixels(index), return_tensors="pt")["pixel_values"]
+        with torch.no_grad():
+            alone = torch.cat([model(crop[None]).origin_logit for crop in crops])
+        assert len(alone) == 5 and alone.std() > 1e-4
+        assert got.origin[index] == pytest.approx(alone.mean().item(), rel=1e-6, abs=1e-6)
 
 
 def test_what_the_model_has_no_classifier_for_is_absent(images):
