@@ -9,10 +9,12 @@ from accelerate import Accelerator
 
 from degradations import jpeg
 from modeling import SelfConImageProcessor
-from tests.training.two_processes import small_model
+from tests.modeling.helpers import small_model
 from training.data import load_splits
 from training.options import TrainingOptions
 from training.predict import predict, predict_logits
+
+KINDS = {"families": ["GAN", "SD"], "generators": ["smooth", "chequered"]}
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +23,10 @@ def images(tiny_dataset):
 
 
 def test_one_pass_gives_all_that_the_model_says_of_each_image(images):
-    accelerator, model = Accelerator(cpu=True), small_model()
+    accelerator, model = Accelerator(cpu=True), small_model(**KINDS)
     processor = SelfConImageProcessor(crop_size={"height": 32, "width": 32})
     got = predict(accelerator, model, processor, images, "jpeg70", workers=0)
-    assert got.feature.dtype == np.float32 and got.feature.shape == (len(images), 8)
+    assert got.feature.dtype == np.float32 and got.feature.shape == (len(images), 16)
     for index in (0, 17, len(images) - 1):
         with torch.no_grad():
             alone = model(**processor(jpeg(images.pixels(index), 70), return_tensors="pt"))
@@ -37,10 +39,10 @@ def test_one_pass_gives_all_that_the_model_says_of_each_image(images):
 
 
 def test_several_crops_are_one_image_and_the_batch_holds_fewer_images(images):
-    model, processor = small_model(), SelfConImageProcessor(crop_size={"height": 32, "width": 32}, crops=5)  # of 48 × 48
+    model, processor = small_model(**KINDS), SelfConImageProcessor(crop_size={"height": 32, "width": 32}, crops=5)  # of 48 × 48
     accelerator, few = Accelerator(cpu=True), images.select(np.arange(8))
     got = predict(accelerator, model, processor, few, "clean", workers=0)
-    assert got.origin.shape == (8,) and got.feature.shape == (8, 8)
+    assert got.origin.shape == (8,) and got.feature.shape == (8, 16)
     for index in range(8):
         crops = processor(few.pixels(index), return_tensors="pt")["pixel_values"]
         with torch.no_grad():
@@ -50,7 +52,7 @@ def test_several_crops_are_one_image_and_the_batch_holds_fewer_images(images):
 
 
 def test_what_the_model_has_no_classifier_for_is_absent(images):
-    model = small_model()
+    model = small_model(**KINDS)
     model.family_classifier = None
     got = predict(Accelerator(cpu=True), model, SelfConImageProcessor(), images.select(np.arange(3)), "clean", workers=0)
     assert got.family is None and got.generator.shape == (3, 2)
