@@ -32,6 +32,24 @@ def three_generators(n=240, seed=0) -> Scores:
     return Scores(label, probability, content, np.where(label == 1, generator, "real"), source)
 
 
+SHAPES = ("normal", "heavy tails", "unequal spread", "skewed", "mixed")
+
+
+def shaped_logits(shape: str, n: int, seed: int, effect: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores 0 to 1 of n images of one of SHAPES, about half of them synthetic, and their labels."""
+    rng = np.random.default_rng(seed)
+    label = np.r_[0, 1, rng.integers(0, 2, n - 2)]
+    synthetic, normal = label == 1, rng.standard_normal(n)
+    logit = {
+        "normal": normal + effect * label,
+        "heavy tails": 0.8 * rng.standard_t(2.5, n) + effect * label,
+        "unequal spread": normal * np.where(synthetic, 2.5, 1) + 1.5 * effect * label,
+        "skewed": np.where(synthetic, 1.2 * effect - rng.exponential(1.3, n), rng.exponential(0.3, n) - 0.3 * effect),
+        "mixed": normal + np.where(synthetic & (rng.random(n) < 0.8), 2 * effect, 0),
+    }[shape]
+    return 1 / (1 + np.exp(-(logit - effect / 2))), label
+
+
 def picture(seed=0, height=256, width=256, grain=6.0) -> np.ndarray:
     """Smooth coloured shapes with grain, uint8 (H, W, 3), without clipped values."""
     rng = np.random.default_rng(seed)
