@@ -2,6 +2,7 @@
 
     accelerate launch train_selfcon.py --preset demo                                # the embedded sample, minutes
     accelerate launch train_selfcon.py --preset laptop --data_dir RAW               # own data on two CPU cores
+    accelerate launch train_selfcon.py --preset laptop --data_dir RAW --resume      # the same, or on from where it was killed
     accelerate launch train_selfcon.py --preset paper --data_dir RAW --push_to_hub --hub_model_id me/detector
     torchrun --standalone --nproc_per_node 2 train_selfcon.py --preset laptop --data_dir RAW     # two CPU processes
 
@@ -9,25 +10,30 @@ Stage 1 trains trunk, sub-network and projection heads with the SelfCon loss, st
 trunk (https://arxiv.org/abs/2407.20020). Temperature, bias and thresholds come from source images held out of the
 training list. The test list is scored once, at the end, beside a logistic regression on a dozen pixel statistics.
 
-In --output_dir: model/ (for pipeline("image-classification", model=..., trust_remote_code=True)), report.json, report.md, PNG.
+In --output_dir: model/ (for pipeline("image-classification", model=..., trust_remote_code=True)), report.json, report.md, PNG
+pictures, and checkpoints/.
 """
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, set_seed
+from accelerate.utils import set_seed
 from huggingface_hub.errors import StrictDataclassError
 
 from evaluation.tables import screen_table
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
+from training import classifiers, contrastive
+from training.aligning import aligned
+from training.batches import Batches, ShuffledBatches
 from training.calibrate import calibrate
-from training.classifiers import train_classifiers
-from training.contrastive import train_contrastive
-from training.data import Splits, load_splits, read_calibration_list, sentence
-from training.hardware import check_processes, mixed_precision, use_cpu_threads
+from training.checkpoints import Checkpoints, RunState
+from training.data import ImageSet, Splits, calibration_images, load_splits, sentence
+from training.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
+from training.held_out import HeldOutViews
 from training.initial_weights import load_initial_weights
 from training.options import TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
@@ -37,10 +43,38 @@ from training.run_report import evaluate, write_report
 from training.views import VIEWS
 
 NETWORK_OPTIONS = (
-    "stem_kernel", "stem_stride", "stem_width", "stem_pool", "block", "widths", "depths", "sub_network_after", "high_pass",
+    "backbone", "stem_kernel", "stem_stride", "stem_width", "stem_pool", "block", "widths", "depths", "sub_network_after", "high_pass",
     "projection_size", "classifier_hidden",
 )
 """Options that are attributes of SelfConConfig by the same name."""
+
+
+def start(options: TrainingOptions) -> Accelerator:
+    """The processes, their device and arithmetic, the output folder. Raises ValueError or OSError before any work if one is not there."""
+    precision = mixed_precision(options.mixed_precision, options.device)
+    check_device(options.device, precision)
+    accelerator = Accelerator(
+        # unless told, Accelerate makes single processes of several on a CPU
+        cpu=options.device == "cpu" or not torch.accelerator.is_available(),
+        mixed_precision=precision,
+    )
+    check_processes(accelerator)
+    use_cpu_threads(accelerator, options.cpu_threads)
+    set_seed(options.seed)
+    if accelerator.is_main_process:
+        prepare_output_folder(options.output_dir, options.resume)
+        if options.push_to_hub:
+            check_hub_access(options.hub_model_id, options.hub_private)
+    accelerator.wait_for_everyone()
+    return accelerator
+
+
+def load(options: TrainingOptions) -> Splits:
+    """The images of the run; of these only the training images are aligned. Raises ValueError for data that cannot be trained on."""
+    if False:
+        return load_streamed_splits(options)
+    splits = load_splits(options)
+    return splits._replace(train=aligned(splits.train, available_cores())) if options.aligned else splits
 
 
 def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClassification:
@@ -58,62 +92,97 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
     return SelfConForImageClassification(config).to(memory_format=torch.channels_last)
 
 
+def make_views(images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins = None) -> RandomViews:
+    """Random views of the images as stage 1 or 2 sees them."""
+    view = VIEWS[options.views][stage - 1](options.crop_size if stage == 1 else options.classifier_crop_size)
+    cache = None
+    if options.crop_cache and images is not splits.held_out:
+        cache = CropCache(
+            Path(options.crop_cache), images, view, options.seed, options.crop_cache_windows, options.crop_cache_epochs,
+            int(options.crop_cache_gb * 1e9),
+        )
+    return RandomViews(
+        images, view, splits.families, splits.generators, options.seed, degraded=options.consistency and stage == 1,
+        twins=twins, crops=cache,
+    )
+
+
+def make_batches(
+    accelerator: Accelerator, images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins
+) -> Batches:
+    """A stage's batches: of the stream if there is one, else of ``images``."""
+    if False:
+        return StreamedBatches(accelerator, splits, stage, options)
+    views = make_views(images, stage, splits, options, twins)
+    batch_size = options.batch_size
+    if stage == 2:  # a short calibration list makes one smaller batch
+        batch_size = min(batch_size, len(views) // accelerator.num_processes * accelerator.num_processes)
+    return ShuffledBatches(accelerator, views, batch_size, options.seed, options.num_workers)
+
+
+def train_stages(
+    accelerator: Accelerator, model: SelfConForImageClassification, splits: Splits, options: TrainingOptions,
+    checkpoints: Checkpoints, state: RunState, say: Callable[[str], None],
+) -> RandomViews:
+    """Both stages, or what is left of them; returns stage 1's views for the report's pictures."""
+    twins = None
+    if options.twins:
+        twins = make_twins(splits.train, options.twins, Path(options.output_dir) / "twins", options.seed, accelerator, options.num_workers)
+        say(twins.description)
+    views = make_views(splits.train, 1, splits, options, twins)
+
+    def log(row: dict) -> None:
+        pass
+
+    if state.stage != classifiers.NAME:
+        batches = make_batches(accelerator, splits.train, 1, splits, options, twins)
+        held_out = HeldOutViews(accelerator, make_views(splits.held_out, 1, splits, options), options.batch_size)
+        contrastive.train_contrastive(accelerator, model, batches, held_out, options, checkpoints, state, log)
+
+    listed = calibration_images(splits.train, options.calibration_list)
+    batches = make_batches(accelerator, listed, 2, splits, options, twins.select(listed) if twins else None)
+    held_out = HeldOutViews(accelerator, make_views(splits.held_out, 2, splits, options), options.batch_size)
+    classifiers.train_classifiers(accelerator, model, batches, held_out, options, checkpoints, state, log)
+    same_weights_everywhere(accelerator, model)
+    return views
+
+
 def train(options: TrainingOptions) -> Path:
     """One run from options to model folder; every process of the launch calls it. Returns the output folder."""
-    accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),  # unless told, Accelerate makes single processes of several on a CPU
-        mixed_precision=mixed_precision(options.mixed_precision),
-        dataloader_config=DataLoaderConfiguration(split_batches=True, use_seedable_sampler=True, data_seed=options.seed),
-    )
-    check_processes(accelerator)
-    use_cpu_threads(accelerator, options.cpu_threads)
+    started = time.monotonic()
+    accelerator, output = start(options), Path(options.output_dir)
     say = accelerator.print
-    start = time.monotonic()
-    set_seed(options.seed)
-    if accelerator.is_main_process:
-        output = prepare_output_folder(options.output_dir)
-        if options.push_to_hub:
-            check_hub_access(options.hub_model_id, options.hub_private)
-    accelerator.wait_for_everyone()
-    output = Path(options.output_dir)
 
     with accelerator.main_process_first():  # the first prepares the data set, the others find it in the cache
-        splits = load_splits(options)
+        splits = load(options)
     say(splits.description)
     say(f"{len(splits.train)} images to train on, {len(splits.held_out)} held out, "
         f"{len(splits.test) if splits.test else 0} to score; {accelerator.num_processes} process(es) on {accelerator.device}.")
 
+    checkpoints = Checkpoints(accelerator, output / "checkpoints", options, splits.train.fingerprint())
+    state = checkpoints.resume()
     model = make_model(options, splits)
-    say(load_initial_weights(model, options.initial_weights))
-
-    # stage 1: contrastive
-    contrastive_view, classifier_view = VIEWS[options.views]
-    views = RandomViews(splits.train, contrastive_view(options.crop_size), splits.families, splits.generators, options.seed)
-    history = train_contrastive(accelerator, model, views, options)
-
-    # stage 2: classifiers on the frozen trunk
-    listed = read_calibration_list(splits.train, options.calibration_list) if options.calibration_list else splits.train
-    stage_2_views = RandomViews(
-        listed, classifier_view(options.classifier_crop_size), splits.families, splits.generators, options.seed
-    )
-    history += train_classifiers(accelerator, model, stage_2_views, options)
-    training_seconds = time.monotonic() - start
+    if checkpoints.resumed_from:
+        say(f"Resuming from {checkpoints.resumed_from}: stage {state.stage}, epoch {state.epoch}, step {state.step}.")
+    else:
+        say(load_initial_weights(model, options.initial_weights))
+    views = train_stages(accelerator, model, splits, options, checkpoints, state, say)
+    training_seconds = sum(row["seconds"] for row in state.history)
 
     # what a score means: fitted on images that trained nothing
-    same_weights_everywhere(accelerator, model)
     processor = SelfConImageProcessor()
     calibrate(accelerator, model, processor, splits.held_out, options.num_workers)
 
     # how good it is, beside the pixel statistics
-    report, scores = evaluate(accelerator, model, processor, splits, options, history, training_seconds)
+    report, scores = evaluate(accelerator, model, processor, splits, options, state.history, training_seconds)
     if accelerator.is_main_process:
         say(screen_table(report.figures))
-        pictures = write_report(report, scores, splits, views, output)
         save(model.to("cpu"), processor, output / "model")
+        pictures = write_report(report, scores, splits, views, output)
         write_model_card(output / "model", report, pictures, options.hub_model_id)
         if options.push_to_hub:
             say(f"Uploaded to {push_to_hub(output / 'model', options.hub_model_id)}")
-        say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {(time.monotonic() - start) / 60:.1f} minutes")
+        say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {(time.monotonic() - started) / 60:.1f} minutes")
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return output
@@ -123,7 +192,7 @@ def main() -> None:
     options = parse_options()
     try:
         train(options)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         sys.exit(f"train_selfcon.py: {sentence(error)}")
 
 

@@ -3,22 +3,32 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import datasets
 import numpy as np
 
 from imaginet_tools.alignment import Facts, Step, align, plan_alignment
-from imaginet_tools.headers import read_header
+from imaginet_tools.headers import Header, read_header
 from training.data import REAL, ImageSet
 
 ONE_GROUP = "all content types"
 
 
-def aligned(images: ImageSet, num_proc: int | None = None) -> ImageSet:
-    """The same images as ``imaginet_tools.alignment`` crops and recompresses them; kept in the cache of ``datasets``.
+class Alignment(NamedTuple):
+    """Training images after alignment, and what was done to them in a sentence."""
 
-    Only training images are aligned: a detector is scored on pictures as they are. Real and synthetic images of one content type
-    are matched; where one content type has a single class, all are matched across content types.
+    images: ImageSet
+    description: str
+
+
+def aligned(images: ImageSet, num_proc: int) -> Alignment:
+    """Takes away what the files' headers tell of the label; kept in the cache of ``datasets``.
+
+    As ``imaginet_tools.alignment``, with one difference: where all files of a content type are lossless there is no compression
+    to be seen in them, and none is added, for it would hide the generators' finest traces, too (on a fold of pictures of four
+    networks, all PNG of one size, the AUC of preset laptop fell from 0.957 to 0.852 with it). If a content type has images of one
+    class only, all are matched across content types. A detector is scored on pictures as they are.
 
     Args:
         images: as loaded.
@@ -29,35 +39,48 @@ def aligned(images: ImageSet, num_proc: int | None = None) -> ImageSet:
     """
     with ThreadPoolExecutor() as pool:  # mostly waiting for files
         headers = list(pool.map(lambda index: _header(images, index), range(len(images))))
-    content = images.content if _classes_in_each(images) else np.full(len(images), ONE_GROUP)
+    content = _groups(images)
+    lossy = np.array([header.quality is not None for header in headers])
+    compress = np.isin(content, np.unique(content[lossy]))
     label = np.where(images.label == REAL, "real", "synthetic")
     plan = plan_alignment(
         Facts(*facts) for facts in zip(images.path.tolist(), content.tolist(), label.tolist(), headers, strict=True)
     )
     steps = [plan[path] for path in images.path.tolist()]
+    cropped = np.array([(step.width, step.height) != header[2:4] for step, header in zip(steps, headers, strict=True)])
+    changed = compress | cropped
+    if not changed.any():
+        return Alignment(images, "Alignment: nothing to do, the training images are lossless files and real and synthetic ones have the same sizes.")
     rows = images.rows.map(
-        _align, with_indices=True, num_proc=num_proc if num_proc and num_proc > 1 else None, desc="Aligning training images",
-        fn_kwargs={"paths": images.path.tolist(), "steps": [(*step,) for step in steps]}, writer_batch_size=100,
+        _align, with_indices=True, num_proc=num_proc if num_proc > 1 else None, desc="Aligning training images", writer_batch_size=100,
+        fn_kwargs={"paths": images.path.tolist(), "steps": [tuple(step) for step in steps], "compress": compress.tolist()},
     )
-    return replace(images, rows=rows.cast_column("image", datasets.Image(decode=False)))
+    return Alignment(
+        replace(images, rows=rows.cast_column("image", datasets.Image(decode=False))),
+        f"Alignment: {int(cropped.sum())} of {len(images)} training images cropped, {int(compress.sum())} recompressed; --no-aligned leaves "
+        "them as they are.",
+    )
 
 
-def _classes_in_each(images: ImageSet) -> bool:
-    return all(len(set(images.label[images.content == content])) == 2 for content in set(images.content))
+def _groups(images: ImageSet) -> np.ndarray:
+    """Content types within which real and synthetic images are matched, str (N,)."""
+    one_class = [content for content in np.unique(images.content) if len(set(images.label[images.content == content])) == 1]
+    return np.full(len(images), ONE_GROUP) if one_class else images.content
 
 
-def _header(images: ImageSet, index: int):
+def _header(images: ImageSet, index: int) -> Header:
     try:
         return read_header(_content(images.rows[index]["image"]))
     except ValueError as error:
         raise ValueError(f"{images.path[index]} cannot be read as an image ({error}); replace it and run again.") from error
 
 
-def _align(row: dict, index: int, paths: list[str], steps: list[tuple]) -> dict:
+def _align(row: dict, index: int, paths: list[str], steps: list[tuple], compress: list[bool]) -> dict:
     try:
-        return {"image": {"bytes": align(_content(row["image"]), paths[index], Step(*steps[index])), "path": None}}
+        content = align(_content(row["image"]), paths[index], Step(*steps[index]), last_compression=compress[index])
     except ValueError as error:
         raise ValueError(f"{paths[index]}: {error}.") from error
+    return {"image": {"bytes": content, "path": None}}
 
 
 def _content(image: dict) -> bytes:

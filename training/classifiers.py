@@ -1,17 +1,23 @@
 """Stage 2: the classifiers learn on the frozen trunk: origin, origin from the sub-network, family, generator."""
 
-import time
+from collections.abc import Callable
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from training.contrastive import check_finite, freeze_all_but, make_loader, normalise
-from training.random_views import RandomViews
+from training.batches import Batches
+from training.checkpoints import Checkpoints, RunState
+from training.contrastive import freeze_all_but
+from training.hardware import synchronise_batch_norm
+from training.held_out import HeldOutViews
+from training.loop import Stage, run_stage
+from training.objectives import family_cross_entropy, origin_cross_entropy
 from training.options import TrainingOptions
-from training.progress import Progress
+from training.pixels import normalise
 
+NAME = "classifiers"
 CLASSIFIERS = ["classifier", "sub_classifier", "family_classifier", "generator_classifier"]
 
 
@@ -25,6 +31,7 @@ class ClassifierNetwork(nn.Module):
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
+        freeze_all_but(model, CLASSIFIERS)
 
     def forward(self, pixel_values: Tensor) -> dict[str, Tensor]:
         """float (B, 3, H, W), normalised -> logits by classifier: (B, 1), (B, 1), (B, families), (B, generators)."""
@@ -35,38 +42,28 @@ class ClassifierNetwork(nn.Module):
         return {name: getattr(self.model, name)(inputs.get(name, feature)) for name in present}
 
 
-def train_classifiers(accelerator: Accelerator, model: nn.Module, views: RandomViews, options: TrainingOptions) -> list[dict]:
-    """Runs stage 2 and returns one row per epoch: epoch, learning_rate, loss, seconds, images."""
-    freeze_all_but(model, CLASSIFIERS)
-    network = ClassifierNetwork(model)
+def train_classifiers(
+    accelerator: Accelerator, model: nn.Module, batches: Batches, held_out: HeldOutViews, options: TrainingOptions,
+    checkpoints: Checkpoints, state: RunState, log: Callable[[dict], None] = lambda row: None,
+) -> None:
+    """Runs stage 2 from where ``state`` stands; the model holds the result."""
+    network = synchronise_batch_norm(accelerator, ClassifierNetwork(model))
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate = options.classifier_learning_rate
     optimizer = torch.optim.Adam(trained, lr=rate, weight_decay=options.classifier_weight_decay)
-    loader = make_loader(accelerator, views, options, drop_last=len(views) >= options.batch_size)
-    network, optimizer, loader = accelerator.prepare(network, optimizer, loader)
-    history = []
+    prepared, optimizer = accelerator.prepare(network, optimizer)
 
-    network.train()
-    with Progress(accelerator, "classifiers", options.classifier_epochs * len(loader), options.batch_size) as progress:
-        for epoch in range(options.classifier_epochs):
-            start, total = time.monotonic(), 0.0
-            # other numbers than stage 1's epochs, so that the views are new ones
-            views.set_epoch(options.epochs + epoch)
-            loader.set_epoch(options.epochs + epoch)
-            for batch in loader:
-                loss = sum(classifier_losses(network(normalise(batch["pixels"].flatten(0, 1))), batch).values())
-                optimizer.zero_grad()
-                accelerator.backward(loss)
-                optimizer.step()
-                check_finite(loss, "classifier", epoch)
-                total += loss.item()
-                progress.step(loss.item())
-            history.append({
-                "stage": "classifiers", "epoch": epoch, "learning_rate": rate, "loss": total / len(loader),
-                "seconds": time.monotonic() - start, "images": len(loader) * options.batch_size,
-            })
+    def step(batch: dict[str, Tensor]) -> dict[str, float]:
+        losses = classifier_losses(prepared(normalise(batch["pixels"].flatten(0, 1))), batch)
+        accelerator.backward(sum(losses.values()))
+        return {name: float(accelerator.reduce(loss.detach(), "mean")) for name, loss in losses.items()}
+
+    stage = Stage(
+        name=NAME, epochs=options.classifier_epochs, first_epoch=options.epochs, network=prepared, optimizer=optimizer,
+        batches=batches, step=step, rate=lambda epoch: rate, held_out_loss=partial(held_out.loss, network, classifier_losses),
+    )
+    run_stage(accelerator, stage, options, checkpoints, state, log)
     accelerator.free_memory()
-    return history
 
 
 def classifier_losses(logits: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -76,10 +73,8 @@ def classifier_losses(logits: dict[str, Tensor], batch: dict[str, Tensor]) -> di
     """
     losses = {}
     for name, values in logits.items():
-        if values.shape[1] == 1 and name in ("classifier", "sub_classifier"):
-            losses[name] = F.binary_cross_entropy_with_logits(values[:, 0].float(), batch["label"].float())
+        if name in ("classifier", "sub_classifier"):
+            losses[name] = origin_cross_entropy(values.float(), batch["label"])
         else:
-            target = batch[name.removesuffix("_classifier")]
-            known = (target >= 0).sum().clamp(min=1)
-            losses[name] = F.cross_entropy(values.float(), target, ignore_index=-1, reduction="sum") / known
+            losses[name] = family_cross_entropy(values.float(), batch[name.removesuffix("_classifier")])
     return losses

@@ -27,6 +27,7 @@ class ImageSet:
         rows: the ``datasets.Dataset`` behind it; its ``image`` column holds undecoded bytes or a path.
         label: int (N,), 0 real, 1 synthetic.
         content, family, generator, source_image, path: str (N,); family and generator are "real" for real images.
+        calibration: bool (N,), whether the data set marks it as one for the classifier stage (upstream's calibration list).
     """
 
     rows: datasets.Dataset
@@ -36,13 +37,14 @@ class ImageSet:
     generator: np.ndarray
     source_image: np.ndarray
     path: np.ndarray
+    calibration: np.ndarray
 
     def __len__(self) -> int:
         return len(self.label)
 
     def select(self, chosen: np.ndarray) -> "ImageSet":
         """The images where ``chosen`` (bool (N,) or int indices) says so."""
-        columns = ("label", "content", "family", "generator", "source_image", "path")
+        columns = ("label", "content", "family", "generator", "source_image", "path", "calibration")
         indices = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         return replace(self, rows=self.rows.select(indices), **{name: getattr(self, name)[indices] for name in columns})
 
@@ -73,7 +75,10 @@ class ImageSet:
 
 
 class Splits(NamedTuple):
-    """What a run works on: ``held_out`` comes from the training list, ``test`` is only scored (None if there is none)."""
+    """What a run works on: ``held_out`` comes from the training list, ``test`` is only scored (None if there is none).
+
+    With a ``stream`` to train on, ``train`` is a sample of it for report and pictures.
+    """
 
     train: ImageSet
     held_out: ImageSet
@@ -82,6 +87,7 @@ class Splits(NamedTuple):
     families: list[str]
     generators: list[str]
     description: str
+    stream: datasets.IterableDataset | None = None
 
 
 def load_splits(options: TrainingOptions) -> Splits:
@@ -99,6 +105,10 @@ def load_splits(options: TrainingOptions) -> Splits:
         loaded = datasets.load_dataset(options.dataset, options.config_name, **keywords)
     except datasets.exceptions.DatasetGenerationError as error:  # only says that it failed; its cause says why
         raise ValueError(f"{options.dataset} could not be built: {error.__cause__ or error}") from error
+    except ValueError as error:
+        if "corresponds to no data" in str(error):  # what datasets says of a split without rows
+            raise ValueError(f"A split of {options.dataset} has no image ({error})") from error
+        raise
     if "train" not in loaded:
         raise ValueError(f"{options.dataset} has no train split (only {', '.join(loaded)}); training needs one.")
     pool = as_image_set(loaded["train"], f"the train split of {options.dataset}")
@@ -138,6 +148,8 @@ def as_image_set(rows: datasets.Dataset, what: str) -> ImageSet:
         label=label, path=path, source_image=_text(rows, "source_image", path),
         content=_text(rows, "content", np.full(len(rows), "uncategorized")),
         family=_text(rows, "family", origin), generator=_text(rows, "generator", origin),
+        calibration=np.array([bool(marked) for marked in rows["calibration"]], dtype=bool)  # null without the list
+        if "calibration" in rows.column_names else np.zeros(len(rows), dtype=bool),
     )
 
 
@@ -156,13 +168,26 @@ def check_classes(images: ImageSet, what: str) -> None:
             raise ValueError(f"{what} hold no {name} image; both classes are needed.")
 
 
-def read_calibration_list(images: ImageSet, file: str) -> ImageSet:
-    """The images whose path is on the list. Raises ValueError if none is."""
+def calibration_images(images: ImageSet, file: str | None) -> np.ndarray:
+    """Numbers of the training images of stage 2, int: those on the list ``file``, else those that the data set marks, else all.
+
+    Raises ValueError if none of the images is on the list, or those that are have one class only.
+    """
+    if file is not None:
+        chosen = on_list(images, file)
+    else:
+        chosen = images.calibration if images.calibration.any() else np.ones(len(images), dtype=bool)
+    check_classes(images.select(chosen), "the images of the calibration list")
+    return np.flatnonzero(chosen)
+
+
+def on_list(images: ImageSet, file: str) -> np.ndarray:
+    """Which images' paths are on the list, bool (N,). Raises ValueError if none is."""
     listed = imaginet.listed_paths(file)
     chosen = np.array([path.removeprefix("./") in listed for path in images.path])
     if not chosen.any():
         raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")
-    return images.select(chosen)
+    return chosen
 
 
 def sentence(error: Exception) -> str:

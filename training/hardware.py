@@ -4,17 +4,18 @@ import os
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 
-def mixed_precision(choice: str) -> str:
-    """What Accelerate is told: "no", "bf16" or "fp16", for the choice "no", "auto", "bf16" or "fp16".
+def mixed_precision(choice: str, device: str = "auto") -> str:
+    """What Accelerate is told: "no", "bf16" or "fp16", for the choice "no", "auto", "bf16" or "fp16" on a device.
 
     "auto" is bf16 on GPUs and CPUs that have instructions for it (about twice the speed on such a CPU), else no:
     emulated, it is slower than float32.
     """
     if choice != "auto":
         return choice
-    if torch.cuda.is_available():
+    if device != "cpu" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     return "bf16" if _cpu_has_bf16() else "no"
 
@@ -38,6 +39,27 @@ def use_cpu_threads(accelerator: Accelerator, threads: int | None) -> None:
     if accelerator.device.type == "cpu":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         torch.set_num_threads(threads or max(1, available_cores() // processes))
+
+
+def synchronise_batch_norm(accelerator: Accelerator, network: nn.Module) -> nn.Module:
+    """Lets batch normalisation use the statistics of all processes' images where there are several GPUs; CPUs cannot."""
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return network
+
+
+def check_device(device: str, precision: str) -> None:
+    """Raises ValueError if this machine has no such device, or the device does not compute with such numbers.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+        precision: "no", "bf16" or "fp16".
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: this machine has no GPU that PyTorch can use; leave --device out, or use --device cpu.")
+    on_cpu = device == "cpu" or not torch.accelerator.is_available()
+    if precision == "fp16" and on_cpu:
+        raise ValueError("--mixed_precision fp16 needs a GPU; on a CPU use auto, bf16 or no.")
 
 
 def available_cores() -> int:

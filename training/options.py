@@ -37,7 +37,8 @@ class TrainingOptions:
     registry: str | None = option(None, "data", "YAML file with sources of your own (see imaginet_tools/registry.py)")
     streaming: bool = option(False, "data", "read the training images as they come, without preparing the data set first")
     aligned: bool = option(
-        False, "data", "crop and recompress real and synthetic training images alike, so that format and size tell nothing"
+        False, "data", "crop and recompress real and synthetic training images alike, so that format and size tell nothing; "
+        "off with --streaming"
     )
     twins: str | None = option(
         None, "data", "for each real training image a reconstruction by an autoencoder, in the same batch as a hard negative: "
@@ -126,6 +127,7 @@ class TrainingOptions:
     audit_images: int = option(400, "scoring", "training images on which shortcuts are looked for, for report and card; 0: none")
 
     # run
+    device: str = option("auto", "run", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"))
     mixed_precision: str = option(
         "no", "run", "arithmetic of the training steps; 'auto' is bf16 where the processor computes in it and no elsewhere",
         choices=("no", "auto", "bf16", "fp16"),
@@ -235,16 +237,29 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     parser = make_parser()
     given = vars(parser.parse_args(arguments))
     preset = given.pop("preset")
+    if given.get("streaming"):
+        given.setdefault("aligned", False)  # needs the headers of all images beforehand
     try:
         return replace(TrainingOptions(**PRESETS[preset]), **given)
     except ValueError as error:
         parser.error(str(error))
 
 
-def prepare_output_folder(folder: str) -> Path:
-    """Makes the run's folder. Raises FileExistsError if it already holds something: nothing of the user's is overwritten."""
+def prepare_output_folder(folder: str, resume: bool = False) -> Path:
+    """Makes the run's folder. To resume, it may hold what an unfinished run left.
+
+    Raises FileExistsError if it already holds something else: nothing of the user's is overwritten.
+    """
     path = Path(folder)
+    if (path / "model" / "README.md").exists():  # what a run writes last
+        raise FileExistsError(f"The run in {folder} is complete; choose another --output_dir or move it away.")
     if path.is_dir() and any(path.iterdir()):
-        raise FileExistsError(f"The output folder {folder} is not empty; choose another --output_dir or move it away.")
+        if not resume:
+            raise FileExistsError(
+                f"The output folder {folder} is not empty; choose another --output_dir or move it away, or go on from its last "
+                "checkpoint with --resume."
+            )
+        if not (path / "checkpoints").is_dir() and not (path / "twins").is_dir():
+            raise FileExistsError(f"The output folder {folder} is not empty and holds no checkpoints to resume from; choose another.")
     path.mkdir(parents=True, exist_ok=True)
     return path

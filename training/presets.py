@@ -7,7 +7,7 @@ SMALL_NETWORK = dict(
 )
 SMALL_RECIPE = dict(
     views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
-    cross_entropy_weight=1.0, classifier_learning_rate=1e-3, mixed_precision="auto", held_out=0.15,
+    aligned=True, cross_entropy_weight=1.0, classifier_learning_rate=1e-3, mixed_precision="auto", held_out=0.15,
 )
 PRESETS = {
     "paper": {},

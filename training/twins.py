@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,13 @@ class Twins:
 
     def __init__(self, folder: Path, images: ImageSet):
         self.folder, self.label, self.path = folder, images.label, images.path
+        self.number = np.arange(len(images))  # of the twin's file
+
+    def select(self, chosen: np.ndarray) -> "Twins":
+        """The twins of ``images.select(chosen)``; ``chosen`` int (n,)."""
+        other = copy(self)
+        other.label, other.path, other.number = (each[chosen] for each in (self.label, self.path, self.number))
+        return other
 
     def pixels(self, index: int) -> np.ndarray:
         """The twin of real image ``index``: uint8 (H, W, 3), the image's size.
@@ -57,7 +65,7 @@ class Twins:
         """
         if self.label[index] != REAL:
             raise ValueError(f"{self.path[index]} is synthetic; only real images have twins.")
-        file = existing_file(self.folder, index)
+        file = existing_file(self.folder, int(self.number[index]))
         if file is None:
             raise ValueError(f"The twin of {self.path[index]} is missing in {self.folder}; run again with --resume to make it.")
         try:

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+import datasets
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
 from tests.imaginet.trees import write_image
 from tests.training.tiny_data import NAMES, records, write_split
-from training.data import load_splits, read_calibration_list, sentence
-from training.options import PRESETS, TrainingOptions
+from training.data import calibration_images, load_splits, sentence
+from training.options import TrainingOptions
+from training.presets import PRESETS
 from training.random_views import RandomViews
 from training.views import RobustView
 
@@ -76,13 +78,39 @@ def test_classes_are_numbered_in_the_data_set_s_order_and_real_images_have_none(
 
 def test_a_calibration_list_chooses_images_and_a_foreign_one_is_refused(tiny_dataset, tmp_path):
     images = load_splits(options(tiny_dataset)).train
-    listed = sorted(images.path)[:5]
+    listed = sorted(images.path[images.label == 0])[:3] + sorted(images.path[images.label == 1])[:2]
     file = tmp_path / "calibration.txt"
     file.write_text("".join(f"./{path},1,0,0,0\n" for path in [*listed, "elsewhere/1.png"]), encoding="utf-8")
-    assert sorted(read_calibration_list(images, str(file)).path) == listed
+    assert sorted(images.path[calibration_images(images, str(file))]) == sorted(listed)
+    file.write_text("".join(f"./{path},1,0,0,0\n" for path in listed[:3]), encoding="utf-8")
+    with pytest.raises(ValueError, match="the images of the calibration list hold no synthetic image"):
+        calibration_images(images, str(file))
     file.write_text("./elsewhere/1.png,0,0,4,8\n", encoding="utf-8")
     with pytest.raises(ValueError, match="No training image is on the calibration list"):
-        read_calibration_list(images, str(file))
+        calibration_images(images, str(file))
+
+
+def test_images_that_the_data_set_marks_are_stage_2_s_else_all(tmp_path):
+    rows = [{**row, "calibration": number % 4 < 2} for number, row in enumerate(records("train", 12))]
+    write_split(tmp_path / "data", "train", rows)
+    images = load_splits(options(tmp_path / "data")).train
+    marked = {row["path"] for row in rows if row["calibration"]}
+    assert set(images.path[calibration_images(images, None)]) == marked & set(images.path)
+    unmarked = replace(images, calibration=np.zeros(len(images), dtype=bool))
+    assert len(calibration_images(unmarked, None)) == len(images)
+
+
+def test_a_configuration_that_is_not_there_is_named(tiny_dataset):
+    with pytest.raises(ValueError, match="'nonesuch' not found. Available: .'default'"):
+        load_splits(options(tiny_dataset, config_name="nonesuch"))
+
+
+def test_an_empty_split_is_said(tmp_path):
+    write_split(tmp_path / "data", "train", records("train", 2))
+    loaded = datasets.load_dataset(str(tmp_path / "data"), split="train")
+    loaded.select([]).to_parquet(tmp_path / "data" / "train.parquet")
+    with pytest.raises(ValueError, match="A split of .*data has no image"):
+        load_splits(options(tmp_path / "data"))
 
 
 def broken(tmp_path, change):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from training.contrastive import learning_rate
-from training.options import PRESETS, TrainingOptions, parse_options, prepare_output_folder
+from training.options import TrainingOptions, parse_options, prepare_output_folder
+from training.presets import PRESETS
 
 SCHEDULE = Path(__file__).parents[1] / "data" / "reference_lr_schedule.txt"
 
@@ -38,6 +39,10 @@ def test_every_preset_is_valid_and_flags_win_over_it():
     (["--push_to_hub"], "--hub_model_id"),
     (["--fold", "5/4"], "--fold is written 2/4"),
     (["--widths", "8", "8"], "same length"),
+    (["--ema_decay", "1"], "--ema_decay is a share"),
+    (["--embed_chunk", "0"], "--embed_chunk must be positive"),
+    (["--streaming", "--twins"], "--streaming reads images once as they come, so --twins cannot go with it"),
+    (["--device", "abacus"], "invalid choice: 'abacus'"),
 ])
 def test_wrong_values_end_with_one_sentence(arguments, sentence, capsys):
     with pytest.raises(SystemExit):
@@ -59,3 +64,17 @@ def test_a_folder_with_something_in_it_is_refused_and_left_alone(tmp_path):
         prepare_output_folder(str(tmp_path))
     assert (tmp_path / "mine.txt").read_text() == "keep"
     assert prepare_output_folder(str(tmp_path / "new" / "run")).is_dir()
+    with pytest.raises(FileExistsError, match="holds no checkpoints to resume from"):
+        prepare_output_folder(str(tmp_path), resume=True)
+
+
+def test_an_unfinished_run_is_gone_on_with_and_a_complete_one_is_not(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(FileExistsError, match="with --resume"):
+        prepare_output_folder(str(tmp_path))
+    assert prepare_output_folder(str(tmp_path), resume=True) == tmp_path
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "README.md").write_text("done")
+    for resume in (False, True):
+        with pytest.raises(FileExistsError, match="is complete"):
+            prepare_output_folder(str(tmp_path), resume)

@@ -11,17 +11,22 @@ import torch
 from accelerate import Accelerator
 
 from tests.training.two_processes import batch_of, loss_and_gradients, small_model
+from training.batches import ShuffledBatches
+from training.checkpoints import Checkpoints, RunState
 from training.classifiers import ClassifierNetwork, classifier_losses, train_classifiers
-from training.contrastive import ContrastiveNetwork, Stage1Loss, make_loader, make_optimizer, train_contrastive
+from training.contrastive import ContrastiveNetwork, make_optimizer, train_contrastive
 from training.data import load_splits
-from training.options import PRESETS, TrainingOptions
+from training.held_out import HeldOutViews
+from training.objectives import Outputs, Stage1Loss, trained_classifiers
+from training.options import TrainingOptions
 from training.predict import predict_logits
+from training.presets import PRESETS
 from training.random_views import RandomViews
 from training.views import RobustView
 
 OPTIONS = TrainingOptions(**{
     **PRESETS["laptop"], "batch_size": 8, "crop_size": 32, "classifier_crop_size": 32, "epochs": 1, "warmup_epochs": 0,
-    "classifier_epochs": 1, "num_workers": 0, "held_out": 0.25,
+    "classifier_epochs": 1, "num_workers": 0, "held_out": 0.25, "aligned": False,
 })
 
 
@@ -44,37 +49,78 @@ def changed(model, before):
     return {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
 
 
-@pytest.mark.parametrize("weight, learning", [
-    (0.0, {"encoder", "head", "sub_heads"}),
-    (1.0, {"encoder", "head", "sub_heads", "classifier", "sub_classifier"}),
+def trained(train, accelerator, model, views, folder, options) -> list[dict]:
+    """Runs a stage; returns its history."""
+    batches = ShuffledBatches(accelerator, views, options.batch_size, options.seed, options.num_workers)
+    held_out, state = HeldOutViews(accelerator, views, options.batch_size), RunState()
+    train(accelerator, model, batches, held_out, options, Checkpoints(accelerator, folder, options, ""), state)
+    return state.history
+
+
+TRUNK = {"encoder", "head", "sub_heads"}
+
+
+@pytest.mark.parametrize("changes, learning, terms", [
+    ({"cross_entropy_weight": 0.0}, TRUNK, {"origin", "family"}),
+    ({"cross_entropy_weight": 1.0}, TRUNK | {"classifier", "sub_classifier"}, {"origin", "family", "cross_entropy"}),
+    ({"objective": "ce"}, {"encoder", "classifier", "sub_classifier", "family_classifier"}, {"cross_entropy", "family_cross_entropy"}),
 ])
-def test_stage_1_trains_trunk_and_heads_and_the_origin_classifiers_only_if_asked(accelerator, views, weight, learning):
+def test_stage_1_trains_trunk_and_heads_and_the_classifiers_only_if_asked(accelerator, views, tmp_path, changes, learning, terms):
     model = small_model()
     before = weights(model)
-    options = replace(OPTIONS, cross_entropy_weight=weight, learning_rate=0.01, weight_decay=0.0)
-    history = train_contrastive(accelerator, model, views, options)
+    history = trained(
+        train_contrastive, accelerator, model, views, tmp_path, replace(OPTIONS, learning_rate=0.01, weight_decay=0.0, **changes)
+    )
     assert changed(model, before) == learning
-    assert ("cross_entropy" in history[0]) == (weight > 0)
-    terms = [history[0][name] for name in ("origin", "family", "cross_entropy") if name in history[0]]
-    assert history[0]["loss"] == pytest.approx(sum(terms))
+    assert terms == set(history[0]) - {"stage", "epoch", "learning_rate", "loss", "seconds", "images"}
+    assert history[0]["loss"] == pytest.approx(sum(history[0][name] for name in terms))
 
 
-def test_stage_2_trains_the_classifiers_and_moves_only_running_statistics_of_the_trunk(accelerator, views):
+def test_the_moving_average_is_that_of_the_weights_after_each_step(accelerator, views, tmp_path):
+    """Against the average of two steps' weights by hand; the first of AveragedModel's updates copies."""
+    options = replace(OPTIONS, ema_decay=0.75, optimizer="sgd", epochs=1, batch_size=len(views) // 2)
+    model, steps = small_model(), []
+    real = torch.optim.SGD.step
+
+    def noted(self, *arguments):
+        real(self, *arguments)
+        steps.append(model.encoder.conv1.weight.detach().clone())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.SGD, "step", noted)
+        trained(train_contrastive, accelerator, model, views, tmp_path, options)
+    assert len(steps) == 2
+    torch.testing.assert_close(model.encoder.conv1.weight.detach(), 0.75 * steps[0] + 0.25 * steps[1])
+
+
+def test_gradients_are_clipped_to_the_norm_that_is_asked_for(accelerator, views, tmp_path):
+    """One step of plain SGD without momentum's history moves the weights by at most rate times the norm."""
+    model = small_model()
+    before = weights(model)
+    trained(
+        train_contrastive, accelerator, model, views, tmp_path,
+        replace(OPTIONS, optimizer="sgd", weight_decay=0.0, learning_rate=1.0, max_grad_norm=0.01, batch_size=len(views)),
+    )
+    moved = torch.cat([(value - before[name]).flatten() for name, value in model.named_parameters()]).norm().item()
+    assert moved == pytest.approx(0.01, rel=1e-3)
+
+
+def test_stage_2_trains_the_classifiers_and_moves_only_running_statistics_of_the_trunk(accelerator, views, tmp_path):
     model = small_model()
     before, statistics = weights(model), model.encoder.bn1.running_mean.clone()
-    train_classifiers(accelerator, model, views, OPTIONS)
+    trained(train_classifiers, accelerator, model, views, tmp_path, OPTIONS)
     assert changed(model, before) == {"classifier", "sub_classifier", "family_classifier", "generator_classifier"}
     assert not torch.equal(model.encoder.bn1.running_mean, statistics)
 
 
 def test_a_step_of_stage_1_lowers_the_loss_of_its_batch(accelerator):
-    network = ContrastiveNetwork(small_model(), with_classifiers=True).train()
-    loss_of, batch = Stage1Loss(accelerator, temperature=0.07, cross_entropy_weight=1.0), batch_of(16)
+    network = ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).train()
+    loss_of, batch = Stage1Loss(accelerator, OPTIONS), batch_of(16)
     optimizer = make_optimizer(network, OPTIONS)
     losses = []
     for _ in range(2):
         torch.manual_seed(0)  # the same dropout
-        loss, _ = loss_of(*network(batch["pixels"]), batch)
+        loss, _ = loss_of(Outputs(*network(batch["pixels"])), batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -105,14 +151,9 @@ def test_classifiers_of_families_and_generators_learn_from_synthetic_images_only
 
 
 def test_a_family_classifier_with_one_output_is_no_origin_classifier():
-    names = {name for name in classifier_losses({"classifier": torch.zeros(2, 1)}, {"label": torch.tensor([0, 1])})}
-    assert names == {"classifier"}
-
-
-@pytest.mark.parametrize("size, said", [(1000, "fewer than --batch_size 1000"), (1, "at least 2 images")])
-def test_a_batch_that_cannot_be_is_refused(accelerator, views, size, said):
-    with pytest.raises(ValueError, match=said):
-        make_loader(accelerator, views, replace(OPTIONS, batch_size=size), drop_last=True)
+    logits = {"family_classifier": torch.zeros(2, 1), "classifier": torch.zeros(2, 1)}
+    losses = classifier_losses(logits, {"label": torch.tensor([0, 1]), "family": torch.tensor([-1, 0])})
+    assert losses["family_classifier"].item() == 0 and losses["classifier"].item() == pytest.approx(np.log(2))
 
 
 def test_scores_are_the_model_s_own_in_the_images_order(accelerator, views):

@@ -52,8 +52,9 @@ def hash_of(name: str) -> int:
 def write_split(folder: Path, split: str, rows: list[dict]) -> None:
     """A split in parquet, loadable by ``load_dataset(folder)``. Columns of strings in NAMES become class labels."""
     features = {"image": datasets.Image()}
-    for column in rows[0]:
+    for column, value in rows[0].items():
         if column != "image":
-            features[column] = datasets.ClassLabel(names=NAMES[column]) if column in NAMES else datasets.Value("string")
+            plain = datasets.Value("bool" if isinstance(value, bool) else "string")
+            features[column] = datasets.ClassLabel(names=NAMES[column]) if column in NAMES else plain
     folder.mkdir(exist_ok=True)
     datasets.Dataset.from_list(rows, features=datasets.Features(features)).to_parquet(folder / f"{split}.parquet")

@@ -1,0 +1,13 @@
+"""From the loader's bytes to what the network computes with."""
+
+import torch
+from torch import Tensor
+
+PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, on the scale 0..1."""
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """uint8 (B, 3, H, W) -> float32 with ImageNet mean 0 and standard deviation 1, channels last in memory."""
+    mean, std = (torch.tensor(x, device=pixels.device).view(1, 3, 1, 1) * 255 for x in (PIXEL_MEAN, PIXEL_STD))
+    return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
