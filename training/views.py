@@ -132,9 +132,11 @@ class View:
 
     Attributes:
         longest_window: no window is longer than this, in pixels; None where a window may be the whole picture.
+        margin: pixels around the crop that are damaged with it, where the image has them.
     """
 
     longest_window: int | None = None
+    margin: int = 0
 
     def __init__(self, size: int):
         self.size = size
