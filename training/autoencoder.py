@@ -31,8 +31,8 @@ class SmallAutoencoder(nn.Module):
     """A convolutional autoencoder of 60,000 parameters: 4 × 4 pixels (48 values) pass through 16 values and back.
 
     Three of the 16 are the block's mean colour; the decoder adds to their bilinear enlargement what its transposed
-    convolutions make of all 16. Trained for under a minute it reconstructs at about 33 dB, and the learned upsampling leaves
-    the periodic traces of a decoder.
+    convolutions make of all 16. Trained for 40 seconds of one core on 205 pictures it reconstructs them at 37 dB; the
+    learned upsampling leaves the periodic traces of a decoder.
     """
 
     def __init__(self, width: int = 24, latent: int = 13):
@@ -143,12 +143,13 @@ def load_diffusers(source: str) -> DiffusersAutoencoder:
         model = _load_part(diffusers, source)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         raise ValueError(
-            f"--twins {source} cannot be loaded with diffusers ({str(error).strip().splitlines()[0]}); give a folder, or a name on "
-            "the Hub, of an autoencoder of diffusers, or 'small'."
+            f"--twins {source} cannot be loaded with diffusers ({str(error).strip().splitlines()[0]}); give a folder, or a name "
+            "on the Hub, of an autoencoder of diffusers, or 'small'."
         ) from error
     network = DiffusersAutoencoder(model).eval().requires_grad_(False)
     if not _reconstructs(network):
-        raise ValueError(f"--twins {source} is a {type(model).__name__}, which does not reconstruct pictures; name an autoencoder.")
+        kind = type(model).__name__
+        raise ValueError(f"--twins {source} is a {kind}, which does not reconstruct pictures; name an autoencoder.")
     return network
 
 
@@ -212,7 +213,7 @@ def _surroundings(picture: np.ndarray, top: int, left: int, height: int, width: 
 
 
 def _reflected(start: int, length: int, side: int) -> np.ndarray:
-    """``length``, rounded up, places from ``start`` on, as indices into ``side`` pixels continued by reflection without the edge."""
+    """``length`` places, rounded up, from ``start`` on, as indices into ``side`` pixels continued by reflection."""
     places = np.arange(start, start + -(-length // MULTIPLE) * MULTIPLE)
     period = max(1, 2 * (side - 1))
     places = places % period

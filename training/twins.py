@@ -27,7 +27,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from degradations import LONGEST_SIDE
 from imaginet_tools.pixels import decode, lossless_webp
-from training.autoencoder import PICTURES, cut_crops, load_diffusers, load_small, reconstruct, save_small, train_small, weights_hash
+from training.autoencoder import (
+    PICTURES, cut_crops, load_diffusers, load_small, reconstruct, save_small, train_small, weights_hash,
+)
 from training.data import REAL, ImageSet
 from training.progress import Progress
 
@@ -45,7 +47,12 @@ class Twins:
     Args:
         folder: as ``make_twins`` filled it.
         images: what they are twins of; only the labels and paths are kept.
+
+    Attributes:
+        description: a sentence for the user, on the main process: how many there are and how close to their images.
     """
+
+    description = ""
 
     def __init__(self, folder: Path, images: ImageSet):
         self.folder, self.label, self.path = folder, images.label, images.path
@@ -72,16 +79,6 @@ class Twins:
             return decode(file.read_bytes())
         except ValueError as error:
             raise ValueError(f"The twin {file} cannot be read ({error}); delete it and run again with --resume.") from error
-
-    def describe(self, images: ImageSet) -> str:
-        """A sentence for the user: how close up to MEASURED twins, evenly spread, are to their images."""
-        real = np.flatnonzero(self.label == REAL)
-        chosen = _evenly(real, MEASURED)
-        errors = [images.pixels(index).astype(np.float64) - self.pixels(index) for index in chosen]
-        absolute = np.mean([np.abs(error).mean() for error in errors])
-        square = np.mean([(error**2).mean() for error in errors])
-        ratio = f"{10 * np.log10(255**2 / square):.1f} dB" if square else "no difference"
-        return f"{len(real)} twins; over {len(chosen)} of them the mean absolute error is {absolute:.2f} of 255, the PSNR {ratio}."
 
 
 def make_twins(
@@ -115,7 +112,21 @@ def make_twins(
         own = missing[accelerator.process_index :: accelerator.num_processes]
         _write(images, own, network, folder, accelerator, num_workers)
     accelerator.wait_for_everyone()
-    return Twins(folder, images)
+    twins = Twins(folder, images)
+    if accelerator.is_main_process:
+        twins.description = describe(twins, images)
+    return twins
+
+
+def describe(twins: Twins, images: ImageSet) -> str:
+    """How many twins there are, and how close up to MEASURED of them, evenly spread, are to their images."""
+    real = np.flatnonzero(images.label == REAL)
+    chosen = _evenly(real, MEASURED)
+    errors = [images.pixels(index).astype(np.float64) - twins.pixels(index) for index in chosen]
+    absolute = np.mean([np.abs(error).mean() for error in errors])
+    square = np.mean([(error**2).mean() for error in errors])
+    ratio = f"{10 * np.log10(255**2 / square):.1f} dB" if square else "without limit"
+    return f"{len(real)} twins; over {len(chosen)} of them the mean absolute error is {absolute:.2f} of 255, the PSNR {ratio}."
 
 
 def fingerprint(images: ImageSet) -> str:
@@ -146,8 +157,8 @@ def claim(folder: Path, **facts) -> None:
     for name, value in facts.items():
         if record.setdefault(name, value) != value:
             raise ValueError(
-                f"{folder} holds twins of other {name} than this run's ({record[name]}, not {value}); choose another --output_dir or "
-                "delete the folder."
+                f"{folder} holds twins of other {name} than this run's ({record[name]}, not {value}); choose another --output_dir "
+                "or delete the folder."
             )
     with _whole(file) as partial:
         partial.write_text(json.dumps(record, indent=1), encoding="utf-8")

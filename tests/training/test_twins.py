@@ -12,7 +12,8 @@ from tests.training.tiny_data import records, write_split
 from training import autoencoder, twins
 from training.autoencoder import SmallAutoencoder, cut_crops, load_diffusers, reconstruct, train_small, weights_hash
 from training.data import REAL, load_splits
-from training.options import PRESETS, TrainingOptions
+from training.options import TrainingOptions
+from training.presets import PRESETS
 from training.twins import RECORD, WEIGHTS, existing_file, make_twins
 
 
@@ -40,7 +41,8 @@ def smooth_pictures(count, side=96):
     """Pictures with detail that an autoencoder can learn: random waves, uint8 (side, side, 3)."""
     rng, places = np.random.default_rng(0), np.indices((side, side))
     waves = lambda: np.sin(rng.uniform(0.05, 0.6) * places[0] + rng.uniform(0.05, 0.6) * places[1] + rng.uniform(0, 6))
-    return [(127 + 60 * np.stack([waves() + waves() for _ in range(3)], axis=-1)).clip(0, 255).astype(np.uint8) for _ in range(count)]
+    pictures = [np.stack([waves() + waves() for _ in range(3)], axis=-1) for _ in range(count)]
+    return [(127 + 60 * picture).clip(0, 255).astype(np.uint8) for picture in pictures]
 
 
 def psnr(image, other):
@@ -188,8 +190,17 @@ def test_the_sentence_for_the_user_gives_the_error_that_a_plain_computation_give
     pairs = [(images.pixels(i).astype(float), made.pixels(i).astype(float)) for i in real]
     error = np.mean([abs(a - b) for a, b in pairs])
     level = psnr(np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs]))
-    sentence = made.describe(images)
+    sentence = made.description
     assert f"{len(real)} twins" in sentence and f"error is {error:.2f} of 255" in sentence and f"PSNR {level:.1f} dB" in sentence
+
+
+def test_twins_of_some_of_the_images_are_counted_as_these_are(images, tmp_path, accelerator):
+    made = make(images, tmp_path / "twins", accelerator)
+    chosen = np.flatnonzero(images.label == REAL)[::-3]
+    some, pictures = made.select(chosen), images.select(chosen)
+    for place, index in enumerate(chosen):
+        assert pictures.path[place] == images.path[index]
+        np.testing.assert_array_equal(some.pixels(place), made.pixels(index))
 
 
 def test_pictures_too_long_for_webp_are_kept_as_png(tmp_path):
@@ -219,7 +230,7 @@ def test_stopped_work_goes_on_and_ends_as_if_it_had_not_been_stopped(images, tmp
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
-def test_finished_twins_are_not_made_again_and_draw_nothing_from_the_global_random_state(images, tmp_path, accelerator, monkeypatch):
+def test_finished_twins_are_not_made_again_and_leave_the_random_state_alone(images, tmp_path, accelerator, monkeypatch):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
