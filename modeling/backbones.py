@@ -54,9 +54,14 @@ class TimmEncoder(nn.Module):
         self.selfcon_layer = nn.Linear(channels[0], self.feature_size)
         self.built_empty = next(self.trunk.parameters()).is_meta
 
-    def new_trunk(self, pretrained: bool = False) -> nn.Module:
-        """A new backbone as this encoder's, with random or timm's pretrained weights (float32, fetched from the Hub)."""
-        return _create(self.name, self.inputs, self.stages, pretrained)
+    def new_trunk(self, pretrained: bool = False, state: dict[str, Tensor] | None = None) -> nn.Module:
+        """A new backbone as this encoder's.
+
+        Args:
+            pretrained: with timm's pretrained weights, which it fetches, instead of random ones.
+            state: take these, under the names of timm's whole model, for the pretrained weights.
+        """
+        return _create(self.name, self.inputs, self.stages, pretrained, state)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """float (B, 3, H, W) -> features of sub-network and trunk, each (B, feature_size)."""
@@ -83,9 +88,13 @@ class TimmEncoder(nn.Module):
         self.built_empty = False
 
 
-def _create(name: str, inputs: int, stages: tuple[int, ...] | None, pretrained: bool = False) -> nn.Module:
+def _create(
+    name: str, inputs: int, stages: tuple[int, ...] | None, pretrained: bool = False, state: dict[str, Tensor] | None = None
+) -> nn.Module:
     """timm's network of features at ``stages`` (from 0; None: those that timm chooses), for pictures of any size if it can."""
     chosen = {} if stages is None else {"out_indices": stages}
+    if state is not None:
+        chosen["pretrained_cfg_overlay"] = {"state_dict": dict(state)}
     # transformers alone know these options; other networks say with a TypeError that they do not
     for options in ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}, {}):
         try:

@@ -43,7 +43,7 @@ class SelfConOutput(ModelOutput):
 
 
 def halved(pixels: Tensor) -> Tensor:
-    """The mean of each 2×2 block, float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block with itself."""
+    """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
     height, width = pixels.shape[-2:]
     return F.avg_pool2d(F.pad(pixels, (0, width % 2, 0, height % 2), mode="replicate"), 2)
 
