@@ -11,9 +11,9 @@ HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "sh
 VERDICTS = {True: "yes", False: "no", None: "too few to say"}
 READING = (
     "Figures are out of fold, with 95 % intervals over source images, widened for what the classifier learnt from; 0.5 is chance "
-    "and the threshold is 0.5. A generator is compared with the real images of its content types. An AUC whose interval holds 0.5 "
-    "is no shortcut. What pixels give away may be a shortcut of the collection (compression, resampling) or a trace that the "
-    "generators leave: compare with the view aligned, which removes differences of size, container and compression."
+    "and the threshold is 0.5. A generator is compared with the real images of its content types. Where the interval of an AUC "
+    "holds 0.5 there is no shortcut. What pixels give away may be a shortcut of the collection (compression, resampling) or a "
+    "trace that the generators leave: compare with the view aligned, which removes differences of size, container and compression."
 )
 
 

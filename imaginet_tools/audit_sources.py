@@ -228,7 +228,7 @@ def of_dataset(name: str, config_name: str | None, split: str | None, image: str
         for index in indices:
             file = rows[index][image]
             if file is None:
-                raise ValueError(f"Row {index} of {name} has no image; leave it out (datasets' filter) and save the data set anew.")
+                raise ValueError(f"Row {index} of {name} has no image; leave it out with datasets' filter and save the rest.")
             if file["bytes"] is not None:
                 yield index, file["bytes"]
             else:

@@ -100,7 +100,7 @@ def test_plain_statistics_are_found_and_belong_to_no_container():
 
 
 def test_intervals_know_the_chance_in_what_was_learnt_from():
-    """Real images labelled at random: of 95 % intervals about 95 % hold 0.5, where those over the tested images alone hold 80 %."""
+    """Labels at random: about 95 % of the intervals hold 0.5; of those over the tested images alone it is far fewer."""
     rng, narrow, wide = np.random.default_rng(0), 0, 0
     for _ in range(RUNS := 60):
         label, table = np.arange(120) % 2, rng.standard_normal((120, 8))

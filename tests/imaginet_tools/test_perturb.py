@@ -63,9 +63,9 @@ def test_two_processes_a_subset_and_another_order_give_the_same_files(folder, tm
     perturb.perturb_all(collection(folder), str(tmp_path / "one"))
     perturb.perturb_all(collection(folder), str(tmp_path / "two"), processes=2)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
-    with open(tmp_path / "some.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("path", "label"), *((row["original"], row["label"]) for row in rows_of(tmp_path / "one")[::-3])])
-    (tmp_path / "some.csv").rename(folder / "some.csv")
+    some = [(row["original"], row["label"]) for row in rows_of(tmp_path / "one")[::-3]]
+    with open(folder / "some.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *some])
     perturb.perturb_all(audit_sources.of_csv(str(folder / "some.csv")), str(tmp_path / "three"))
     first = {row["original"]: (tmp_path / "one" / row["path"]).read_bytes() for row in rows_of(tmp_path / "one")}
     for row in rows_of(tmp_path / "three"):
@@ -74,11 +74,12 @@ def test_two_processes_a_subset_and_another_order_give_the_same_files(folder, tm
 
 def test_what_was_made_is_read_by_others_and_by_our_own_tools(folder, tmp_path):
     perturb.perturb_all(collection(folder), str(tmp_path / "data" / "test"))
-    rows = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "data" / "test"), cache_dir=str(tmp_path / "cache"))["train"]
+    out, cache = tmp_path / "data" / "test", str(tmp_path / "cache")
+    rows = datasets.load_dataset("imagefolder", data_dir=str(out), cache_dir=cache)["train"]
     assert len(rows) == COUNT and set(rows["label"]) == {"real", "synthetic"} and rows[0]["image"].size == (256, 256)
-    own = [audit_sources.of_csv(str(tmp_path / "data/test/metadata.csv")), audit_sources.of_folder(str(tmp_path / "data/test"))]
+    own = [audit_sources.of_csv(str(out / "metadata.csv")), audit_sources.of_folder(str(out))]
     assert sorted(each.label for each in own[0].pictures) == [each.label for each in own[1].pictures]
-    loaded = imaginet.ImagiNet(config_name="all", data_dir=str(tmp_path / "data"), cache_dir=str(tmp_path / "cache"))
+    loaded = imaginet.ImagiNet(config_name="all", data_dir=str(tmp_path / "data"), cache_dir=cache)
     assert sum(1 for _ in loaded.as_streaming_dataset("test")) == COUNT
 
 
