@@ -1,6 +1,7 @@
 """Any backbone of timm (https://huggingface.co/docs/timm) as trunk of the detector, through timm's interface of features."""
 
 import difflib
+from collections.abc import Iterable
 from types import ModuleType
 
 import torch
@@ -45,6 +46,7 @@ class TimmEncoder(nn.Module):
         self.high_pass = front_end
         self.name, self.inputs = config.backbone, getattr(front_end, "channels", 3)
         self.stages = _checked_stages(self.name, self.inputs, config.sub_network_after)
+        self.check_sizes(SIZES_IT_MUST_TAKE)
         self.trunk = self.new_trunk()
         # timm has filled the trunk in its own way; Transformers asks this flag before it fills a module in ours
         for module in self.trunk.modules():
@@ -62,6 +64,26 @@ class TimmEncoder(nn.Module):
             state: take these, under the names of timm's whole model, for the pretrained weights.
         """
         return _create(self.name, self.inputs, self.stages, pretrained, state)
+
+    def check_sizes(self, sides: Iterable[int]) -> None:
+        """Raises ValueError unless the backbone takes square pictures of each of these sides in pixels; computes nothing."""
+        with torch.device("meta"):
+            trunk = self.new_trunk().eval()
+            for side in sides:
+                self._check_size(trunk, side)
+
+    def _check_size(self, trunk: nn.Module, side: int) -> None:
+        try:
+            with torch.no_grad():
+                maps = trunk(torch.empty(1, self.inputs, side, side))
+            found = [feature.mean(_area(trunk)).shape[1] for feature in maps]
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"The backbone {self.name} does not take pictures of {side}×{side} pixels ({_reason(error)}); choose one that "
+                "takes any size, such as a ResNet, a ConvNeXt or a vit_*."
+            ) from error
+        if found != trunk.feature_info.channels():
+            raise ValueError(f"The backbone {self.name} gives no feature maps that can be averaged; choose another.")
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """float (B, 3, H, W) -> features of sub-network and trunk, each (B, feature_size)."""
@@ -92,24 +114,21 @@ def _create(
     name: str, inputs: int, stages: tuple[int, ...] | None, pretrained: bool = False, state: dict[str, Tensor] | None = None
 ) -> nn.Module:
     """timm's network of features at ``stages`` (from 0; None: those that timm chooses), for pictures of any size if it can."""
-    chosen = {} if stages is None else {"out_indices": stages}
+    chosen = {"features_only": True, "in_chans": inputs} | ({} if stages is None else {"out_indices": stages})
     if state is not None:
         chosen["pretrained_cfg_overlay"] = {"state_dict": dict(state)}
     # transformers alone know these options; other networks say with a TypeError that they do not
-    for options in ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}, {}):
+    for any_size in ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}):
         try:
-            return the_timm().create_model(name, pretrained, features_only=True, in_chans=inputs, **chosen, **options)
+            return the_timm().create_model(name, pretrained, **chosen, **any_size)
         except TypeError as error:
-            if not options or not any(option in str(error) for option in options):
+            if "dynamic_img" not in str(error):
                 raise
-    raise AssertionError("unreachable: the last options are none")
+    return the_timm().create_model(name, pretrained, **chosen)
 
 
 def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[int, int]:
-    """timm's indices of the feature maps after which the sub-network leaves and the trunk ends.
-
-    Nothing is computed: the backbone is built and run without values.
-    """
+    """timm's indices of the feature maps after which the sub-network leaves and the trunk ends."""
     _check_known(name)
     with torch.device("meta"):
         try:
@@ -118,31 +137,12 @@ def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[int
             raise ValueError(
                 f"The backbone {name} cannot be built for feature maps of {inputs} input channels: {_reason(error)}"
             ) from error
-        if not 1 <= sub_network_after < len(ends):
-            raise ValueError(
-                f"sub_network_after must be 1 to {len(ends) - 1} with backbone {name}, which has {len(ends)} stages, "
-                f"got {sub_network_after}."
-            )
-        stages = ends[sub_network_after - 1], ends[-1]
-        trunk = _create(name, inputs, stages).eval()
-        for side in SIZES_IT_MUST_TAKE:
-            check_size(trunk, name, inputs, side)
-    return stages
-
-
-def check_size(trunk: nn.Module, name: str, inputs: int, side: int) -> None:
-    """Raises ValueError unless the backbone ``name``, built without values, takes pictures of ``side`` × ``side`` pixels."""
-    try:
-        with torch.no_grad():
-            maps = trunk(torch.empty(1, inputs, side, side, device="meta"))
-        found = [feature.mean(_area(trunk)).shape[1] for feature in maps]
-    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+    if not 1 <= sub_network_after < len(ends):
         raise ValueError(
-            f"The backbone {name} does not take pictures of {side}×{side} pixels ({_reason(error)}); choose "
-            "one that takes any size, such as a ResNet, a ConvNeXt or a vit_*."
-        ) from error
-    if found != trunk.feature_info.channels():
-        raise ValueError(f"The backbone {name} gives no feature maps that can be averaged; choose another.")
+            f"sub_network_after must be 1 to {len(ends) - 1} with backbone {name}, which has {len(ends)} stages, "
+            f"got {sub_network_after}."
+        )
+    return ends[sub_network_after - 1], ends[-1]
 
 
 def _reason(error: Exception) -> str:

@@ -86,6 +86,13 @@ def test_backbones_that_cannot_serve_are_refused_in_one_sentence(config, said):
     assert "\n" not in str(refused.value)
 
 
+def test_other_sizes_can_be_asked_for_before_training():
+    encoder = detector("vit_tiny_patch16_224").encoder
+    encoder.check_sizes([32, 64, 300])
+    with pytest.raises(ValueError, match="does not take pictures of 0×0 pixels"):
+        encoder.check_sizes([64, 0])
+
+
 def test_without_timm_the_detector_says_what_to_install(monkeypatch):
     whole = builtins.__import__
 
