@@ -31,6 +31,7 @@ from training.aligning import aligned
 from training.batches import Batches, ShuffledBatches
 from training.calibrate import calibrate
 from training.checkpoints import Checkpoints, RunState
+from training.crop_cache import CropCache
 from training.data import ImageSet, Splits, calibration_images, load_splits, sentence
 from training.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
 from training.held_out import HeldOutViews
@@ -38,8 +39,10 @@ from training.initial_weights import load_initial_weights
 from training.options import TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
 from training.publish import check_hub_access, push_to_hub, write_model_card
-from training.random_views import RandomViews
+from training.random_views import RandomViews, margin_for
 from training.run_report import evaluate, write_report
+from training.trackers import log_figures, log_row, start_trackers, tracker_arguments
+from training.twins import Twins, make_twins
 from training.views import VIEWS
 
 NETWORK_OPTIONS = (
@@ -56,7 +59,7 @@ def start(options: TrainingOptions) -> Accelerator:
     accelerator = Accelerator(
         # unless told, Accelerate makes single processes of several on a CPU
         cpu=options.device == "cpu" or not torch.accelerator.is_available(),
-        mixed_precision=precision,
+        mixed_precision=precision, **tracker_arguments(options.tracker, options.output_dir),
     )
     check_processes(accelerator)
     use_cpu_threads(accelerator, options.cpu_threads)
@@ -66,15 +69,17 @@ def start(options: TrainingOptions) -> Accelerator:
         if options.push_to_hub:
             check_hub_access(options.hub_model_id, options.hub_private)
     accelerator.wait_for_everyone()
+    start_trackers(accelerator, options)
     return accelerator
 
 
 def load(options: TrainingOptions) -> Splits:
     """The images of the run; of these only the training images are aligned. Raises ValueError for data that cannot be trained on."""
-    if False:
-        return load_streamed_splits(options)
     splits = load_splits(options)
-    return splits._replace(train=aligned(splits.train, available_cores())) if options.aligned else splits
+    if not options.aligned:
+        return splits
+    alignment = aligned(splits.train, available_cores())
+    return splits._replace(train=alignment.images, description=f"{splits.description} {alignment.description}".strip())
 
 
 def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClassification:
@@ -92,27 +97,25 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
     return SelfConForImageClassification(config).to(memory_format=torch.channels_last)
 
 
-def make_views(images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins = None) -> RandomViews:
+def make_views(images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None = None) -> RandomViews:
     """Random views of the images as stage 1 or 2 sees them."""
     view = VIEWS[options.views][stage - 1](options.crop_size if stage == 1 else options.classifier_crop_size)
-    cache = None
-    if options.crop_cache and images is not splits.held_out:
+    degraded, cache = options.consistency and stage == 1, None
+    if options.crop_cache and stage == 1 and images is not splits.held_out:
         cache = CropCache(
             Path(options.crop_cache), images, view, options.seed, options.crop_cache_windows, options.crop_cache_epochs,
-            int(options.crop_cache_gb * 1e9),
+            int(options.crop_cache_gb * 1e9), margin=margin_for(view, degraded),
         )
     return RandomViews(
-        images, view, splits.families, splits.generators, options.seed, degraded=options.consistency and stage == 1,
+        images, view, splits.families, splits.generators, options.seed, degraded=degraded,
         twins=twins, crops=cache,
     )
 
 
 def make_batches(
-    accelerator: Accelerator, images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins
+    accelerator: Accelerator, images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None
 ) -> Batches:
     """A stage's batches: of the stream if there is one, else of ``images``."""
-    if False:
-        return StreamedBatches(accelerator, splits, stage, options)
     views = make_views(images, stage, splits, options, twins)
     batch_size = options.batch_size
     if stage == 2:  # a short calibration list makes one smaller batch
@@ -132,7 +135,7 @@ def train_stages(
     views = make_views(splits.train, 1, splits, options, twins)
 
     def log(row: dict) -> None:
-        pass
+        log_row(accelerator, row, state.steps)
 
     if state.stage != classifiers.NAME:
         batches = make_batches(accelerator, splits.train, 1, splits, options, twins)
@@ -140,7 +143,7 @@ def train_stages(
         contrastive.train_contrastive(accelerator, model, batches, held_out, options, checkpoints, state, log)
 
     listed = calibration_images(splits.train, options.calibration_list)
-    batches = make_batches(accelerator, listed, 2, splits, options, twins.select(listed) if twins else None)
+    batches = make_batches(accelerator, splits.train.select(listed), 2, splits, options, twins.select(listed) if twins else None)
     held_out = HeldOutViews(accelerator, make_views(splits.held_out, 2, splits, options), options.batch_size)
     classifiers.train_classifiers(accelerator, model, batches, held_out, options, checkpoints, state, log)
     same_weights_everywhere(accelerator, model)
@@ -170,7 +173,7 @@ def train(options: TrainingOptions) -> Path:
     training_seconds = sum(row["seconds"] for row in state.history)
 
     # what a score means: fitted on images that trained nothing
-    processor = SelfConImageProcessor()
+    processor = SelfConImageProcessor(crops=options.test_crops)
     calibrate(accelerator, model, processor, splits.held_out, options.num_workers)
 
     # how good it is, beside the pixel statistics
@@ -178,6 +181,7 @@ def train(options: TrainingOptions) -> Path:
     if accelerator.is_main_process:
         say(screen_table(report.figures))
         save(model.to("cpu"), processor, output / "model")
+        log_figures(accelerator, report, state.steps)
         pictures = write_report(report, scores, splits, views, output)
         write_model_card(output / "model", report, pictures, options.hub_model_id)
         if options.push_to_hub:

@@ -101,7 +101,7 @@ def _rank(facts: Facts) -> tuple:
 
 def _step(own: Header, partner: Header) -> Step:
     size = min(own.width, partner.width, LONGEST), min(own.height, partner.height, LONGEST)
-    return Step(*size, earlier=_earlier(_compression(own), _compression(partner)))
+    return Step(*size, earlier=_earlier(compression_of(own), compression_of(partner)))
 
 
 def _earlier(own: tuple | None, partner: tuple | None) -> tuple:
@@ -116,7 +116,7 @@ def _earlier(own: tuple | None, partner: tuple | None) -> tuple:
     return TURNS * (partner, own) if own[0] == "JPEG" else (TURNS * (partner, own))[:-1]
 
 
-def _compression(header: Header) -> tuple | None:
+def compression_of(header: Header) -> tuple | None:
     """(codec, quality, subsampling) of a lossy file, smaller for the stronger; chroma that Pillow cannot write is 4:2:0."""
     if header.quality is None:
         return None
@@ -124,13 +124,14 @@ def _compression(header: Header) -> tuple | None:
     return "WEBP" if header.format == "WEBP" else "JPEG", header.quality, header.subsampling if known else "4:2:0"
 
 
-def align(content: bytes, path: str, step: Step) -> bytes:
+def align(content: bytes, path: str, step: Step, last_compression: bool = True) -> bytes:
     """The aligned copy of an image.
 
     Args:
         content: the image's file.
         path: as listed; the crop's place and the last compression are drawn from it.
         step: the plan's entry for it.
+        last_compression: whether to end with the drawn compression, which hides earlier ones at the price of the finest traces.
 
     Returns:
         a lossless WebP file of ``step.width`` × ``step.height`` pixels.
@@ -153,4 +154,4 @@ def align(content: bytes, path: str, step: Step) -> bytes:
         for compression in step.earlier:
             image = degradations.Compression(*compression)(image)
     image = image[top : top + step.height, left : left + step.width]
-    return lossless_webp(degradations.draw_compression(rng)(image))
+    return lossless_webp(degradations.draw_compression(rng)(image) if last_compression else image)

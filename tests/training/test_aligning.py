@@ -46,8 +46,9 @@ def test_sizes_and_containers_are_the_same_and_the_draw_is_that_of_the_path(tmp_
     assert images.rows[0]["image"]["bytes"] == files[0]
 
 
-def test_lossless_files_of_the_same_sizes_are_left_alone():
-    images = image_set([file(i, 48, format="PNG") for i in range(6)], [0, 0, 0, 1, 1, 1], ["photos"] * 6)
+@pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "JPEG", "quality": 95}, {"format": "WEBP", "quality": 80}])
+def test_files_of_the_same_sizes_and_compression_are_left_alone(options):
+    images = image_set([file(i, 48, **options) for i in range(6)], [0, 0, 0, 1, 1, 1], ["photos"] * 6)
     after, words = aligned(images, num_proc=1)
     assert after is images and "nothing to do" in words
 
@@ -59,6 +60,12 @@ def test_lossless_files_of_other_sizes_are_cropped_and_keep_their_pixels():
     assert shapes(after, 0) == shapes(after, 1) == [(48, 48, 3)] * 2
     whole, crop = images.pixels(1), after.pixels(1)
     assert any(np.array_equal(whole[top : top + 48, left : left + 48], crop) for top in (0, 16) for left in (0, 16))
+
+
+def test_two_qualities_of_one_codec_are_made_one_distribution():
+    files = [file(i, 48, format="JPEG", quality=90 if i < 3 else 60) for i in range(6)]
+    after, words = aligned(image_set(files, [0, 0, 0, 1, 1, 1], ["photos"] * 6), num_proc=1)
+    assert "6 recompressed" in words
 
 
 def test_a_content_type_with_one_class_is_matched_with_the_others():
