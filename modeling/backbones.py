@@ -16,11 +16,11 @@ QUARTERS = 4
 
 
 def the_timm() -> ModuleType:
-    """timm, which only detectors with a backbone of its need. Raises ImportError that says how to install it."""
+    """timm, which only detectors with a backbone of its need. Raises ModuleNotFoundError that says how to install it."""
     try:
         import timm
-    except ImportError as error:
-        raise ImportError("This detector's backbone comes from timm, which is not installed: pip install timm") from error
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("This detector's backbone comes from timm, which is not installed: pip install timm") from error
     return timm
 
 
@@ -37,7 +37,7 @@ class TimmEncoder(nn.Module):
         front_end: the fixed front end, float (B, 3, H, W) -> (B, its ``channels`` or 3, H, W).
 
     Raises:
-        ImportError: without timm.
+        ModuleNotFoundError: without timm.
         ValueError: for an unknown backbone, one that cannot give feature maps of the sizes needed, or no such stage.
     """
 

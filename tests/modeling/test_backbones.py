@@ -98,9 +98,9 @@ def test_without_timm_the_detector_says_what_to_install(monkeypatch):
 
     def without_timm(name, *arguments, **options):
         if name.partition(".")[0] == "timm":
-            raise ImportError("No module named 'timm'")
+            raise ModuleNotFoundError("No module named 'timm'")
         return whole(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_timm)
-    with pytest.raises(ImportError, match="pip install timm"):
+    with pytest.raises(ModuleNotFoundError, match="pip install timm"):
         SelfConForImageClassification(SelfConConfig(backbone="resnet18"))
