@@ -1,13 +1,21 @@
-"""Pictures of results: ROC curves, how scores spread, and the course of training. PNG files, drawn without a display."""
+"""Pictures of results: ROC curves, how scores spread, who is taken for whom, a map of features, and the course of training.
+
+PNG files, drawn without a display.
+"""
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure  # not pyplot, which would keep figures and choose a display for the whole process
 from sklearn.metrics import roc_curve
 
 from degradations import CONDITION_TITLES
 from evaluation.metrics import Scores
+from evaluation.tracks import Track
+
+NO_TERMS = ("stage", "epoch", "learning_rate", "loss", "seconds", "images")
+"""Of a row of the history; whatever else it holds is a term of the loss."""
 
 
 def draw_roc(scores: dict[tuple[str, str], Scores], file: Path) -> None:
@@ -40,7 +48,7 @@ def draw_score_histogram(scores: dict[str, Scores], threshold: float, file: Path
 
 
 def draw_history(history: list[dict], file: Path) -> None:
-    """Loss and learning rate by epoch; a panel for each stage, and a sentence in its place where no epoch was trained."""
+    """Loss, its terms and the learning rate by epoch; a panel per stage, and a sentence in its place where no epoch was trained."""
     stages = list(dict.fromkeys(row["stage"] for row in history))
     figure = Figure(figsize=(5 * max(1, len(stages)), 3.5), layout="constrained")
     panels = figure.subplots(1, max(1, len(stages)), squeeze=False)
@@ -48,20 +56,67 @@ def draw_history(history: list[dict], file: Path) -> None:
         panels[0][0].set_axis_off()
         panels[0][0].text(0.5, 0.5, "no epoch was trained", ha="center", va="center")
     for axes, stage in zip(panels[0], stages, strict=False):
-        rows = [row for row in history if row["stage"] == stage]
-        epochs = [row["epoch"] for row in rows]
-        for name in ("loss", "origin", "family", "cross_entropy"):
-            if name in rows[0]:
-                axes.plot(epochs, [row[name] for row in rows], marker=".", label=name)  # a single epoch has no line
-        axes.set(xlabel="epoch", ylabel="loss", title=f"stage: {stage}")
-        axes.legend(fontsize=8)
-        rate = axes.twinx()
-        rate.plot(epochs, [row["learning_rate"] for row in rows], ":", marker=".", color="grey")
-        rate.set_ylabel("learning rate", color="grey")
-        axes.set_zorder(rate.get_zorder() + 1)  # the losses in front
-        axes.patch.set_visible(False)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _draw_stage(axes, [row for row in history if row["stage"] == stage], stage)
     _save(figure, file)
+
+
+def _draw_stage(axes, rows: list[dict], stage: str) -> None:
+    epochs = [row["epoch"] for row in rows]
+    terms = dict.fromkeys(name for row in rows for name in row if name not in NO_TERMS)
+    for name in ("loss", *terms):
+        values = [row.get(name, np.nan) for row in rows]
+        axes.plot(epochs, values, marker=".", label=name.replace("_", " "))  # a single epoch has no line
+    axes.set(xlabel="epoch", ylabel="loss", title=f"stage: {stage}")
+    rate = axes.twinx()
+    rate.plot(epochs, [row["learning_rate"] for row in rows], ":", marker=".", color="grey", label="learning rate")
+    rate.set_ylabel("learning rate", color="grey")
+    lines = [*axes.get_legend_handles_labels()[0], *rate.get_legend_handles_labels()[0]]
+    axes.legend(handles=lines, fontsize=8)
+    axes.set_zorder(rate.get_zorder() + 1)  # the losses in front
+    axes.patch.set_visible(False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def draw_confusion(tracks: list[Track], file: Path) -> None:
+    """A panel per track, at least one: rows are the images' classes, columns the answers, with counts and shares of the row."""
+    sizes = [(len(track.answers) + 3, len(track.classes) + 2) for track in tracks]
+    figure = Figure(figsize=(0.8 * sum(width for width, _ in sizes) + 1, 0.7 * max(height for _, height in sizes) + 1.2), layout="constrained")
+    panels = figure.subplots(1, len(tracks), squeeze=False, width_ratios=[width for width, _ in sizes])
+    for axes, track in zip(panels[0], tracks, strict=True):
+        counts = np.array(track.counts)
+        shares = counts / counts.sum(1, keepdims=True)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(counts.shape):
+            colour = "white" if shares[row, column] > 0.6 else "black"
+            axes.text(column, row, f"{counts[row, column]}\n{shares[row, column]:.0%}", ha="center", va="center", fontsize=7, color=colour)
+        names = [each.name if each.known else f"{each.name} (never seen)" for each in track.classes]
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_xticks(range(len(track.answers)), track.answers, fontsize=8, rotation=45, ha="right")
+        axes.set(xlabel="answer", ylabel="truth", title=f"{track.name}, {_title(track.condition)}")
+    _save(figure, file)
+
+
+def draw_map(embedding_map: dict, file: Path) -> None:
+    """The points of ``evaluation.embedding_map``: coloured by origin on the left, by generator on the right."""
+    points = embedding_map["points"]
+    place = np.array([(point["x"], point["y"]) for point in points])
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    for axes, column in zip(figure.subplots(1, 2), ("label", "generator"), strict=True):
+        value = np.array([point[column] for point in points])
+        names = sorted(set(value), key=lambda name: (name != "real", name))
+        for number, name in enumerate(names):
+            colour = _colour(number, len(names))
+            axes.scatter(*place[value == name].T, s=12, color=colour, label=name, alpha=0.8, linewidths=0)
+        axes.legend(fontsize=7, markerscale=1.5, ncols=1 + len(names) // 13)
+        axes.set(xticks=[], yticks=[], title="by origin" if column == "label" else "by generator")
+    shown = f"{len(points)} of {embedding_map['images']} images" if len(points) < embedding_map["images"] else f"{len(points)} images"
+    figure.suptitle(f"Features of {shown} in two dimensions ({embedding_map['method']})", fontsize=10)
+    _save(figure, file)
+
+
+def _colour(number: int, of: int):
+    """Distinct colours: ten by hand, beyond them evenly along the spectrum."""
+    return f"C{number}" if of <= 10 else colormaps["turbo"](number / (of - 1))
 
 
 def _title(condition: str) -> str:

@@ -6,13 +6,15 @@ of figures.
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from evaluation.metrics import Estimate, Metrics, Scores, groups, measure
-from evaluation.tables import markdown_tables
+from evaluation.tables import markdown_tables, track_tables
+from evaluation.tracks import ClassFigures, Track
 
-SCHEMA = "imaginet-report/1"
+SCHEMA = "imaginet-report/2"
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,16 @@ class Report:
         created: when.
         versions: library -> version.
         options: every option of the run, seed included.
-        data: name, description, fingerprint and counts of the training, held-out and scored images.
+        data: name, description, fingerprint and counts of the training, held-out and scored images; under "audit" which shortcuts the
+            training images offer (see ``imaginet_tools.audit``), or the reason why that is not known.
         training: seconds, images seen, processes, device, and one row per epoch (``history``).
         calibration: temperature, bias and how many images they were fitted on.
         operating_points: see ``evaluation.calibration.operating_points``.
         figures: all rows.
         limits: sentences that must stand beside the figures.
+        tracks: who is taken for whom in both tracks, see ``evaluation.tracks``.
+        embedding_map: see ``evaluation.embedding_map``; None if nothing was laid out.
+        pictures: ``file`` and ``title`` of the PNG files that lie beside the report.
     """
 
     created: str
@@ -58,6 +64,9 @@ class Report:
     operating_points: list
     figures: list[Row]
     limits: list[str] = field(default_factory=list)
+    tracks: list[Track] = field(default_factory=list)
+    embedding_map: dict | None = None
+    pictures: list[dict] = field(default_factory=list)
 
     def to_json(self) -> dict:
         """Plain values, with the schema's name first."""
@@ -74,10 +83,12 @@ class Report:
         missing, unknown = set(names) - set(values), set(values) - set(names) - {"schema"}
         if missing or unknown:
             raise ValueError(f"The report lacks {sorted(missing)} and has the unknown entries {sorted(unknown)}.")
-        if not isinstance(values["figures"], list):
-            raise ValueError("The report's figures are not a list.")
-        figures = [_row(entry, number) for number, entry in enumerate(values["figures"])]
-        return cls(**{name: values[name] for name in names if name != "figures"}, figures=figures)
+        read = {}
+        for name, what, one in (("figures", "Figure", _row), ("tracks", "Track", _track)):
+            if not isinstance(values[name], list):
+                raise ValueError(f"The report's {name} are not a list.")
+            read[name] = [_read(one, entry, f"{what} {number}") for number, entry in enumerate(values[name])]
+        return cls(**{name: values[name] for name in names if name not in read}, **read)
 
     @classmethod
     def read(cls, file: str | Path) -> "Report":
@@ -97,21 +108,39 @@ class Report:
         _write(Path(folder) / "report.json", json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def to_markdown(self) -> str:
-        """The report as a page: limits, tables, calibration, data, options."""
-        data = self.data
+        """The report as a page: limits, tables, pictures, calibration, data, options."""
         parts = [f"# Report of {self.options.get('output_dir', 'a run')}", *self.limits, markdown_tables(self.figures)]
+        if self.tracks:
+            parts.append(track_tables(self.tracks))
+        parts += [f"![{picture['title']}]({picture['file']})\n\n{picture['title']}." for picture in self.pictures]
         parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
-        parts.append("## Data\n\n" + data.get("description", "") + "\n\n" + "\n".join(
-            f"- {split}: {counts['images']} images ({counts['real']} real, {counts['synthetic']} synthetic) "
-            f"from {counts['source_images']} source images; fingerprint {counts['fingerprint']}"
-            for split, counts in data["splits"].items()
-        ))
+        parts.append("## Data\n\n" + self.data.get("description", "") + "\n\n" + "\n".join(split_lines(self.data)))
+        parts.append("## Shortcuts of the training images\n\n" + audit_sentence(self.data.get("audit")))
         parts.append(
             f"## Run\n\nCreated {self.created}. Training took {self.training['seconds'] / 60:.1f} minutes on "
             f"{self.training['processes']} process(es), {self.training['device']}.\n\n```json\n"
             + json.dumps({"options": self.options, "versions": self.versions}, indent=1, ensure_ascii=False) + "\n```"
         )
         return "\n\n".join(parts) + "\n"
+
+
+def split_lines(data: dict) -> list[str]:
+    """A line of a list for each split of ``Report.data``: counts and fingerprint."""
+    return [
+        f"- {split}: {counts['images']} images ({counts['real']} real, {counts['synthetic']} synthetic) "
+        f"from {counts['source_images']} source images; fingerprint {counts['fingerprint']}"
+        for split, counts in data["splits"].items()
+    ]
+
+
+def audit_sentence(audit: dict | None) -> str:
+    """What ``Report.data["audit"]`` says in words."""
+    if audit is None:
+        return "Not looked for."
+    if "sentence" not in audit:
+        return f"Not known: {audit['reason']}"
+    images = " and ".join(f"{count} {label}" for label, count in audit["images"].items())
+    return f"{audit['sentence']} (Cross-validated on {images} training images as the network gets them; 0.5 is chance.)"
 
 
 def rows_of(detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0) -> list[Row]:
@@ -125,14 +154,28 @@ def rows_of(detector: str, condition: str, scores: Scores, threshold: float, res
     ]
 
 
-def _row(entry: dict, number: int) -> Row:
+def _read(one: Callable, entry: dict, what: str):
     try:
-        metrics = {**entry["metrics"]}
-        for name in ("balanced_accuracy", "auc", "average_precision"):
-            metrics[name] = Estimate(**metrics[name])
-        return Row(**{**entry, "metrics": Metrics(**metrics)})
+        return one(entry)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"Figure {number} of the report is not complete ({error}).") from error
+        raise ValueError(f"{what} of the report is not complete ({error}).") from error
+
+
+def _row(entry: dict) -> Row:
+    metrics = {**entry["metrics"]}
+    for name in ("balanced_accuracy", "auc", "average_precision"):
+        metrics[name] = Estimate(**metrics[name])
+    return Row(**{**entry, "metrics": Metrics(**metrics)})
+
+
+def _track(entry: dict) -> Track:
+    classes = [ClassFigures(**{**each, **_accuracies(each)}) for each in entry["classes"]]
+    return Track(**{**entry, "classes": classes, **_accuracies(entry)})
+
+
+def _accuracies(entry: dict) -> dict[str, Estimate | None]:
+    names = "accuracy", "accuracy_if_synthetic"
+    return {name: None if entry[name] is None else Estimate(**entry[name]) for name in names}
 
 
 def _operating_point(point: dict) -> str:

@@ -16,9 +16,7 @@ def markdown_tables(rows: list) -> str:
         "held-out training images; a generator is compared with the real images of its content types."
     ]
     for title, (header, *lines) in _tables(rows):
-        rule = ["---"] * len(header)
-        cells = [[cell.replace("|", "\\|") for cell in line] for line in (header, rule, *lines)]
-        parts.append(f"## {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in cells))
+        parts.append(f"## {title}\n\n" + "\n".join(_markdown(line) for line in (header, ["---"] * len(header), *lines)))
     return "\n\n".join(parts + _note(rows))
 
 
@@ -32,6 +30,32 @@ def screen_table(rows: list) -> str:
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
         parts.append("\n".join([title, lines[0], "-" * len(max(lines, key=len)), *lines[1:]]))
     return "\n\n".join(parts + _note(rows))
+
+
+def track_tables(tracks: list) -> str:
+    """The classes of each track as one Markdown table per track: shares answered right, with intervals."""
+    parts = [
+        "Both tracks, by class: the share of its images that are answered right, and the mean over classes. An image below the balanced "
+        "threshold is answered \"real\", any other by its most likely family or generator; \"if known to be synthetic\" leaves the "
+        "first step out. A class without figure had no training images, so that the model cannot name it."
+    ]
+    for name in dict.fromkeys(track.name for track in tracks):
+        lines = [("condition", name, "images", "answered right", "if known to be synthetic"), ["---"] * 5]
+        for track in tracks:
+            if track.name == name:
+                title = CONDITION_TITLES.get(track.condition, track.condition)
+                lines += [(title, each.name, str(each.images), _cell(each.accuracy), _cell(each.accuracy_if_synthetic)) for each in track.classes]
+                lines.append((title, "mean", "", _cell(track.accuracy), _cell(track.accuracy_if_synthetic)))
+        parts.append(f"## By class: {name}\n\n" + "\n".join(_markdown(line) for line in lines))
+    return "\n\n".join(parts)
+
+
+def _cell(estimate) -> str:
+    return "" if estimate is None else str(estimate)
+
+
+def _markdown(cells) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _tables(rows: list) -> list[tuple[str, list[list[str]]]]:

@@ -8,18 +8,39 @@ from matplotlib.figure import Figure  # not pyplot, which would choose a display
 from training.data import SYNTHETIC, ImageSet
 from training.random_views import RandomViews
 
+TITLES = {
+    "training_views.png": "Training views: a row per image, a column per epoch and view",
+    "training.png": "Loss, its terms and the learning rate by epoch",
+    "map.png": "What the network sees: features of images that it was not trained on",
+    "roc.png": "ROC curves",
+    "scores.png": "How the model's probabilities spread",
+    "confusion.png": "Who is taken for whom, without degradation",
+    "mistakes.png": "The most confident mistakes",
+}
+"""Picture of a report -> its title."""
+
 
 def draw_views(views: RandomViews, file: Path, pictures: int = 6, epochs: int = 4) -> None:
-    """A row per training image, a column per epoch: the views of stage 1, real and synthetic images in turn."""
-    by_label = [np.flatnonzero(views.images.label == value) for value in range(2)]
-    chosen = [int(by_label[row % 2][row // 2 % len(by_label[row % 2])]) for row in range(pictures)]
+    """What stage 1 is shown: a row per training image, real and synthetic ones in turn, a column per epoch and view.
+
+    With pairs of views, a view and its degraded copy stand side by side; with twins, the row below a real image is its twin's.
+    """
+    real, synthetic = (np.flatnonzero(views.images.label == value).tolist() for value in range(2))
+    rows = []
+    for place in range(pictures // 2):
+        index = real[place % len(real)]
+        rows += [index] if views.twins is None else [index, len(views) + index]  # N + i is the twin of image i
+        rows.append(synthetic[place % len(synthetic)])
     tiles, captions = [], []
-    for index in chosen:
+    for row in rows:
+        name = "twin" if row >= len(views) else views.images.generator[row]
         for epoch in range(epochs):
             views.set_epoch(epoch)
-            tiles.append(views[index]["pixels"][0].permute(1, 2, 0).numpy())
-            captions.append(f"{views.images.generator[index]}" if epoch == 0 else "")
-    draw_grid(tiles, captions, epochs, "Training views: a row per image, a column per epoch", file)
+            shown = views[row]["pixels"].permute(0, 2, 3, 1).numpy()
+            tiles += list(shown)
+            captions += [name if epoch == 0 else "", *["degraded"] * (len(shown) - 1)]
+    title = f"Training views: a row per image, {'two columns' if views.degraded else 'a column'} per epoch"
+    draw_grid(tiles, captions, len(tiles) // len(rows), title, file)
 
 
 def draw_mistakes(images: ImageSet, probability: np.ndarray, threshold: float, file: Path, pictures: int = 6) -> None:

@@ -1,20 +1,19 @@
-"""The model card, and the way to the Hub."""
+"""The model folder's last files, and its way to the Hub."""
 
-import re
 import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
+from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, HfHubHTTPError, HTTPError  # HTTPError: of the client that it uses
 
 from evaluation.report import Report
-from evaluation.tables import markdown_tables
-from modeling import usage
+from training.model_card import card_of, without_places
+from training.pictures import TITLES
 
-UPLOADED_PICTURES = ("roc.png", "scores.png")
-"""Pictures without images of the data set, which we may not be allowed to pass on."""
+UPLOADED_PICTURES = {name: TITLES[name] for name in ("roc.png", "scores.png", "confusion.png", "map.png", "training.png")}
+"""Pictures without images of the data set, which we may not be allowed to pass on; file -> title."""
 
 
 def check_hub_access(repository: str, private: bool) -> None:
@@ -60,91 +59,16 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], reposit
     Args:
         folder: of the saved model.
         report: the run's report; every figure of the card is taken from it.
-        pictures: of the report; only ROC curves and score histograms go along.
+        pictures: of the report; only those in UPLOADED_PICTURES, which show no image, go along.
         repository: its name on the Hub, for the usage lines.
     """
-    name = repository or folder.name
     kept = [picture for picture in pictures if picture.name in UPLOADED_PICTURES]
     for picture in kept:
         shutil.copy(picture, folder / picture.name)
-    _without_places(report).write_json(folder)
-    data = ModelCardData(
-        library_name="transformers", pipeline_tag="image-classification", license="apache-2.0",
-        tags=["synthetic-image-detection", "selfcon", "imaginet"], model_name=name, eval_results=_eval_results(report) or None,
-    )
-    card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(report, repository, kept)}")
+    public = replace(without_places(report), pictures=[{"file": each.name, "title": UPLOADED_PICTURES[each.name]} for each in kept])
+    public.write_json(folder)
+    card = card_of(public, repository or folder.name, repository, [picture.name for picture in kept])
     (folder / "README.md").write_text(str(card), encoding="utf-8")
-
-
-def _eval_results(report: Report) -> list[EvalResult]:
-    results = []
-    for row in report.figures:
-        if row.detector == "model" and row.kind == "overall":
-            for metric in ("balanced_accuracy", "auc", "average_precision"):
-                results.append(EvalResult(
-                    task_type="image-classification", dataset_type=_data_name(report),
-                    dataset_name=f"{_data_name(report)} ({report.data['config']})", dataset_config=row.condition,
-                    dataset_split="test", metric_type=metric, metric_name=f"{metric}, {row.condition}",
-                    metric_value=round(getattr(row.metrics, metric).value, 4),
-                ))
-    return results
-
-
-def _body(report: Report, repository: str | None, pictures: list[Path]) -> str:
-    limits = "\n".join(f"- {limit}" for limit in report.limits)
-    thresholds = "\n".join(
-        f"| {point['name']} | " + (
-            f"{point['threshold']:.3f} | {point['false_alarm_rate']:.1%} | {point['recall']:.1%} |"
-            if point["threshold"] is not None else f"none: {point['reason']} | | |"
-        )
-        for point in report.operating_points
-    )
-    figures = markdown_tables(report.figures) if report.figures else "Nothing was scored."
-    return f"""# SelfCon detector of synthetic images
-
-Tells real pictures from generated ones. Network and losses are those of ImagiNet (<https://arxiv.org/abs/2407.20020>);
-trained with `train_selfcon.py` on `{_data_name(report)}`, configuration `{report.data["config"]}`.
-
-## Limits
-
-{limits}
-
-{usage(repository or "FOLDER")}
-## What a score means
-
-The score of "synthetic" is a probability among equally many real and synthetic pictures like those it was trained on,
-calibrated on {report.calibration["images"]} held-out training images. Where synthetic pictures are rare, most alarms at 0.5
-are false; choose a threshold by the false alarms that you can bear.
-
-| operating point | threshold | real flagged (held out) | synthetic found (held out) |
-| --- | --- | --- | --- |
-{thresholds}
-
-## Figures
-
-{figures}
-
-{" ".join(f"![{picture.stem}]({picture.name})" for picture in pictures)}
-
-All options, counts and fingerprints of the data: `report.json`.
-"""
-
-
-def _data_name(report: Report) -> str:
-    """Name of the data set as the Hub accepts it in a card; of a folder only its last part, its place is nobody's business."""
-    name = report.data["name"]
-    if re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", name) and not Path(name).exists():
-        return name
-    return re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") or "local"
-
-
-def _without_places(report: Report) -> Report:
-    """The report without paths of the machine that made it: what was given as a path keeps its last part only."""
-    def last_part(value):
-        return Path(value).name if isinstance(value, str) and (Path(value).is_absolute() or Path(value).exists()) else value
-
-    options = {name: last_part(value) for name, value in report.options.items()}
-    return replace(report, options=options, data={**report.data, "name": _data_name(report)})
 
 
 def _reason(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """From a trained model to its report: every figure of the test images, beside the pixel statistics', as tables and pictures."""
 
 import platform
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,20 +12,25 @@ from accelerate import Accelerator
 import imaginet
 from degradations import CONDITIONS
 from evaluation.calibration import balanced_threshold
-from evaluation.figures import draw_history, draw_roc, draw_score_histogram
+from evaluation.embedding_map import embedding_map
+from evaluation.figures import draw_confusion, draw_history, draw_map, draw_roc, draw_score_histogram
 from evaluation.metrics import Scores
 from evaluation.pixel_statistics import PixelStatistics
 from evaluation.report import Report, Row, rows_of
+from evaluation.tracks import REAL, Track, make_track
 from training.calibrate import calibrated
 from training.data import ImageSet, Splits
+from training.limits import limits_of
 from training.options import TrainingOptions
-from training.pictures import draw_mistakes, draw_views
+from training.pictures import TITLES, draw_mistakes, draw_views
+from training.predict import Predictions, pixel_features, predict
 from training.random_views import RandomViews
-from training.predict import pixel_features, predict_logits
+from training.shortcuts import find_shortcuts
 
 MODEL, BASELINE = "model", "pixel statistics"
 AllScores = dict[tuple[str, str], Scores]
 """(detector, condition) -> scores of the test images."""
+LIBRARIES = ("accelerate", "datasets", "numpy", "pillow", "scikit-learn", "torch", "torchvision", "transformers")
 
 
 def evaluate(
@@ -33,27 +39,75 @@ def evaluate(
 ) -> tuple[Report, AllScores]:
     """Scores the test images once, under every condition, with the model and the baseline; every process calls it.
 
-    Both detectors call an image synthetic at a threshold fitted on the held-out training images.
+    Both detectors call an image synthetic at a threshold fitted on the held-out training images. Without test images the map
+    shows the held-out ones.
     """
-    thresholds = {MODEL: model.config.operating_points[0]["threshold"]}
-    scores: AllScores = {}
+    shown = splits.held_out if splits.test is None else splits.test
+    conditions = ["clean"] if splits.test is None else list(CONDITIONS)
+    said = {each: predict(accelerator, model, processor, shown, each, options.num_workers) for each in conditions}
+    thresholds, scores = {MODEL: model.config.operating_points[0]["threshold"]}, {}
     if splits.test is not None:
-        for condition in CONDITIONS:
-            logits = predict_logits(accelerator, model, processor, splits.test, condition, options.num_workers)
-            scores[MODEL, condition] = scores_of(splits.test, calibrated(logits, model.config))
+        scores = {(MODEL, each): scores_of(shown, calibrated(said[each].origin, model.config)) for each in conditions}
         baseline, thresholds[BASELINE] = fit_baseline(accelerator, splits, options.num_workers)
         for condition in CONDITIONS:
             features = pixel_features(accelerator, splits.test, condition, options.num_workers)
             scores[BASELINE, condition] = scores_of(splits.test, baseline.probabilities(features))
-    rows: list[Row] = []
-    if accelerator.is_main_process:
-        for (detector, condition), each in scores.items():
-            rows += rows_of(detector, condition, each, thresholds[detector], options.bootstrap, options.seed)
     training = {
         "seconds": training_seconds, "processes": accelerator.num_processes, "device": str(accelerator.device),
         "images_seen": sum(row["images"] for row in history), "history": history,
     }
-    return make_report(model.config, splits, options, training, rows), scores
+    report = make_report(model.config, splits, options, training, [])
+    if accelerator.is_main_process:
+        report = with_findings(report, model.config, splits, options, scores, thresholds, said)
+    return report, scores
+
+
+def with_findings(
+    report: Report, config, splits: Splits, options: TrainingOptions, scores: AllScores, thresholds: dict[str, float],
+    said: dict[str, Predictions],
+) -> Report:
+    """The report with all that is computed from scores and predictions: figures, tracks, map, and the audit of the training images.
+
+    Args:
+        thresholds: of each detector.
+        said: condition -> what the model says of the test images, or of the held-out ones where there are none.
+    """
+    rows: list[Row] = []
+    for (detector, condition), each in scores.items():
+        rows += rows_of(detector, condition, each, thresholds[detector], options.bootstrap, options.seed)
+    tracks: list[Track] = []
+    if splits.test is not None:
+        for condition, each in said.items():
+            synthetic = scores[MODEL, condition].probability >= thresholds[MODEL]
+            tracks += tracks_of(splits.test, each, synthetic, config, condition, options)
+    shown = splits.held_out if splits.test is None else splits.test
+    audit = find_shortcuts(splits.train, options.audit_images, report.data["name"])
+    return replace(
+        report, figures=rows, tracks=tracks, data={**report.data, "audit": audit},
+        embedding_map=embedding_map(said["clean"].feature, shown.label, shown.generator, options.seed),
+    )
+
+
+def tracks_of(
+    images: ImageSet, said: Predictions, synthetic: np.ndarray, config, condition: str, options: TrainingOptions
+) -> list[Track]:
+    """Both tracks under a condition; the second one by family and by generator, as far as the model has classifiers for them.
+
+    Args:
+        images: N images.
+        said: what the model says of them.
+        synthetic: bool (N,), whether it calls them synthetic.
+        config: of the model.
+    """
+    common = {"source_image": images.source_image, "resamples": options.bootstrap, "seed": options.seed}
+    origins = np.array(imaginet.LABELS)
+    tracks = [make_track("origin", condition, origins[images.label], origins[synthetic.astype(int)], list(origins), **common)]
+    for name, names, logits in (("family", config.families, said.family), ("generator", config.generators, said.generator)):
+        if logits is not None:
+            alone = np.array(names)[logits.argmax(1)]
+            answer = np.where(synthetic, alone, REAL)
+            tracks.append(make_track(name, condition, getattr(images, name), answer, [REAL, *names], if_synthetic=alone, **common))
+    return tracks
 
 
 def fit_baseline(accelerator: Accelerator, splits: Splits, workers: int) -> tuple[PixelStatistics, float]:
@@ -72,10 +126,10 @@ def scores_of(images: ImageSet, probability: np.ndarray) -> Scores:
 def make_report(config, splits: Splits, options: TrainingOptions, training: dict, rows: list[Row]) -> Report:
     """Puts the report together; see ``evaluation.report.Report`` for its parts."""
     parts = {"train": splits.train, "held_out": splits.held_out, "test": splits.test}
-    libraries = ("accelerate", "datasets", "numpy", "pillow", "scikit-learn", "torch", "torchvision", "transformers")
+    libraries = [*LIBRARIES, *(["timm"] if options.backbone else []), *(["diffusers"] if options.twins not in (None, "small") else [])]
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={"python": platform.python_version(), **{name: version(name) for name in libraries}},
+        versions={"python": platform.python_version(), "imaginet": str(imaginet.VERSION), **{name: version(name) for name in libraries}},
         options=options.as_dict(),
         data={
             "name": data_name(options, splits), "config": splits.train.rows.info.config_name, "description": splits.description,
@@ -103,30 +157,21 @@ def data_name(options: TrainingOptions, splits: Splits) -> str:
     return "imaginet" if official else Path(options.data_dir).resolve().name
 
 
-def limits_of(splits: Splits, options: TrainingOptions) -> list[str]:
-    """Sentences that must stand beside the figures."""
-    limits = [f"The detector knows these generators: {', '.join(splits.generators)}. It may miss images of any other."]
-    if splits.description:
-        limits.append(splits.description)
-    if splits.test is None:
-        limits.append("The data set has no test images, so nothing was scored.")
-    if options.fold is not None:
-        limits.append(f"Fold {options.fold} of the training list was scored, not the test list.")
-    limits.append("One training run with one seed; the intervals cover the choice of test images, not that of the seed.")
-    return limits
-
-
 def write_report(report: Report, scores: AllScores, splits: Splits, views: RandomViews, output: Path) -> list[Path]:
     """Writes report.json, report.md and the PNG pictures into ``output``; returns the pictures."""
-    report.write(output)
     draw_views(views, output / "training_views.png")
     draw_history(report.training["history"], output / "training.png")
-    pictures = [output / "training_views.png", output / "training.png"]
+    drawn = ["training_views.png", "training.png"]
+    if report.embedding_map is not None:
+        draw_map(report.embedding_map, output / "map.png")
+        drawn.append("map.png")
     if scores:
         threshold = report.operating_points[0]["threshold"]
         draw_roc(scores, output / "roc.png")
         own = {condition: each for (detector, condition), each in scores.items() if detector == MODEL}
         draw_score_histogram(own, threshold, output / "scores.png")
+        draw_confusion([track for track in report.tracks if track.condition == "clean"], output / "confusion.png")
         draw_mistakes(splits.test, own["clean"].probability, threshold, output / "mistakes.png")
-        pictures += [output / name for name in ("roc.png", "scores.png", "mistakes.png")]
-    return pictures
+        drawn += ["roc.png", "scores.png", "confusion.png", "mistakes.png"]
+    replace(report, pictures=[{"file": name, "title": TITLES[name]} for name in drawn]).write(output)
+    return [output / name for name in drawn]

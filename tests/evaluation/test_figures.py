@@ -6,7 +6,8 @@ from PIL import Image
 from scipy.ndimage import label
 
 from degradations import CONDITION_TITLES
-from evaluation.figures import draw_history, draw_roc, draw_score_histogram
+from evaluation.figures import draw_confusion, draw_history, draw_map, draw_roc, draw_score_histogram
+from evaluation.tracks import make_track
 from tests.evaluation.simulate import three_generators
 
 
@@ -22,7 +23,13 @@ def colours(file):
     with Image.open(file) as image:
         image.load()
         assert image.format == "PNG" and min(image.size) > 200
-        return np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
+        packed = np.unique(np.asarray(image.convert("RGB")).astype(int) @ [65536, 256, 1])
+        return np.stack([packed // 65536, packed // 256 % 256, packed % 256], axis=1)
+
+
+def shades(seen):
+    """How many colours that differ visibly."""
+    return len(np.unique((seen + 5) // 10, axis=0))
 
 
 def saturated(file):
@@ -61,6 +68,49 @@ def test_a_single_epoch_is_a_visible_point(tmp_path):
     pixels = np.asarray(Image.open(tmp_path / "training.png").convert("RGB")).astype(int)
     _, blots = label(pixels.max(2) - pixels.min(2) > 80)
     assert blots == 2  # the legend's line and the point
+
+
+def test_every_term_of_the_loss_is_drawn(tmp_path):
+    rows = history(("contrastive",))
+    draw_history(rows, tmp_path / "few.png")
+    draw_history([{**row, "consistency": 0.5} for row in rows], tmp_path / "more.png")
+    draw_history([{**row, "consistency": 0.5} if row["epoch"] else row for row in rows], tmp_path / "late.png")  # from epoch 1 on
+    count = [shades(colours(tmp_path / f"{name}.png")) for name in ("few", "more", "late")]
+    assert count[0] < count[1] and count[0] < count[2]
+
+
+def answers(n=200, classes=9):
+    names = ["real", *(f"generator {number}" for number in range(1, classes))]
+    rng = np.random.default_rng(0)
+    true = rng.choice(names, n)
+    return names, true, np.where(rng.random(n) < 0.7, true, rng.choice(names, n)), np.arange(n).astype(str)
+
+
+def test_confusion_matrices_stand_side_by_side_and_dark_cells_are_the_frequent_ones(tmp_path):
+    names, true, answer, source = answers()
+    tracks = [
+        make_track("generator", "clean", true, each, names, source, resamples=5) for each in (true, answer, np.full(len(true), "real"))
+    ]
+    for number, track in enumerate(tracks):
+        draw_confusion([track], tmp_path / f"{number}.png")
+    draw_confusion(tracks, tmp_path / "all.png")
+    wide, one = (Image.open(tmp_path / f"{name}.png").width for name in ("all", 0))
+    assert wide > 2 * one
+    full = (8, 48, 107)  # the colour of a share of 1
+    dark = [(np.asarray(Image.open(tmp_path / f"{number}.png").convert("RGB")) == full).all(2).mean() for number in range(3)]
+    assert dark[0] > 1.5 * dark[1] and dark[0] == pytest.approx(dark[2], rel=0.2)  # one full cell in each row, wherever it is
+
+
+@pytest.mark.parametrize("generators", [1, 8, 30])
+def test_the_map_gives_each_generator_a_colour_of_its_own(tmp_path, generators):
+    rng = np.random.default_rng(0)
+    names = ["real", *(f"generator {number}" for number in range(generators))]
+    points = [
+        {"x": float(rng.random()), "y": float(rng.random()), "label": "real" if name == "real" else "synthetic", "generator": name}
+        for name in names for _ in range(20)
+    ]
+    draw_map({"method": "t-SNE", "images": len(points), "points": points}, tmp_path / "map.png")
+    assert saturated(tmp_path / "map.png") and shades(colours(tmp_path / "map.png")) > 2 * generators
 
 
 def test_a_run_without_epochs_gets_a_picture_that_says_so(tmp_path):

@@ -6,14 +6,28 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from degradations import CONDITION_TITLES
 from evaluation.calibration import operating_points
-from evaluation.metrics import Estimate, Metrics
+from evaluation.metrics import Estimate, Metrics, Scores
 from evaluation.report import SCHEMA, Report, Row, rows_of
-from evaluation.tables import markdown_tables, screen_table
+from evaluation.tables import markdown_tables, screen_table, track_tables
+from evaluation.tracks import Track, make_track
 from tests.evaluation.simulate import three_generators
+
+
+def tracks_of(scores: Scores) -> list[Track]:
+    """The first track and the generators', where C is never recognised and B was never trained on."""
+    origin = np.array(["real", "synthetic"])
+    said = origin[(scores.probability >= 0.5).astype(int)]
+    named = np.where(said == "real", "real", np.where(scores.generator == "C", "A", scores.generator))
+    common = dict(source_image=scores.source_image, resamples=50)
+    return [
+        make_track("origin", "clean", origin[scores.label], said, list(origin), **common),
+        make_track("generator", "clean", scores.generator, np.where(named == "B", "A", named), ["real", "A", "C"], if_synthetic=named, **common),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +47,9 @@ def report() -> Report:
         },
         calibration={"temperature": 2.0, "bias": -0.5, "images": 240},
         operating_points=operating_points(scores.probability, scores.label, "240 images"), figures=rows,
-        limits=["It knows A, B and C only."],
+        limits=["It knows A, B and C only."], tracks=tracks_of(scores),
+        embedding_map={"method": "PCA", "images": 1, "points": [{"x": 0.0, "y": 1.0, "label": "real", "generator": "real"}]},
+        pictures=[{"file": "roc.png", "title": "ROC curves"}],
     )
 
 
@@ -78,7 +94,7 @@ def changed(values, path, value=None):
 
 
 @pytest.mark.parametrize("path, value, message", [
-    (["schema"], "imaginet-report/0", "not a report of schema imaginet-report/1 .it says 'imaginet-report/0'"),
+    (["schema"], "imaginet-report/0", "not a report of schema imaginet-report/2 .it says 'imaginet-report/0'"),
     (["schema"], None, "it says None"),
     (["calibration"], None, "lacks .'calibration'."),
     (["colour"], "red", "unknown entries .'colour'."),
@@ -88,6 +104,9 @@ def changed(values, path, value=None):
     (["figures", 1, "condition"], None, "Figure 1 .*condition"),
     (["figures", 1, "metrics"], "high", "Figure 1"),
     (["figures", 2], "a row", "Figure 2"),
+    (["tracks"], "none", "tracks are not a list"),
+    (["tracks", 1, "counts"], None, "Track 1 .*counts"),
+    (["tracks", 0, "classes", 1, "accuracy"], None, "Track 0 .*accuracy"),
 ])
 def test_wrong_or_missing_entries_are_named_with_the_file(report, tmp_path, path, value, message):
     file = tmp_path / "old.json"
@@ -163,9 +182,28 @@ def expected_cells(row):
 
 def test_markdown_has_every_row_once(report):
     lines = [cells_of(line) for line in report.to_markdown().splitlines() if line.startswith("|")]
-    rows = [line for line in lines if line[0] in CONDITION_TITLES.values()]
+    rows = [line for line in lines if line[0] in CONDITION_TITLES.values() and len(line) == 7]
     assert sorted(rows) == sorted(expected_cells(row) for row in report.figures)
-    assert {len(line) for line in lines} == {7}
+    assert {len(line) for line in lines} == {5, 7}
+
+
+def test_markdown_has_every_class_of_both_tracks_with_its_share_and_interval(report):
+    text = track_tables(report.tracks)
+    for track in report.tracks:
+        for each in track.classes:
+            assert f"| clean | {each.name} | {each.images} | {each.accuracy or ''} | {each.accuracy_if_synthetic or ''} |" in text
+        assert f"| clean | mean |  | {track.accuracy} | {track.accuracy_if_synthetic or ''} |" in text
+    never_seen = report.tracks[1].classes[-1]
+    assert never_seen.name == "B" and f"| clean | B | {never_seen.images} |  |  |" in text
+    assert text in report.to_markdown()
+
+
+def test_the_page_shows_its_pictures_and_says_what_the_audit_found(report):
+    assert "![ROC curves](roc.png)" in report.to_markdown() and "Not looked for." in report.to_markdown()
+    audited = lambda audit: replace(report, data={**report.data, "audit": audit}).to_markdown()
+    assert "Not known: too few." in audited({"reason": "too few."})
+    found = audited({"sentence": "Format tells all.", "images": {"real": 20, "synthetic": 30}})
+    assert "Format tells all. (Cross-validated on 20 real and 30 synthetic training images" in found
 
 
 def test_the_screen_shows_every_row_once_in_columns(report):

@@ -1,16 +1,20 @@
 """Upload of a model with its card to a stand-in Hub, use by name from there, and what is said when the Hub refuses."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 from transformers import pipeline
 
 from evaluation.metrics import Scores
 from evaluation.report import Report, rows_of
+from evaluation.tracks import make_track
 from modeling import SelfConImageProcessor, save
 from tests.hub_stand_in import READER, Handler, hub  # noqa: F401
 from tests.modeling.helpers import in_fresh_process, pixels, small_model
@@ -36,17 +40,27 @@ print(json.dumps([classify(sys.argv[1]), detect(sys.argv[1])]))
 
 
 def make_report(dataset: str = "imaginet") -> Report:
+    """A report with something in every part, of data that is called ``dataset``."""
     rng = np.random.default_rng(0)
     label = np.tile([0, 1], 20)
     scores = Scores(
         label, (0.3 * label + 0.7 * rng.random(40)), np.array(["photos", "faces"] * 20), np.where(label == 1, "x", "real"),
         np.array([f"picture {number}" for number in range(40)]),
     )
+    origins = np.array(["real", "synthetic"])
+    said = origins[(scores.probability >= 0.5).astype(int)]
+    counts = {"images": 40, "real": 20, "synthetic": 20, "source_images": 40, "content": {"faces": 20, "photos": 20}, "generator": {"real": 20, "x": 20}}
+    splits = {name: {**counts, "fingerprint": f"{name}-0123"} for name in ("train", "held_out", "test")}
+    audit = {"title": dataset, "images": {"real": 20, "synthetic": 20}, "sentence": "File format tells all."}
     return Report(
-        created="2026-01-01T00:00:00+00:00", versions={}, options={"seed": 0, "data_dir": dataset}, data={"name": dataset, "config": "sample"},
-        training={}, calibration={"temperature": 1.0, "bias": 0.0, "images": 16}, operating_points=POINTS,
-        figures=rows_of("model", "clean", scores, 0.5, 20),
+        created="2026-01-01T00:00:00+00:00", versions={"torch": "2.14.0"}, options={"seed": 17, "data_dir": dataset, "epochs": 3},
+        data={"name": dataset, "config": "sample", "splits": splits, "audit": audit},
+        training={"seconds": 90.0, "processes": 2, "device": "cpu", "images_seen": 1234, "history": []},
+        calibration={"temperature": 1.0, "bias": 0.0, "images": 16}, operating_points=POINTS,
+        figures=rows_of("model", "clean", scores, 0.5, 20) + rows_of("pixel statistics", "clean", scores, 0.5, 20),
         limits=["The detector knows these generators: x. It may miss images of any other."],
+        tracks=[make_track("origin", "clean", origins[label], said, list(origins), scores.source_image, resamples=20)],
+        pictures=[{"file": "roc.png", "title": "ROC curves"}, {"file": "mistakes.png", "title": "The most confident mistakes"}],
     )
 
 
@@ -89,7 +103,9 @@ def test_a_pushed_model_is_used_by_name_in_a_fresh_process(online, folder, tmp_p
 def test_pictures_of_the_data_set_do_not_go_along(folder):
     names = {file.name for file in folder.iterdir()}
     assert "roc.png" in names and "mistakes.png" not in names
-    assert Report.read(folder / "report.json") == make_report()
+    assert Report.read(folder / "report.json") == replace(make_report(), pictures=[{"file": "roc.png", "title": "ROC curves"}])
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "![ROC curves](roc.png)" in card and "mistakes" not in card
 
 
 def test_the_card_validates_and_its_figures_are_the_reports(online, folder):
@@ -98,11 +114,42 @@ def test_the_card_validates_and_its_figures_are_the_reports(online, folder):
     overall = next(row.metrics for row in make_report().figures if row.kind == "overall")
     figures = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert figures == {name: round(getattr(overall, name).value, 4) for name in ("balanced_accuracy", "auc", "average_precision")}
-    usage, balanced, unset = 'model="me/detector"', "| balanced | 0.400 | 12.5% | 75.0% |", "a rate of 1% needs 300"
+    usage, balanced, unset = 'model="me/detector"', "| balanced | 0.400 | 12.5% of 8 | 75.0% of 8 |", "a rate of 1% needs 300"
     for said in (make_report().limits[0], usage, balanced, unset):
         assert said in card.text
     with pytest.raises(ValueError, match="license"):
         ModelCard(str(card).replace("license: apache-2.0", "license: mine-alone")).validate()
+
+
+def test_the_hub_reads_the_card_s_figures(folder):
+    index = ModelCard.load(folder / "README.md").data.to_dict()["model-index"]
+    name, results = model_index_to_eval_results(index)
+    overall = next(row.metrics for row in make_report().figures if row.kind == "overall")
+    assert name == "me/detector" and {result.dataset_type for result in results} == {"imaginet"}
+    assert {(result.metric_type, result.metric_value, result.dataset_config) for result in results} == {
+        (name, round(getattr(overall, name).value, 4), "clean") for name in ("balanced_accuracy", "auc", "average_precision")
+    }
+
+
+def test_the_card_says_how_good_on_what_and_how_it_was_made(folder):
+    card, report = ModelCard.load(folder / "README.md").text, make_report()
+    for row in report.figures:
+        assert f"| clean | {row.name} | {row.detector} | {row.metrics.n_real} + {row.metrics.n_synthetic} | {row.metrics.balanced_accuracy} |" in card
+    for each in report.tracks[0].classes:
+        assert f"| clean | {each.name} | 20 | {each.accuracy} |" in card
+    made = ("fingerprint train-0123", "fingerprint test-0123", "seed 17", "torch 2.14.0", '"epochs": 3', "1,234 views", "2 process(es) on cpu")
+    data = ("faces 20, photos 20", "real 20, x 20", "Shortcuts of the training images: File format tells all.")
+    rights = ("## Licence", "Apache-2.0", "## Citation", "arXiv:2407.20020", "@article{")
+    assert [said for said in (*made, *data, *rights) if said not in card] == []
+    titles = re.findall("^## (.*)", card, re.MULTILINE)
+    assert titles == ["Limits", "Use", "What a score means", "Data", "Figures", "How it was made", "Licence", "Citation"]
+
+
+def test_the_card_of_a_model_that_was_never_scored_says_so(online, folder):
+    write_model_card(folder, replace(make_report(), figures=[], tracks=[]), [])
+    card = ModelCard.load(folder / "README.md")
+    card.validate()
+    assert "## Figures\n\nNothing was scored." in card.text and card.data.eval_results is None
 
 
 def test_the_card_of_a_model_trained_on_a_folder_validates_and_hides_its_place(online, folder, tmp_path):
