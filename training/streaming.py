@@ -27,7 +27,7 @@ from training.data import Splits, as_image_set, check_classes
 from training.loading import load_any, plain_errors
 from training.options import TrainingOptions
 from training.partial_decoding import PictureFile
-from training.random_views import DEGRADED_MARGIN, finished_views
+from training.random_views import finished_views, margin_for
 from training.views import VIEWS
 
 SHUFFLED_ROWS = 512
@@ -224,7 +224,7 @@ class StreamedViews(torch.utils.data.IterableDataset):
         rng = degradations.rng_for(row["path"], f"{self.options.seed}/{self.number}")
         with PictureFile(_with_bytes(row["image"], row["path"]), row["path"]) as picture:
             window = self.view.place(picture.height, picture.width, rng)
-            window = window.grown(DEGRADED_MARGIN if self.degraded else 0, picture.height, picture.width)
+            window = window.grown(margin_for(self.view, self.degraded), picture.height, picture.width)
             pixels = picture.read(window)
         return {
             "pixels": finished_views(self.view, pixels, window, rng, self.degraded).numpy(), "path": row["path"],

@@ -46,7 +46,7 @@ class Twins:
 
     Args:
         folder: as ``make_twins`` filled it.
-        images: what they are twins of; only the labels and paths are kept.
+        images: what they are twins of; only their labels are kept.
 
     Attributes:
         description: a sentence for the user, on the main process: how many there are and how close to their images.
@@ -55,13 +55,13 @@ class Twins:
     description = ""
 
     def __init__(self, folder: Path, images: ImageSet):
-        self.folder, self.label, self.path = folder, images.label, images.path
+        self.folder, self.label = folder, images.label
         self.number = np.arange(len(images))  # of the twin's file
 
     def select(self, chosen: np.ndarray) -> "Twins":
         """The twins of ``images.select(chosen)``; ``chosen`` int (n,)."""
         other = copy(self)
-        other.label, other.path, other.number = (each[chosen] for each in (self.label, self.path, self.number))
+        other.label, other.number = self.label[chosen], self.number[chosen]
         return other
 
     def pixels(self, index: int) -> np.ndarray:
@@ -71,10 +71,11 @@ class Twins:
             ValueError: naming what is wrong: a synthetic image has no twin; the file is missing or cannot be read.
         """
         if self.label[index] != REAL:
-            raise ValueError(f"{self.path[index]} is synthetic; only real images have twins.")
-        file = existing_file(self.folder, int(self.number[index]))
+            raise ValueError(f"Image {index} is synthetic; only real images have twins.")
+        number = int(self.number[index])
+        file = existing_file(self.folder, number)
         if file is None:
-            raise ValueError(f"The twin of {self.path[index]} is missing in {self.folder}; run again with --resume to make it.")
+            raise ValueError(f"The twin {_file(self.folder, number, '')} is missing; run again with --resume to make it.")
         try:
             return decode(file.read_bytes())
         except ValueError as error:
