@@ -41,6 +41,7 @@ from training.predict import same_weights_everywhere
 from training.publish import check_hub_access, push_to_hub, write_model_card
 from training.random_views import RandomViews, margin_for
 from training.run_report import evaluate, write_report
+from training.streaming import StreamedBatches, load_streamed_splits
 from training.trackers import log_figures, log_row, start_trackers, tracker_arguments
 from training.twins import Twins, make_twins
 from training.views import VIEWS
@@ -75,6 +76,8 @@ def start(options: TrainingOptions) -> Accelerator:
 
 def load(options: TrainingOptions) -> Splits:
     """The images of the run; of these only the training images are aligned. Raises ValueError for data that cannot be trained on."""
+    if options.streaming:
+        return load_streamed_splits(options)
     splits = load_splits(options)
     if not options.aligned:
         return splits
@@ -94,7 +97,10 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
         )
     except StrictDataclassError as error:  # only says that validation failed; its cause says why
         raise ValueError(str(error.__cause__ or error)) from error
-    return SelfConForImageClassification(config).to(memory_format=torch.channels_last)
+    model = SelfConForImageClassification(config)
+    if options.backbone:
+        model.encoder.check_sizes([options.crop_size, options.classifier_crop_size])
+    return model.to(memory_format=torch.channels_last)
 
 
 def make_views(images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None = None) -> RandomViews:
@@ -112,14 +118,16 @@ def make_views(images: ImageSet, stage: int, splits: Splits, options: TrainingOp
     )
 
 
-def make_batches(
-    accelerator: Accelerator, images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None
-) -> Batches:
-    """A stage's batches: of the stream if there is one, else of ``images``."""
+def make_batches(accelerator: Accelerator, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None) -> Batches:
+    """A stage's batches of training images; stage 2 sees those of the calibration list where there is one."""
+    if splits.stream is not None:
+        return StreamedBatches(accelerator, splits, stage, options)
+    images, batch_size = splits.train, options.batch_size
+    if stage == 2:
+        listed = calibration_images(images, options.calibration_list)
+        images, twins = images.select(listed), twins.select(listed) if twins else None
+        batch_size = min(batch_size, len(images) // accelerator.num_processes * accelerator.num_processes)  # of a short list
     views = make_views(images, stage, splits, options, twins)
-    batch_size = options.batch_size
-    if stage == 2:  # a short calibration list makes one smaller batch
-        batch_size = min(batch_size, len(views) // accelerator.num_processes * accelerator.num_processes)
     return ShuffledBatches(accelerator, views, batch_size, options.seed, options.num_workers)
 
 
@@ -138,12 +146,11 @@ def train_stages(
         log_row(accelerator, row, state.steps)
 
     if state.stage != classifiers.NAME:
-        batches = make_batches(accelerator, splits.train, 1, splits, options, twins)
+        batches = make_batches(accelerator, 1, splits, options, twins)
         held_out = HeldOutViews(accelerator, make_views(splits.held_out, 1, splits, options), options.batch_size)
         contrastive.train_contrastive(accelerator, model, batches, held_out, options, checkpoints, state, log)
 
-    listed = calibration_images(splits.train, options.calibration_list)
-    batches = make_batches(accelerator, splits.train.select(listed), 2, splits, options, twins.select(listed) if twins else None)
+    batches = make_batches(accelerator, 2, splits, options, twins)
     held_out = HeldOutViews(accelerator, make_views(splits.held_out, 2, splits, options), options.batch_size)
     classifiers.train_classifiers(accelerator, model, batches, held_out, options, checkpoints, state, log)
     same_weights_everywhere(accelerator, model)

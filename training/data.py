@@ -13,7 +13,8 @@ import datasets
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-import imaginet  # also registers its builder with load_dataset
+import imaginet
+from training.loading import load_any
 from training.options import TrainingOptions
 
 REAL, SYNTHETIC = 0, 1
@@ -99,18 +100,7 @@ def load_splits(options: TrainingOptions) -> Splits:
     Raises:
         ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
     """
-    given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
-    keywords = {name: value for name, value in given.items() if value}
-    try:
-        loaded = datasets.load_dataset(options.dataset, options.config_name, **keywords)
-    except datasets.exceptions.DatasetGenerationError as error:  # only says that it failed; its cause says why
-        raise ValueError(f"{options.dataset} could not be built: {error.__cause__ or error}") from error
-    except ValueError as error:
-        if "corresponds to no data" in str(error):  # what datasets says of a split without rows
-            raise ValueError(f"A split of {options.dataset} has no image ({error})") from error
-        raise
-    if "train" not in loaded:
-        raise ValueError(f"{options.dataset} has no train split (only {', '.join(loaded)}); training needs one.")
+    loaded = load_any(options)
     pool = as_image_set(loaded["train"], f"the train split of {options.dataset}")
     test = as_image_set(loaded["test"], f"the test split of {options.dataset}") if "test" in loaded else None
     if options.fold is not None:
