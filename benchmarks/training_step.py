@@ -3,8 +3,8 @@
     python benchmarks/training_step.py [--steps 20] [--batch_size 8] [--cpu_threads 2] [--preset paper]
 
 Both start from the same weights (random, of preset paper's network: ResNet-50 with a stem of stride 1) and take the same batches
-in turn, 96×96 crops of the embedded sample, so that whatever else the machine does slows both. Printed: seconds a step (median),
-the ratio (bar: 1.6), the two curves of the loss, and their largest difference. That is compared with what rounding does anyway:
+in turn, 96×96 crops of the embedded sample, so that whatever else the machine does slows both. Printed: seconds a step (medians, by
+the clock and of the CPU), the ratios (bar: 1.6), the two curves of the loss, and their largest difference. That is compared with what rounding does anyway:
 how far apart two runs of our own step come when each weight of the second is moved by 2^-9 of its size at most, half of bf16's
 last place.
 """
@@ -67,13 +67,13 @@ def moved(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def run(steps: dict[str, Callable], batches: list[dict]) -> tuple[dict, dict]:
-    """(name -> seconds, name -> losses) of every batch, the steps in turn."""
+    """(name -> (seconds by the clock, CPU seconds), name -> loss) of every batch, the steps in turn."""
     seconds, losses = ({name: [] for name in steps} for _ in range(2))
     for batch in batches:
         for name, step in steps.items():
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             losses[name].append(step(batch))
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append((time.perf_counter() - start, time.process_time() - cpu))
     return seconds, losses
 
 
@@ -99,14 +99,16 @@ def main() -> None:
 
 def report(seconds: dict, losses: dict, precision: str) -> None:
     """Prints table, ratio and curves."""
-    medians = {name: statistics.median(each[WARM_UP:]) for name, each in seconds.items()}
-    ratios = [slow / fast for slow, fast in zip(seconds["eager float32"][WARM_UP:], seconds["ours"][WARM_UP:], strict=True)]
+    medians = {name: [statistics.median(column) for column in zip(*each[WARM_UP:], strict=True)] for name, each in seconds.items()}
     print(f"{torch.get_num_threads()} thread(s), mixed precision {precision}\n")
-    print("| step | seconds (median) | first loss | last loss |\n| --- | --- | --- | --- |")
+    print("| step | seconds | CPU seconds | first loss | last loss |\n| --- | --- | --- | --- | --- |")
     for name in ("ours", "eager float32"):
-        print(f"| {name} | {medians[name]:.3f} | {losses[name][0]:.4f} | {losses[name][-1]:.4f} |")
-    ratio = statistics.median(ratios)
-    print(f"\neager / ours: median {ratio:.2f} (from {min(ratios):.2f} to {max(ratios):.2f}); the bar is {BAR}")
+        print(f"| {name} | {medians[name][0]:.3f} | {medians[name][1]:.3f} | {losses[name][0]:.4f} | {losses[name][-1]:.4f} |")
+    print(f"\neager / ours, median of the steps (the bar is {BAR}):")
+    for column, clock in enumerate(("seconds", "CPU seconds")):
+        pairs = zip(seconds["eager float32"][WARM_UP:], seconds["ours"][WARM_UP:], strict=True)
+        ratios = [slow[column] / fast[column] for slow, fast in pairs]
+        print(f"- {clock}: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
     for name in ("ours", "eager float32"):
         print(f"loss, {name}: {' '.join(f'{loss:.3f}' for loss in losses[name])}")
     apart, noise = (

@@ -19,11 +19,12 @@ differ by rounding. All draws come from the image's path; partners depend on whi
 What this cannot remove: compression before the file was made (a PNG of a former JPEG), the difference in order where both
 partners were lossy, resampling before the file was made, the sharpness that goes with a picture's original size, and what is in
 the pictures; and with compression it takes away some of what generators leave. ``python imaginet.py audit --view aligned``
-measures what is left. As AUC out of fold, compression traces / plain pixel statistics, before -> after:
+measures what is left. As AUC out of fold, compression traces / plain pixel statistics, before -> after (docs/shortcuts.md has the
+intervals, benchmarks/shortcuts.py measures them):
 
-- random pixels in the formats of the official list, 1,600 images: 0.915 -> 0.501 / 0.865 -> 0.542 (metadata 0.950 -> 0.522);
-- pictures of which half were once JPEG of quality 75, all saved as PNG: 1.000 -> 0.667 / 0.937 -> 0.610; once of quality 90:
-  0.999 -> 0.633 / 0.620 -> 0.569; never: 0.613 -> 0.542 / 0.507 -> 0.520 (320 real pictures, the chance is large);
+- random pixels in the formats of the official list, 1,600 images: 0.913 -> 0.461 / 0.873 -> 0.553 (metadata 0.953 -> 0.525);
+- 320 real pictures as PNG of which half were once JPEG of quality 75: 0.995 -> 0.749 / 0.930 -> 0.525; once of quality 90:
+  0.994 -> 0.627 / 0.556 -> 0.505; never: 0.486 -> 0.526 / 0.487 -> 0.496;
 - real images as JPEG, synthetic ones (of four networks) as WebP: 1.000 -> 0.811 / 0.879 -> 0.829, and with all saved alike
   0.934 -> 0.846 / 0.915 -> 0.878, so what is left there are the networks' traces.
 """
