@@ -34,6 +34,7 @@ SHUFFLED_ROWS = 512
 """Undecoded images among which each loading process draws the next (0.3 GB of ImagiNet's), from several files at a time."""
 HELD_OUT_IMAGES, SAMPLE_IMAGES = 2000, 1000
 """Most images that are gathered for calibration, and of those that train for the report; half of them real."""
+SAMPLED = "Trained on a stream: the training images counted here, and those of the pixel statistics, are a sample of it."
 FOLDER = "streamed"
 """In the run's folder: the gathered images."""
 ABSENT = {"content": "uncategorized", "family": "unknown", "generator": "unknown"}
@@ -69,7 +70,8 @@ def load_streamed_splits(options: TrainingOptions) -> Splits:
         stream_of_test = _undecoded(loaded["test"], f"the test split of {options.dataset}")
         test = as_image_set(_gather(stream_of_test, "test", options), "the test split")
         check_classes(test, "the scored images")
-    return Splits(train, held_out, test, *names, description=(stream.info.description or "").strip(), stream=stream)
+    description = f"{stream.info.description or ''} {SAMPLED}".strip()
+    return Splits(train, held_out, test, *names, description=description, stream=stream)
 
 
 def class_names(features: datasets.Features, column: str, dataset: str) -> list[str]:

@@ -217,7 +217,7 @@ def test_the_embedded_sample_streams(options, accelerator, tmp_path):
     changed = replace(options, dataset="imaginet", config_name="sample", output_dir=str(tmp_path), batch_size=8)
     splits, prepared = load_streamed_splits(changed), load_splits(changed)
     assert (splits.generators, splits.families) == (prepared.generators, prepared.families)
-    assert splits.description == prepared.description and len(splits.test) == len(prepared.test)
+    assert splits.description == f"{prepared.description} {streaming.SAMPLED}" and len(splits.test) == len(prepared.test)
     assert set(splits.train.path) | set(splits.held_out.path) == set(prepared.train.path) | set(prepared.held_out.path)
     batch, paths = drawn(batches(accelerator, splits, changed), 0)[0]
     assert batch["pixels"].shape == (8, 1, 3, 32, 32) and set(paths) <= set(splits.train.path)
