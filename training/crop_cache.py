@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import degradations
 from training.data import ImageSet
-from training.partial_decoding import PictureFile, content_of
+from training.partial_decoding import PictureFiles, content_of
 from training.views import View, Window
 
 try:
@@ -71,14 +71,14 @@ class CropCache:
             raise ValueError("--crop_cache needs the file locks of Linux or macOS; leave it out on this system.")
         if view.longest_window is None:
             raise ValueError(f"--crop_cache cannot serve {type(view).__name__}, whose windows may be whole pictures.")
-        self.images, self.view, self.seed, self.margin = images, view, seed, margin
+        self.files, self.view, self.seed, self.margin = PictureFiles(images.rows, images.path), view, seed, margin
         self.windows, self.epochs, self.limit_bytes = min(windows, epochs), epochs, limit_bytes
         self.record = record_type(view.longest_window + 2 * margin)
         self.images_per_part = max(1, PART_BYTES // (self.windows * self.record.itemsize))
         self.parts = -(-len(images) // self.images_per_part)
         self.generation_bytes = len(images) * self.windows * self.record.itemsize
         self.root = Path(folder)
-        self.folder = self.root / self._fingerprint()
+        self.folder = self.root / self._fingerprint(images)
         self.in_use: tuple[int, BinaryIO | None] | None = None  # the generation that this run holds, and its lock
         self._check_room()
 
@@ -142,8 +142,8 @@ class CropCache:
 
     def _cut(self, index: int, generation: int, numbers: list[int]) -> Iterator[tuple[np.ndarray, Window]]:
         """The windows of one image and generation by their numbers, out of one reading of the picture."""
-        path = self.images.path[index]
-        with PictureFile(self.images.rows[int(index)]["image"], path) as picture:
+        path = self.files.path(index)
+        with self.files.open(index) as picture:
             size = (picture.height, picture.width)
             placed = [
                 self.view.place(*size, degradations.rng_for(path, f"{self.seed}/windows/{generation}/{number}"))
@@ -157,7 +157,7 @@ class CropCache:
     def write_part(self, generation: int, part: int) -> int:
         """Cuts out and stores the windows of one part. Returns its number of images."""
         first = part * self.images_per_part
-        indices = range(first, min(first + self.images_per_part, len(self.images)))
+        indices = range(first, min(first + self.images_per_part, len(self.files)))
         records = np.zeros((len(indices), self.windows), dtype=self.record)
         for row, index in zip(records, indices, strict=True):
             for record, (pixels, window) in zip(row, self._cut(index, generation, list(range(self.windows))), strict=True):
@@ -188,7 +188,7 @@ class CropCache:
                 progress.update(int(images))
 
     def _images_of(self, part: int) -> int:
-        return min(self.images_per_part, len(self.images) - part * self.images_per_part)
+        return min(self.images_per_part, len(self.files) - part * self.images_per_part)
 
     def _is_complete(self, generation: int, part: int) -> bool:
         size = self._images_of(part) * self.windows * self.record.itemsize
@@ -206,7 +206,7 @@ class CropCache:
     def _check_room(self) -> None:
         need, others = self.generation_bytes, self._others()
         what = (f"The crop cache needs {as_text(need)} for {self.windows} windows of {self.record['pixels'].shape[0]} pixels a side "
-                f"of each of {len(self.images)} images")
+                f"of each of {len(self.files)} images")
         if need > self.limit_bytes:
             raise ValueError(f"{what}, more than --crop_cache_gb {self.limit_bytes / 1e9:g}; raise it or lower --crop_cache_windows.")
         if need + sum(others.values()) > self.limit_bytes:
@@ -241,21 +241,21 @@ class CropCache:
     def _describe(self) -> None:
         content = {
             "what": "windows cut out of training images, see training/crop_cache.py; may be deleted when no run uses it",
-            "generation_bytes": self.generation_bytes, "images": len(self.images), "first image": str(self.images.path[0]),
+            "generation_bytes": self.generation_bytes, "images": len(self.files), "first image": self.files.path(0),
             "windows of each": self.windows, "view": repr_of(self.view), "margin": self.margin, "seed": self.seed,
         }
         unfinished = self.folder / f"{DESCRIPTION}.unfinished"
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
         unfinished.rename(self.folder / DESCRIPTION)
 
-    def _fingerprint(self) -> str:
+    def _fingerprint(self, images: ImageSet) -> str:
         digest = hashlib.sha256(f"{LAYOUT}/{repr_of(self.view)}/{self.margin}/{self.windows}/{self.seed}".encode())
-        digest.update("\0".join(self.images.path.tolist()).encode("utf-8", "surrogatepass"))
-        sizes = image_sizes(self.images)
+        digest.update("\0".join(images.path.tolist()).encode("utf-8", "surrogatepass"))
+        sizes = image_sizes(images)
         digest.update(sizes.tobytes())
         step = max(1, -(-int(sizes[:, 0].sum()) // HASHED_BYTES))
-        for index in range(0, len(self.images), step):
-            digest.update(content_of(self.images.rows[index]["image"]))
+        for index in range(0, len(images), step):
+            digest.update(content_of(images.rows[index]["image"]))
         return digest.hexdigest()[:16]
 
 

@@ -9,7 +9,9 @@ import io
 from pathlib import Path
 
 import cv2
+import datasets
 import numpy as np
+import torch
 from PIL import Image, UnidentifiedImageError
 
 from training.views import Window
@@ -85,3 +87,37 @@ class PictureFile:
 
     def _unreadable(self, error: Exception) -> ValueError:
         return ValueError(f"{self.name} cannot be read as an image ({error}); replace it and run again.")
+
+
+class PictureFiles:
+    """The picture files of a data set, as loading processes need them.
+
+    Rows are mapped from disk, and paths lie in shared memory: a further process costs neither time nor memory for each image.
+
+    Args:
+        rows: with an undecoded ``image`` column.
+        paths: str (N,), the images' names.
+    """
+
+    def __init__(self, rows: datasets.Dataset, paths: np.ndarray):
+        self.rows = rows
+        encoded = [path.encode("utf-8", "surrogatepass") for path in paths.tolist()]
+        self.letters = shared(np.frombuffer(b"".join(encoded), dtype=np.uint8))
+        self.ends = shared(np.cumsum([0, *map(len, encoded)]))
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def path(self, index: int) -> str:
+        """The name of image ``index``."""
+        start, end = self.ends[index : index + 2].tolist()
+        return self.letters[start:end].numpy().tobytes().decode("utf-8", "surrogatepass")
+
+    def open(self, index: int) -> PictureFile:
+        """Image ``index``, not decoded yet. Raises ValueError naming a file that is no image."""
+        return PictureFile(self.rows[index]["image"], self.path(index))
+
+
+def shared(values: np.ndarray) -> torch.Tensor:
+    """A copy of the values in shared memory."""
+    return torch.tensor(values).share_memory_()

@@ -9,7 +9,7 @@ import torch
 import degradations
 from training.crop_cache import CropCache
 from training.data import SYNTHETIC, ImageSet
-from training.partial_decoding import PictureFile
+from training.partial_decoding import PictureFiles, shared
 from training.views import View, Window, draw_turn
 
 KEPT_BYTES = 2**28
@@ -68,23 +68,27 @@ class RandomViews(torch.utils.data.Dataset):
         self.margin = margin_for(view, degraded)
         if crops is not None and crops.margin != self.margin:
             raise ValueError(f"These views need windows with a margin of {self.margin}; the crop cache has {crops.margin}.")
-        number = lambda names, column: np.array([names.index(x) if x in names else -1 for x in column], dtype=np.int64)
-        self.family = number(families, images.family)
-        self.generator = number(generators, images.generator)
+        self.files = PictureFiles(images.rows, images.path)
+        self.label = shared(images.label)
+        self.family, self.generator = numbered(images.family, families), numbered(images.generator, generators)
         self.kept, self.kept_bytes = {}, 0
         self.epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # seen by workers that live for all epochs
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch[0] = epoch
 
+    def __getstate__(self) -> dict:
+        """What a loading process is sent that is not forked: nothing that grows with the data set."""
+        return {**self.__dict__, "images": None, "kept": {}, "kept_bytes": 0}
+
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.files)
 
     def __getitem__(self, number: int) -> dict:
-        is_twin, index = divmod(number, len(self.images))
-        rng = degradations.rng_for(self.images.path[index], f"{self.seed}/{int(self.epoch)}")
+        is_twin, index = divmod(number, len(self.files))
+        rng = degradations.rng_for(self.files.path(index), f"{self.seed}/{int(self.epoch)}")
         views = finished_views(self.view, *self._window(index, bool(is_twin), rng), rng, self.degraded)
-        labels = (SYNTHETIC, -1, -1) if is_twin else (self.images.label[index], self.family[index], self.generator[index])
+        labels = (SYNTHETIC, -1, -1) if is_twin else (self.label[index], self.family[index], self.generator[index])
         label, family, generator = map(int, labels)
         return {
             "pixels": views,
@@ -95,24 +99,34 @@ class RandomViews(torch.utils.data.Dataset):
         """The window's pixels out of the image or its twin, and the window."""
         if self.crops is not None:
             pixels, window = self.crops.window(index, int(self.epoch))
-            return (window.of(self.twins.pixels(index)) if is_twin else pixels), window
+            return (window.of(self._twin(index)) if is_twin else pixels), window
 
         def place(height: int, width: int) -> Window:
             return self.view.place(height, width, rng).grown(self.margin, height, width)
 
-        return _cut(self.twins.pixels(index), place) if is_twin else self._read(index, place)
+        return _cut(self._twin(index), place) if is_twin else self._read(index, place)
+
+    def _twin(self, index: int) -> np.ndarray:
+        number = len(self) + index
+        return self.kept[number] if number in self.kept else self._keep(number, self.twins.pixels(index))
 
     def _read(self, index: int, place: Callable[[int, int], Window]) -> tuple[np.ndarray, Window]:
         if index in self.kept:
             return _cut(self.kept[index], place)
-        with PictureFile(self.images.rows[int(index)]["image"], self.images.path[index]) as picture:
-            size = picture.height * picture.width * 3
-            if self.kept_bytes + size > KEPT_BYTES:
-                window = place(picture.height, picture.width)
-                return picture.read(window), window
-            self.kept[index] = picture.read()
-            self.kept_bytes += size
-        return _cut(self.kept[index], place)
+        with self.files.open(index) as picture:
+            if self._has_room(picture.height * picture.width * 3):
+                return _cut(self._keep(index, picture.read()), place)
+            window = place(picture.height, picture.width)
+            return picture.read(window), window
+
+    def _has_room(self, size: int) -> bool:
+        return self.kept_bytes + size <= KEPT_BYTES
+
+    def _keep(self, number: int, image: np.ndarray) -> np.ndarray:
+        if self._has_room(image.nbytes):
+            self.kept[number] = image
+            self.kept_bytes += image.nbytes
+        return image
 
 
 def finished_views(view: View, pixels: np.ndarray, window: Window, rng: np.random.Generator, degraded: bool) -> torch.Tensor:
@@ -123,6 +137,12 @@ def finished_views(view: View, pixels: np.ndarray, window: Window, rng: np.rando
     else:
         views = [view.finish(pixels, window, rng)]
     return torch.stack([torch.from_numpy(each).permute(2, 0, 1) for each in views])
+
+
+def numbered(column: np.ndarray, names: list[str]) -> torch.Tensor:
+    """The place of each value among the names, -1 for others: str (N,) -> int64 (N,) in shared memory."""
+    place = {name: number for number, name in enumerate(names)}
+    return shared(np.array([place.get(value, -1) for value in column.tolist()], dtype=np.int64))
 
 
 def _cut(image: np.ndarray, place: Callable[[int, int], Window]) -> tuple[np.ndarray, Window]:
