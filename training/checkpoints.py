@@ -179,9 +179,10 @@ class Checkpoints:
 
     def _refuse_changes(self, stored: dict) -> None:
         before, now = stored["options"], self.options.as_dict()
+        same = SAME_RESULT - ({"num_workers"} if self.options.streaming else set())  # which deals out a stream's files
         changed = [
             f"--{name} was {before.get(name)} and is {now[name]}" for name in now
-            if name not in SAME_RESULT and before.get(name) != now[name]
+            if name not in same and before.get(name) != now[name]
         ]
         if stored["fingerprint"] != self.fingerprint:
             changed.append("the training images are others (their paths or labels differ)")
