@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+LABELS = ("real", "synthetic")
 MOST_IMAGES = 500
 """More only hide each other, and t-SNE takes longer."""
 FEWEST_FOR_TSNE = 30
@@ -14,8 +15,8 @@ COMPONENTS = 50
 def embedding_map(feature: np.ndarray, label: np.ndarray, generator: np.ndarray, seed: int = 0) -> dict:
     """Places of up to ``MOST_IMAGES`` images, the same for the same seed.
 
-    Features are scaled to length 1, and laid out by t-SNE (van der Maaten and Hinton, 2008) on their first principal components, or by
-    the first two principal components alone where there are fewer than ``FEWEST_FOR_TSNE`` images or all features are the same.
+    Features are scaled to length 1, and laid out by t-SNE (van der Maaten and Hinton, 2008) on their first principal components,
+    or by the first two alone where there are fewer than ``FEWEST_FOR_TSNE`` images or all features are the same.
     Distances between far groups mean little in t-SNE; whether groups part does.
 
     Args:
@@ -36,7 +37,7 @@ def embedding_map(feature: np.ndarray, label: np.ndarray, generator: np.ndarray,
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     method, places = _lay_out(rows, seed)
     points = [
-        {"x": round(float(x), 3), "y": round(float(y), 3), "label": ("real", "synthetic")[label[index]], "generator": str(generator[index])}
+        {"x": round(float(x), 3), "y": round(float(y), 3), "label": LABELS[label[index]], "generator": str(generator[index])}
         for (x, y), index in zip(places, chosen, strict=True)
     ]
     return {"method": method, "images": len(feature), "points": points}

@@ -48,7 +48,7 @@ def draw_score_histogram(scores: dict[str, Scores], threshold: float, file: Path
 
 
 def draw_history(history: list[dict], file: Path) -> None:
-    """Loss, its terms and the learning rate by epoch; a panel per stage, and a sentence in its place where no epoch was trained."""
+    """Loss, its terms and the learning rate by epoch; a panel per stage, or a sentence where no epoch was trained."""
     stages = list(dict.fromkeys(row["stage"] for row in history))
     figure = Figure(figsize=(5 * max(1, len(stages)), 3.5), layout="constrained")
     panels = figure.subplots(1, max(1, len(stages)), squeeze=False)
@@ -80,15 +80,16 @@ def _draw_stage(axes, rows: list[dict], stage: str) -> None:
 def draw_confusion(tracks: list[Track], file: Path) -> None:
     """A panel per track, at least one: rows are the images' classes, columns the answers, with counts and shares of the row."""
     sizes = [(len(track.answers) + 3, len(track.classes) + 2) for track in tracks]
-    figure = Figure(figsize=(0.8 * sum(width for width, _ in sizes) + 1, 0.7 * max(height for _, height in sizes) + 1.2), layout="constrained")
-    panels = figure.subplots(1, len(tracks), squeeze=False, width_ratios=[width for width, _ in sizes])
+    widths, heights = zip(*sizes, strict=True)
+    figure = Figure(figsize=(0.8 * sum(widths) + 1, 0.7 * max(heights) + 1.2), layout="constrained")
+    panels = figure.subplots(1, len(tracks), squeeze=False, width_ratios=widths)
     for axes, track in zip(panels[0], tracks, strict=True):
         counts = np.array(track.counts)
         shares = counts / counts.sum(1, keepdims=True)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(counts.shape):
-            colour = "white" if shares[row, column] > 0.6 else "black"
-            axes.text(column, row, f"{counts[row, column]}\n{shares[row, column]:.0%}", ha="center", va="center", fontsize=7, color=colour)
+            style = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if shares[row, column] > 0.6 else "black"}
+            axes.text(column, row, f"{counts[row, column]}\n{shares[row, column]:.0%}", **style)
         names = [each.name if each.known else f"{each.name} (never seen)" for each in track.classes]
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_xticks(range(len(track.answers)), track.answers, fontsize=8, rotation=45, ha="right")
@@ -109,8 +110,8 @@ def draw_map(embedding_map: dict, file: Path) -> None:
             axes.scatter(*place[value == name].T, s=12, color=colour, label=name, alpha=0.8, linewidths=0)
         axes.legend(fontsize=7, markerscale=1.5, ncols=1 + len(names) // 13)
         axes.set(xticks=[], yticks=[], title="by origin" if column == "label" else "by generator")
-    shown = f"{len(points)} of {embedding_map['images']} images" if len(points) < embedding_map["images"] else f"{len(points)} images"
-    figure.suptitle(f"Features of {shown} in two dimensions ({embedding_map['method']})", fontsize=10)
+    of_all = f" of {embedding_map['images']}" if len(points) < embedding_map["images"] else ""
+    figure.suptitle(f"Features of {len(points)}{of_all} images in two dimensions ({embedding_map['method']})", fontsize=10)
     _save(figure, file)
 
 

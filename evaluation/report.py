@@ -43,8 +43,8 @@ class Report:
         created: when.
         versions: library -> version.
         options: every option of the run, seed included.
-        data: name, description, fingerprint and counts of the training, held-out and scored images; under "audit" which shortcuts the
-            training images offer (see ``imaginet_tools.audit``), or the reason why that is not known.
+        data: name, description, fingerprint and counts of the training, held-out and scored images; under "audit" which shortcuts
+            the training images offer (see ``imaginet_tools.audit``), or the reason why that is not known.
         training: seconds, images seen, processes, device, and one row per epoch (``history``).
         calibration: temperature, bias and how many images they were fitted on.
         operating_points: see ``evaluation.calibration.operating_points``.

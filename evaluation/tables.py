@@ -35,23 +35,24 @@ def screen_table(rows: list) -> str:
 def track_tables(tracks: list) -> str:
     """The classes of each track as one Markdown table per track: shares answered right, with intervals."""
     parts = [
-        "Both tracks, by class: the share of its images that are answered right, and the mean over classes. An image below the balanced "
-        "threshold is answered \"real\", any other by its most likely family or generator; \"if known to be synthetic\" leaves the "
-        "first step out. A class without figure had no training images, so that the model cannot name it."
+        "Both tracks, by class: the share of its images that are answered right, and the mean over classes. An image below the "
+        "balanced threshold is answered \"real\", any other by its most likely family or generator; \"if known to be synthetic\" "
+        "leaves the first step out. A class without figure had no training images, so that the model cannot name it."
     ]
     for name in dict.fromkeys(track.name for track in tracks):
         lines = [("condition", name, "images", "answered right", "if known to be synthetic"), ["---"] * 5]
         for track in tracks:
             if track.name == name:
                 title = CONDITION_TITLES.get(track.condition, track.condition)
-                lines += [(title, each.name, str(each.images), _cell(each.accuracy), _cell(each.accuracy_if_synthetic)) for each in track.classes]
-                lines.append((title, "mean", "", _cell(track.accuracy), _cell(track.accuracy_if_synthetic)))
+                lines += [(title, each.name, str(each.images), *_accuracies(each)) for each in track.classes]
+                lines.append((title, "mean", "", *_accuracies(track)))
         parts.append(f"## By class: {name}\n\n" + "\n".join(_markdown(line) for line in lines))
     return "\n\n".join(parts)
 
 
-def _cell(estimate) -> str:
-    return "" if estimate is None else str(estimate)
+def _accuracies(figures) -> list[str]:
+    """Both accuracies of a track or one of its classes, empty where there is none."""
+    return ["" if each is None else str(each) for each in (figures.accuracy, figures.accuracy_if_synthetic)]
 
 
 def _markdown(cells) -> str:

@@ -1,10 +1,10 @@
 """Both tracks as classes: which class is taken for which, and how many images of each class are answered right.
 
 The first track is the origin: real or synthetic. The second asks where an image comes from, with "real" as one of the answers
-(ImagiNet, arXiv 2407.20020): by family, and here also by generator. The model answers in two steps: an image whose probability of
-"synthetic" is below the balanced threshold is "real"; any other gets the class that the family (or generator) classifier finds most
-likely. The paper's figures are those of its 4-way classifier on synthetic images alone, without the first step; the same is given
-here as the accuracy "if known to be synthetic".
+(ImagiNet, arXiv 2407.20020): by family, and here also by generator. The model answers in two steps: an image whose probability
+of "synthetic" is below the balanced threshold is "real"; any other gets the class that the family (or generator) classifier
+finds most likely. The paper's figures are those of its 4-way classifier on synthetic images alone, without the first step; the
+same is given here as the accuracy "if known to be synthetic".
 """
 
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def shares_right(
 ) -> tuple[list[Estimate | None], Estimate | None]:
     """The share of right answers in each group that is asked for, and the mean of these shares.
 
-    Intervals are 95 % percentiles of ``resamples`` draws of source images. A group that is missing in a draw does not count there.
+    Intervals are 95 % percentiles of ``resamples`` draws of source images. A group missing in a draw does not count there.
 
     Args:
         right: bool (N,).
@@ -138,6 +138,7 @@ def _estimate(value: float, draws: np.ndarray, sources: int) -> Estimate:
     if sources < MIN_SOURCE_IMAGES:
         return Estimate(float(value), reason=f"{sources} source image(s) in one class; an interval needs {MIN_SOURCE_IMAGES}")
     if np.ptp(draws) < 1e-12:
-        return Estimate(float(value), reason=f"the same in all {len(draws)} draws of source images; they cannot show rarer mistakes")
+        reason = f"the same in all {len(draws)} draws of source images; they cannot show rarer mistakes"
+        return Estimate(float(value), reason=reason)
     low, high = np.percentile(draws, [2.5, 97.5])
     return Estimate(float(value), float(low), float(high))

@@ -5,14 +5,10 @@ from degradations import CONDITION_TITLES
 from training.data import ImageSet, Splits
 from training.options import TrainingOptions
 
-COMPRESSION = "JPEG and WebP of quality {} to 95"
-SEEN = {
-    "paper": (COMPRESSION.format(50), "Gaussian blur", "Gaussian noise"),
-    "robust": (COMPRESSION.format(55), "shrinking to as little as 45 % and back", "Gaussian blur", "Gaussian noise"),
-}
-"""Kind of ``--views`` -> what training pictures go through, see ``training.views``."""
-SEEN_WITH_CONSISTENCY = (COMPRESSION.format(50), "resizing to 50–150 % and back", "Gaussian blur", "Gaussian noise")
-"""The chains of ``degradations.draw_chain``."""
+SEEN = {"paper": (50, None), "robust": (55, "shrinking to as little as 45 % and back")}
+"""Kind of ``--views`` -> lowest quality of compression, and resizing that training pictures go through (``training.views``)."""
+SEEN_WITH_CONSISTENCY = (50, "resizing to 50–150 % and back")
+"""The same in the chains of ``degradations.draw_chain``."""
 RESIZED = ("half_and_back",)
 """Conditions under which pictures are scored that need resizing to be trained on."""
 
@@ -52,11 +48,13 @@ def scored_but_not_trained(test: ImageSet | None, train: ImageSet, column: str) 
 
 def damage_seen(options: TrainingOptions) -> str:
     """What pictures went through in training, and what they never did."""
-    seen = dict.fromkeys([*SEEN[options.views], *(SEEN_WITH_CONSISTENCY if options.consistency else ())])
+    seen = [SEEN[options.views], *([SEEN_WITH_CONSISTENCY] if options.consistency else [])]
+    resizing = [words for _, words in seen if words]
+    damage = [f"JPEG and WebP of quality {min(quality for quality, _ in seen)} to 95", *resizing, "Gaussian blur"]
     text = (
-        f"In training, pictures went through {', '.join(list(seen)[:-1])} and {list(seen)[-1]}, and nothing else: no other codecs "
-        "(AVIF, HEIC), filters, captions, screenshots, prints or photographs of screens."
+        f"In training, pictures went through {', '.join(damage)} and Gaussian noise, and nothing else: no other codecs (AVIF, "
+        "HEIC), filters, captions, screenshots, prints or photographs of screens."
     )
-    if options.views == "paper" and not options.consistency:
+    if not resizing:
         text += f" It was scored {', '.join(CONDITION_TITLES[name] for name in RESIZED)} without having been trained on that."
     return text

@@ -14,8 +14,9 @@ from modeling import usage
 
 IN_INDEX = tuple(FIGURES)
 """Overall figures of the model that go into the card's metadata, for each condition."""
-LICENCE = """Code and weights: Apache-2.0. The training images keep the terms of their sources; some of ImagiNet's are for research and
-non-commercial use only (see the data set's card). Whether such terms reach a model trained on them is for you to judge."""
+LICENCE = """Code and weights: Apache-2.0. The training images keep the terms of their sources; some of ImagiNet's are for
+research and non-commercial use only (see the data set's card). Whether such terms reach a model trained on them is for you to
+judge."""
 SCORES = """The score of "synthetic" is a probability among equally many real and synthetic pictures like those it was trained on,
 calibrated on {images} held-out training images. Where synthetic pictures are rare, most alarms at 0.5 are false; choose a
 threshold by the false alarms that you can bear."""
@@ -59,7 +60,8 @@ def eval_results(report: Report) -> list[EvalResult]:
         EvalResult(
             task_type="image-classification", dataset_type=data_name(report),
             dataset_name=f"{data_name(report)} ({report.data['config']})", dataset_config=row.condition, dataset_split="test",
-            metric_type=metric, metric_name=f"{FIGURES[metric]}, {row.condition}", metric_value=round(getattr(row.metrics, metric).value, 4),
+            metric_type=metric, metric_name=f"{FIGURES[metric]}, {row.condition}",
+            metric_value=round(getattr(row.metrics, metric).value, 4),
         )
         for row in overall for metric in IN_INDEX
     ]
@@ -67,7 +69,7 @@ def eval_results(report: Report) -> list[EvalResult]:
 
 def operating_point_table(report: Report) -> str:
     """The thresholds with what they do on held-out training images, and on how many; or why there is none."""
-    lines = ["| operating point | threshold | real flagged (held out) | synthetic found (held out) |", "| --- | --- | --- | --- |"]
+    lines = ["| operating point | threshold | real flagged (held out) | synthetic found (held out) |", "|" + " --- |" * 4]
     for point in report.operating_points:
         if point["threshold"] is None:
             lines.append(f"| {point['name']} | none: {point['reason']} | | |")
@@ -82,9 +84,10 @@ def operating_point_table(report: Report) -> str:
 def data_section(report: Report) -> str:
     """Splits with counts and fingerprints, what is in the training images, and which shortcuts they offer."""
     train = report.data["splits"]["train"]
-    kinds = (f"{name}: {', '.join(f'{value} {count}' for value, count in train[name].items())}" for name in ("content", "generator"))
+    counted = lambda name: ", ".join(f"{value} {count}" for value, count in train[name].items())
     return "\n".join([
-        *split_lines(report.data), "", "Training images by " + "; by ".join(kinds) + ".", "",
+        *split_lines(report.data), "",
+        f"Training images by content: {counted('content')}; by generator: {counted('generator')}.", "",
         f"Shortcuts of the training images: {audit_sentence(report.data.get('audit'))}",
     ])
 

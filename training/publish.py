@@ -65,7 +65,8 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], reposit
     kept = [picture for picture in pictures if picture.name in UPLOADED_PICTURES]
     for picture in kept:
         shutil.copy(picture, folder / picture.name)
-    public = replace(without_places(report), pictures=[{"file": each.name, "title": UPLOADED_PICTURES[each.name]} for each in kept])
+    listed = [{"file": picture.name, "title": UPLOADED_PICTURES[picture.name]} for picture in kept]
+    public = replace(without_places(report), pictures=listed)
     public.write_json(folder)
     card = card_of(public, repository or folder.name, repository, [picture.name for picture in kept])
     (folder / "README.md").write_text(str(card), encoding="utf-8")

@@ -66,7 +66,7 @@ def with_findings(
     report: Report, config, splits: Splits, options: TrainingOptions, scores: AllScores, thresholds: dict[str, float],
     said: dict[str, Predictions],
 ) -> Report:
-    """The report with all that is computed from scores and predictions: figures, tracks, map, and the audit of the training images.
+    """The report with what is computed from scores and predictions, and the audit of the training images.
 
     Args:
         thresholds: of each detector.
@@ -105,8 +105,8 @@ def tracks_of(
     for name, names, logits in (("family", config.families, said.family), ("generator", config.generators, said.generator)):
         if logits is not None:
             alone = np.array(names)[logits.argmax(1)]
-            answer = np.where(synthetic, alone, REAL)
-            tracks.append(make_track(name, condition, getattr(images, name), answer, [REAL, *names], if_synthetic=alone, **common))
+            true, answer = getattr(images, name), np.where(synthetic, alone, REAL)
+            tracks.append(make_track(name, condition, true, answer, [REAL, *names], if_synthetic=alone, **common))
     return tracks
 
 
@@ -126,10 +126,12 @@ def scores_of(images: ImageSet, probability: np.ndarray) -> Scores:
 def make_report(config, splits: Splits, options: TrainingOptions, training: dict, rows: list[Row]) -> Report:
     """Puts the report together; see ``evaluation.report.Report`` for its parts."""
     parts = {"train": splits.train, "held_out": splits.held_out, "test": splits.test}
-    libraries = [*LIBRARIES, *(["timm"] if options.backbone else []), *(["diffusers"] if options.twins not in (None, "small") else [])]
+    used = {"timm": options.backbone, "diffusers": options.twins not in (None, "small")}
+    libraries = [*LIBRARIES, *(name for name, is_used in used.items() if is_used)]
+    versions = {"python": platform.python_version(), "imaginet": str(imaginet.VERSION)}
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={"python": platform.python_version(), "imaginet": str(imaginet.VERSION), **{name: version(name) for name in libraries}},
+        versions={**versions, **{name: version(name) for name in libraries}},
         options=options.as_dict(),
         data={
             "name": data_name(options, splits), "config": splits.train.rows.info.config_name, "description": splits.description,

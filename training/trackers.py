@@ -25,8 +25,9 @@ NOT_LOGGED = ("stage", "epoch")
 
 def installed_trackers() -> list[str]:
     """Names of the trackers whose library is installed, and of those registered with Accelerate by the user."""
-    built_in = {str(each.value) for each in get_available_trackers()}
-    return [name for name, tracker in LOGGER_TYPE_TO_CLASS.items() if name in built_in or not tracker.__module__.startswith("accelerate.")]
+    there = {str(each.value) for each in get_available_trackers()}
+    own = {name for name, tracker in LOGGER_TYPE_TO_CLASS.items() if not tracker.__module__.startswith("accelerate.")}
+    return [name for name in LOGGER_TYPE_TO_CLASS if name in there | own]
 
 
 def tracker_arguments(name: str | None, output: str | Path) -> dict:
@@ -44,7 +45,8 @@ def tracker_arguments(name: str | None, output: str | Path) -> dict:
     installed = installed_trackers()
     if name not in installed and not (name == ALL and installed):
         problem = "is not installed" if name in LOGGER_TYPE_TO_CLASS else "is not known"
-        there = f"installed: {', '.join(installed)}" if installed else f"none is installed; install one of {', '.join(LOGGER_TYPE_TO_CLASS)}"
+        none = f"none is installed; install one of {', '.join(LOGGER_TYPE_TO_CLASS)}"
+        there = f"installed: {', '.join(installed)}" if installed else none
         raise ValueError(f"--tracker {name} {problem} ({there}).")
     # by name, as "all" would leave out those that the user has registered
     return {"log_with": installed if name == ALL else [name], "project_dir": str(Path(output) / FOLDER)}
@@ -61,7 +63,8 @@ def start_trackers(accelerator: Accelerator, options: TrainingOptions) -> None:
     try:
         accelerator.init_trackers(PROJECT, config=plain_options(options))
     except Exception as error:  # every tracker has errors of its own kind
-        raise ValueError(f"--tracker {options.tracker} could not start: {' '.join(str(error).split()) or type(error).__name__}") from error
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"--tracker {options.tracker} could not start: {words}") from error
 
 
 def plain_options(options: TrainingOptions) -> dict[str, bool | int | float | str]:
@@ -82,7 +85,7 @@ def log_row(accelerator: Accelerator, row: dict, step: int) -> None:
 
 
 def log_figures(accelerator: Accelerator, report: Report, step: int) -> None:
-    """The report's overall figures as "test/detector/condition/figure" values, with the ends of their intervals; step: the last."""
+    """The report's overall figures as "test/detector/condition/figure" values, with the ends of their intervals."""
     values = {}
     for row in report.figures:
         if row.kind == "overall":

@@ -119,8 +119,8 @@ def test_separated_classes_are_cut_in_the_middle_of_the_gap():
 
 
 def test_of_nearly_equal_thresholds_the_one_in_their_middle_is_taken():
-    # 21 real images up to 0.19 and one at 0.95; 20 synthetic ones from 0.8, one at 0.05, one at 0.22: just below the last there are
-    # two mistakes, up to 0.8 three
+    # 21 real images up to 0.19 and one at 0.95; 20 synthetic ones from 0.8, one at 0.05, one at 0.22: just below the last there
+    # are two mistakes, up to 0.8 three
     probability = np.r_[np.linspace(0, 0.19, 21), 0.95, np.linspace(0.8, 0.99, 20), 0.05, 0.22]
     labels = np.repeat([0, 1], 22)
     assert balanced_threshold(probability, labels) == pytest.approx((0.22 + 0.8) / 2)

@@ -24,7 +24,8 @@ def test_groups_stay_apart(n, method):
     places = np.array([(point["x"], point["y"]) for point in found["points"]])
     names = [point["generator"] for point in found["points"]]
     assert KNeighborsClassifier(3).fit(places, names).score(places, names) > 0.95
-    assert {(point["label"], point["generator"]) for point in found["points"]} == {("real", "real"), ("synthetic", "A"), ("synthetic", "B")}
+    kinds = {(point["label"], point["generator"]) for point in found["points"]}
+    assert kinds == {("real", "real"), ("synthetic", "A"), ("synthetic", "B")}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -37,7 +38,9 @@ def test_no_more_points_than_can_be_seen():
     found = embedding_map(same, np.zeros(len(same), int), np.full(len(same), "real"))
     assert found["images"] == MOST_IMAGES + 40 and len(found["points"]) == MOST_IMAGES
     assert {(point["x"], point["y"]) for point in found["points"]} == {(0, 0)}
-    named = [[point["generator"] for point in embedding_map(same, np.ones(len(same), int), np.arange(len(same)), seed)["points"]] for seed in (0, 0, 1)]
+    numbers = np.arange(len(same))
+    maps = [embedding_map(same, np.ones(len(same), int), numbers, seed) for seed in (0, 0, 1)]
+    named = [[point["generator"] for point in each["points"]] for each in maps]
     assert named[0] == named[1] != named[2]  # which are left out is drawn
 
 

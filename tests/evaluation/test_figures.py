@@ -88,9 +88,8 @@ def answers(n=200, classes=9):
 
 def test_confusion_matrices_stand_side_by_side_and_dark_cells_are_the_frequent_ones(tmp_path):
     names, true, answer, source = answers()
-    tracks = [
-        make_track("generator", "clean", true, each, names, source, resamples=5) for each in (true, answer, np.full(len(true), "real"))
-    ]
+    said = (true, answer, np.full(len(true), "real"))
+    tracks = [make_track("generator", "clean", true, each, names, source, resamples=5) for each in said]
     for number, track in enumerate(tracks):
         draw_confusion([track], tmp_path / f"{number}.png")
     draw_confusion(tracks, tmp_path / "all.png")
@@ -105,8 +104,9 @@ def test_confusion_matrices_stand_side_by_side_and_dark_cells_are_the_frequent_o
 def test_the_map_gives_each_generator_a_colour_of_its_own(tmp_path, generators):
     rng = np.random.default_rng(0)
     names = ["real", *(f"generator {number}" for number in range(generators))]
+    label = lambda name: "real" if name == "real" else "synthetic"
     points = [
-        {"x": float(rng.random()), "y": float(rng.random()), "label": "real" if name == "real" else "synthetic", "generator": name}
+        {"x": float(rng.random()), "y": float(rng.random()), "label": label(name), "generator": name}
         for name in names for _ in range(20)
     ]
     draw_map({"method": "t-SNE", "images": len(points), "points": points}, tmp_path / "map.png")

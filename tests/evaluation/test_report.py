@@ -23,10 +23,11 @@ def tracks_of(scores: Scores) -> list[Track]:
     origin = np.array(["real", "synthetic"])
     said = origin[(scores.probability >= 0.5).astype(int)]
     named = np.where(said == "real", "real", np.where(scores.generator == "C", "A", scores.generator))
+    said_kind = np.where(named == "B", "A", named)
     common = dict(source_image=scores.source_image, resamples=50)
     return [
         make_track("origin", "clean", origin[scores.label], said, list(origin), **common),
-        make_track("generator", "clean", scores.generator, np.where(named == "B", "A", named), ["real", "A", "C"], if_synthetic=named, **common),
+        make_track("generator", "clean", scores.generator, said_kind, ["real", "A", "C"], if_synthetic=named, **common),
     ]
 
 

@@ -1,5 +1,6 @@
 """What a report says the model has never seen, from options and data."""
 
+import functools
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 import degradations
 import imaginet
 from training.data import Splits
-from training.limits import SEEN, damage_seen, limits_of
+from training.limits import damage_seen, limits_of
 from training.options import TrainingOptions
 from training.views import VIEWS
 
@@ -29,7 +30,8 @@ def text(*arguments, **options):
 def test_generators_and_contents_of_imaginet_that_training_lacked_are_named():
     said = text(["ProGAN", "mine"], ["ProGAN"])
     assert "knows these generators: ProGAN, mine." in said
-    assert "Of ImagiNet's generators it has never seen: StyleGAN-XL, StyleGAN3, SD v2.1, SDXL v1.0, Animagine XL, Midjourney, DALL·E 3." in said
+    lacking = "StyleGAN-XL, StyleGAN3, SD v2.1, SDXL v1.0, Animagine XL, Midjourney, DALL·E 3"
+    assert f"Of ImagiNet's generators it has never seen: {lacking}." in said
     assert "Of ImagiNet's content types it has never seen: paintings, faces, uncategorized." in said
 
 
@@ -60,14 +62,18 @@ def test_scoring_after_resizing_is_marked_where_training_never_resized(options, 
 @pytest.mark.parametrize("views", VIEWS)
 def test_what_is_said_of_the_views_is_what_they_do(views, monkeypatch):
     done = set()
+
+    def noted(name, plain, image, *rest):
+        done.add((name, *rest[:1]))
+        return plain(image, *rest)
+
     for name in ("jpeg", "webp", "gaussian_blur", "gaussian_noise", "resize"):
-        plain = getattr(degradations, name)
-        monkeypatch.setattr(degradations, name, lambda image, *rest, name=name, plain=plain: done.add((name, *rest[:1])) or plain(image, *rest))
+        monkeypatch.setattr(degradations, name, functools.partial(noted, name, getattr(degradations, name)))
     image = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
     view = VIEWS[views][0](64)
     for seed in range(250):
         view(image, np.random.default_rng(seed))
-    words = " ".join(SEEN[views])
+    words = damage_seen(TrainingOptions(views=views))
     kinds = {name for name, *_ in done}
     assert ("resize" in kinds) == ("shrinking" in words) and {"jpeg", "webp", "gaussian_blur", "gaussian_noise"} <= kinds
     qualities = [value for name, value in done if name in ("jpeg", "webp")]

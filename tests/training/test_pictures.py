@@ -23,8 +23,9 @@ def grid(monkeypatch):
 
     def record(tiles, captions, columns, title, file):
         assert len(tiles) == len(captions) and len(tiles) % columns == 0
-        rows = range(0, len(tiles), columns)
-        seen.update(tiles=[tiles[at : at + columns] for at in rows], captions=[captions[at : at + columns] for at in rows], title=title)
+        for name, values in (("tiles", tiles), ("captions", captions)):
+            seen[name] = [values[at : at + columns] for at in range(0, len(tiles), columns)]
+        seen["title"] = title
 
     monkeypatch.setattr(training.pictures, "draw_grid", record)
     return seen
@@ -58,7 +59,8 @@ def test_rows_are_real_and_synthetic_in_turn_and_columns_are_epochs(splits, grid
 
 def test_pairs_stand_side_by_side(splits, grid, tmp_path):
     draw_views(views(splits, degraded=True), tmp_path / "views.png", pictures=2, epochs=3)
-    assert [len(row) for row in grid["tiles"]] == [6, 6] and grid["captions"][0] == ["real", "degraded", "", "degraded", "", "degraded"]
+    assert [len(row) for row in grid["tiles"]] == [6, 6]
+    assert grid["captions"][0] == ["real", "degraded", "", "degraded", "", "degraded"]
     assert "two columns" in grid["title"]
     clean, damaged, other = (tile.astype(float).ravel() for tile in grid["tiles"][0][:3])
     closeness = np.corrcoef([clean, damaged, other])

@@ -23,10 +23,13 @@ from training.random_views import RandomViews
 from training.run_report import data_name, evaluate, write_report
 from training.views import RobustView
 
-OPTIONS = TrainingOptions(**{**PRESETS["laptop"], "num_workers": 0, "held_out": 0.25, "bootstrap": 30, "audit_images": 0, "seed": 5})
+OPTIONS = TrainingOptions(**{
+    **PRESETS["laptop"], "num_workers": 0, "held_out": 0.25, "bootstrap": 30, "audit_images": 0, "seed": 5,
+})
+SIZE = {"seconds": 1.0, "images": 36}
 HISTORY = [
-    {"stage": "contrastive", "epoch": 0, "learning_rate": 0.1, "loss": 2.0, "origin": 1.5, "family": 0.5, "seconds": 1.0, "images": 36},
-    {"stage": "classifiers", "epoch": 0, "learning_rate": 0.01, "loss": 1.0, "seconds": 1.0, "images": 36},
+    {"stage": "contrastive", "epoch": 0, "learning_rate": 0.1, "loss": 2.0, "origin": 1.5, "family": 0.5, **SIZE},
+    {"stage": "classifiers", "epoch": 0, "learning_rate": 0.01, "loss": 1.0, **SIZE},
 ]
 
 
@@ -71,7 +74,8 @@ def test_both_tracks_are_given_under_every_condition_and_the_first_agrees_with_t
 
 def test_a_model_without_classifiers_of_kinds_has_the_first_track_only(run):
     alone = small_model()
-    alone.config.operating_points, alone.family_classifier, alone.generator_classifier = run.model.config.operating_points, None, None
+    alone.family_classifier, alone.generator_classifier = None, None
+    alone.config.operating_points = run.model.config.operating_points
     report, _ = evaluate(run.accelerator, alone, run.processor, run.splits, run.options, HISTORY, 2.0)
     assert {each.name for each in report.tracks} == {"origin"}
 
@@ -88,9 +92,8 @@ def test_every_picture_is_drawn_and_shown_and_the_report_is_whole(run, tmp_path)
     read = Report.read(tmp_path / "report.json")
     assert {picture["file"] for picture in read.pictures} == names
     assert replace(read, pictures=[]) == run.report
-    assert read.embedding_map["images"] == len(run.splits.test) and {point["generator"] for point in read.embedding_map["points"]} == {
-        "real", *GENERATORS
-    }
+    assert read.embedding_map["images"] == len(run.splits.test)
+    assert {point["generator"] for point in read.embedding_map["points"]} == {"real", *GENERATORS}
 
 
 def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scored(run, tmp_path):
@@ -98,7 +101,8 @@ def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scor
     report, scores = evaluate(run.accelerator, run.model, run.processor, splits, run.options, HISTORY, 2.0)
     assert (report.figures, report.tracks, scores) == ([], [], {})
     assert report.embedding_map["images"] == len(splits.held_out)
-    assert {file.name for file in write_report(report, scores, splits, run.views, tmp_path)} == {"training_views.png", "training.png", "map.png"}
+    drawn = {file.name for file in write_report(report, scores, splits, run.views, tmp_path)}
+    assert drawn == {"training_views.png", "training.png", "map.png"}
     assert "nothing was scored" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
