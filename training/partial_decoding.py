@@ -1,8 +1,8 @@
 """Reading no more of a picture file than a window of it needs; the pixels are those of the whole picture, read by Pillow.
 
-How much is saved depends on the format. The rows of a PNG are decompressed from the top, so reading stops below the window. A JPEG
-or WebP is decoded whole, but only the window is converted and copied, which for large pictures costs as much as decoding; a WebP
-without transparency is decoded by OpenCV, since Pillow goes through the decoder of animations.
+PNG, JPEG and WebP store pictures from the top, so decoding stops below the window, and only the window is converted and copied,
+which for large pictures costs as much as decoding them. A WebP without transparency is decoded by OpenCV, since Pillow goes
+through the decoder of animations. Damage to a file below the window is not noticed; a file that is cut off always is.
 """
 
 import io
@@ -14,10 +14,13 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from training.shortened_files import shortened
 from training.views import Window
 
 UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises for files that are no image or a broken one."""
+WORTH_SHORTENING = 2**16
+"""Pixels below the window from which on a shorter file is made: opening it costs about as much as decoding those."""
 
 
 def content_of(record: dict) -> bytes:
@@ -60,33 +63,45 @@ class PictureFile:
         """The window's pixels (default: all): uint8 RGB (height, width, 3). Raises ValueError naming a broken file."""
         window = window or Window.at(0, 0, self.height, self.width)
         try:
-            pixels = self._read_webp(window)
-            return self._read_by_pillow(window) if pixels is None else pixels
+            if self.image.format == "WEBP" and self.image.mode == "RGB" and not getattr(self.image, "is_animated", False):
+                return self._read_webp(window)
+            if self.image.format == "JPEG":
+                return self._read_jpeg(window)
+            if self._rows_come_from_the_top():
+                codec, (left, top, right, _), *rest = self.image.tile[0]
+                self.image.tile = [(codec, (left, top, right, window.top + window.height), *rest)]
+            return _crop(self.image, window)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
 
-    def _read_by_pillow(self, window: Window) -> np.ndarray:
-        bottom = window.top + window.height
-        if self._rows_come_from_the_top():
-            codec, (left, top, right, _), *rest = self.image.tile[0]
-            self.image.tile = [(codec, (left, top, right, bottom), *rest)]
-        crop = self.image.crop((window.left, window.top, window.left + window.width, bottom))
-        return np.asarray(crop.convert("RGB"))
-
     def _rows_come_from_the_top(self) -> bool:
         """Whether it is a PNG that is neither interlaced nor cut off: a cut-off one is read whole, so that it is found out."""
-        whole = self.image.format == "PNG" and b"IEND" in self.content[-64:]
-        return whole and len(self.image.tile) == 1 and not self.image.info.get("interlace")
+        complete = self.image.format == "PNG" and b"IEND" in self.content[-64:]
+        return complete and len(self.image.tile) == 1 and not self.image.info.get("interlace")
 
-    def _read_webp(self, window: Window) -> np.ndarray | None:
-        """None where OpenCV's pixels might not be Pillow's."""
-        if self.image.format != "WEBP" or self.image.mode != "RGB" or getattr(self.image, "is_animated", False):
-            return None
-        image = cv2.imdecode(np.frombuffer(self.content, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-        return None if image is None or image.shape[:2] != (self.height, self.width) else window.of(image).copy()
+    def _read_jpeg(self, window: Window) -> np.ndarray:
+        shorter = self._shorter(window)
+        if shorter is None:
+            return _crop(self.image, window)
+        with Image.open(io.BytesIO(shorter)) as image:
+            return _crop(image, window)
+
+    def _read_webp(self, window: Window) -> np.ndarray:
+        content = np.frombuffer(self._shorter(window) or self.content, dtype=np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        return _crop(self.image, window) if image is None else window.of(image).copy()
+
+    def _shorter(self, window: Window) -> bytes | None:
+        rows = window.top + window.height
+        return shortened(self.content, rows) if (self.height - rows) * self.width >= WORTH_SHORTENING else None
 
     def _unreadable(self, error: Exception) -> ValueError:
         return ValueError(f"{self.name} cannot be read as an image ({error}); replace it and run again.")
+
+
+def _crop(image: Image.Image, window: Window) -> np.ndarray:
+    box = (window.left, window.top, window.left + window.width, window.top + window.height)
+    return np.asarray(image.crop(box).convert("RGB"))
 
 
 class PictureFiles:
