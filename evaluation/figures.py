@@ -101,14 +101,14 @@ def draw_map(embedding_map: dict, file: Path) -> None:
     """The points of ``evaluation.embedding_map``: coloured by origin on the left, by generator on the right."""
     points = embedding_map["points"]
     place = np.array([(point["x"], point["y"]) for point in points])
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = Figure(figsize=(11, 6), layout="constrained")
     for axes, column in zip(figure.subplots(1, 2), ("label", "generator"), strict=True):
         value = np.array([point[column] for point in points])
         names = sorted(set(value), key=lambda name: (name != "real", name))
         for number, name in enumerate(names):
             colour = _colour(number, len(names))
             axes.scatter(*place[value == name].T, s=12, color=colour, label=name, alpha=0.8, linewidths=0)
-        axes.legend(fontsize=7, markerscale=1.5, ncols=1 + len(names) // 13)
+        axes.legend(fontsize=7, markerscale=1.5, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=min(4, len(names)))
         axes.set(xticks=[], yticks=[], title="by origin" if column == "label" else "by generator")
     of_all = f" of {embedding_map['images']}" if len(points) < embedding_map["images"] else ""
     figure.suptitle(f"Features of {len(points)}{of_all} images in two dimensions ({embedding_map['method']})", fontsize=10)

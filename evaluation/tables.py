@@ -40,12 +40,15 @@ def track_tables(tracks: list) -> str:
         "leaves the first step out. A class without figure had no training images, so that the model cannot name it."
     ]
     for name in dict.fromkeys(track.name for track in tracks):
-        lines = [("condition", name, "images", "answered right", "if known to be synthetic"), ["---"] * 5]
-        for track in tracks:
-            if track.name == name:
-                title = CONDITION_TITLES.get(track.condition, track.condition)
-                lines += [(title, each.name, str(each.images), *_accuracies(each)) for each in track.classes]
-                lines.append((title, "mean", "", *_accuracies(track)))
+        of_name = [track for track in tracks if track.name == name]
+        lines = [("condition", name, "images", "answered right", "if known to be synthetic")]
+        for track in of_name:
+            title = CONDITION_TITLES.get(track.condition, track.condition)
+            lines += [(title, each.name, str(each.images), *_accuracies(each)) for each in track.classes]
+            lines.append((title, "mean", "", *_accuracies(track)))
+        if all(track.accuracy_if_synthetic is None for track in of_name):  # the first track has no second step
+            lines = [line[:-1] for line in lines]
+        lines.insert(1, ("---",) * len(lines[0]))
         parts.append(f"## By class: {name}\n\n" + "\n".join(_markdown(line) for line in lines))
     return "\n\n".join(parts)
 
