@@ -131,16 +131,48 @@ def gaussian_noise(image: np.ndarray, variance: float, rng: np.random.Generator)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def resize_and_back(image: np.ndarray, scale: float, kernel: str = "bicubic") -> np.ndarray:
-    """Resized by ``scale`` in both directions (to at least 1 pixel) and back to its own size, with the same kernel.
+def resize_and_back(image: np.ndarray, scale: float, kernel: str = "bicubic", back: str | None = None) -> np.ndarray:
+    """Resized by ``scale`` in both directions (to at least 1 pixel) and back to its own size.
 
-    Raises ValueError if ``scale`` is not a positive number or the kernel is unknown.
+    Args:
+        image: uint8 (H, W, 3).
+        scale: of both sides, above 0.
+        kernel: a name in PILLOW_KERNELS or OPENCV_KERNELS.
+        back: the kernel on the way back; None takes the same.
+
+    Raises:
+        ValueError: if ``scale`` is not a positive number or a kernel is unknown.
     """
+    return _scaled_and_back(image, scale, kernel, back, lambda smaller: smaller)
+
+
+def thumbnail(
+    image: np.ndarray, scale: float, quality: int, codec: str = "JPEG", kernel: str = "bicubic", back: str = "bicubic"
+) -> np.ndarray:
+    """What a site shows of a picture, saved from there and enlarged again: shrunk, compressed at that size, back to its own.
+
+    Args:
+        image: uint8 (H, W, 3).
+        scale: of both sides, above 0.
+        quality: of the compression, a whole number from 1 to 100.
+        codec: "JPEG" (4:2:0) or "WEBP".
+        kernel, back: names in PILLOW_KERNELS or OPENCV_KERNELS, of shrinking and enlarging.
+
+    Raises:
+        ValueError: if ``scale`` is not a positive number, or for another codec, quality or kernel.
+    """
+    return _scaled_and_back(image, scale, kernel, back, Compression(codec, quality))
+
+
+def _scaled_and_back(
+    image: np.ndarray, scale: float, kernel: str, back: str | None, there: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Resized by ``scale``, changed ``there``, and resized back to its own size."""
     if not 0 < scale < math.inf:
         raise ValueError(f"The scale of a resize must be a positive number, got {scale}.")
     height, width = _checked(image).shape[:2]
     other = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return resize(resize(image, other, kernel), (height, width), kernel)
+    return resize(there(resize(image, other, kernel)), (height, width), back or kernel)
 
 
 def half_and_back(image: np.ndarray) -> np.ndarray:
@@ -164,7 +196,7 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"clean": clean, "jp
 CONDITION_TITLES = {"clean": "clean", "jpeg70": "after JPEG 70", "half_and_back": "after half size and back"}
 
 STEPS: dict[str, Callable[..., np.ndarray]] = {
-    "jpeg": jpeg, "webp": webp, "resize_and_back": resize_and_back,
+    "jpeg": jpeg, "webp": webp, "resize_and_back": resize_and_back, "thumbnail": thumbnail,
     "gaussian_blur": gaussian_blur, "gaussian_noise": gaussian_noise,
 }
 
@@ -209,19 +241,27 @@ def _random_part(name: str, rng: np.random.Generator | None) -> dict:
     return {"rng": rng} if name == "gaussian_noise" else {}
 
 
+DOWN_KERNELS = ("bilinear", "bicubic", "lanczos", "box", "opencv_bilinear", "opencv_lanczos")
+UP_KERNELS = ("bilinear", "bicubic", "lanczos")
+"""Kernels that :func:`draw_chain` draws: for resizing first those that alias too, as programs do; back only smooth ones."""
+
+
 def draw_chain(rng: np.random.Generator, longest: int = 3) -> Chain:
     """A chain of 1 to ``longest`` steps, each with parameters from the ranges that uploads show.
 
-    JPEG and WebP at quality 50 to 95, resizing to 50–150 % and back with any low-pass kernel, blur of kernel 3 to 7,
-    noise of variance 1 to 10. Raises ValueError if ``longest`` is below 1.
+    JPEG and WebP at quality 50 to 95; resizing to 50–150 % and back, and thumbnails of 35–70 % at quality 60 to 95, with kernels
+    from DOWN_KERNELS and UP_KERNELS; blur of kernel 3 to 7; noise of variance 1 to 10. Raises ValueError if ``longest`` is below 1.
     """
     if longest < 1:
         raise ValueError(f"A chain has at least 1 step, got {longest} as its greatest length.")
+    kernels = lambda: {"kernel": str(rng.choice(DOWN_KERNELS)), "back": str(rng.choice(UP_KERNELS))}
     draw = {
         "jpeg": lambda: {"quality": int(rng.integers(50, 96)), "subsampling": str(rng.choice(SUBSAMPLINGS))},
         "webp": lambda: {"quality": int(rng.integers(50, 96))},
-        "resize_and_back": lambda: {
-            "scale": float(rng.uniform(0.5, 1.5)), "kernel": str(rng.choice(["bilinear", "bicubic", "lanczos", "box"])),
+        "resize_and_back": lambda: {"scale": float(rng.uniform(0.5, 1.5)), **kernels()},
+        "thumbnail": lambda: {
+            "scale": float(rng.uniform(0.35, 0.7)), "quality": int(rng.integers(60, 96)),
+            "codec": str(rng.choice(list(LONGEST_SIDE))), **kernels(),
         },
         "gaussian_blur": lambda: {"kernel_size": int(rng.choice([3, 5, 7]))},
         "gaussian_noise": lambda: {"variance": float(rng.uniform(1, 10))},

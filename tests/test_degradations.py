@@ -38,6 +38,7 @@ def every_operation():
     found["chain"] = Chain(tuple((name, parameters) for name, parameters in [
         ("jpeg", {"quality": 60}), ("gaussian_noise", {"variance": 4}), ("gaussian_blur", {"kernel_size": 3}),
         ("resize_and_back", {"scale": 1.3, "kernel": "box"}), ("webp", {"quality": 70})]), seed=3)
+    found["thumbnail"] = lambda image: degradations.thumbnail(image, 0.4, 80, "WEBP", "lanczos", "bilinear")
     return found
 
 
@@ -143,6 +144,17 @@ def test_there_and_back_go_by_the_same_kernel(kernel):
     np.testing.assert_array_equal(degradations.resize_and_back(picture(), 0.7, kernel), back)
 
 
+def test_a_thumbnail_is_compressed_at_its_own_size():
+    smaller = Image.fromarray(picture()).resize((42, 30), PILLOW_KERNELS["box"])  # half of 83 × 61, to even numbers
+    file = io.BytesIO()
+    smaller.save(file, "JPEG", quality=65)
+    expected = np.asarray(Image.open(file).resize((83, 61), PILLOW_KERNELS["lanczos"]))
+    np.testing.assert_array_equal(degradations.thumbnail(picture(), 0.5, 65, "JPEG", "box", "lanczos"), expected)
+    other_way = cv2.resize(picture(), (42, 30), interpolation=cv2.INTER_LANCZOS4)
+    back = np.asarray(Image.fromarray(other_way).resize((83, 61), PILLOW_KERNELS["bicubic"]))
+    np.testing.assert_array_equal(degradations.resize_and_back(picture(), 0.5, "opencv_lanczos", "bicubic"), back)
+
+
 @pytest.mark.parametrize("size", [(64, 64), (63, 65), (1, 7), (3, 2), (255, 300)])
 def test_half_and_back_keeps_the_size_and_loses_the_finest_detail(size):
     image = picture(*size)
@@ -221,7 +233,11 @@ def test_drawn_chains_survive_json_and_stay_in_their_ranges():
     assert all(50 <= each["quality"] <= 95 for each in seen["jpeg"] + seen["webp"])
     assert {each["subsampling"] for each in seen["jpeg"]} == set(degradations.SUBSAMPLINGS)
     assert all(0.5 <= each["scale"] <= 1.5 for each in seen["resize_and_back"])
-    assert {each["kernel"] for each in seen["resize_and_back"]} == {"bilinear", "bicubic", "lanczos", "box"}
+    assert all(0.35 <= each["scale"] <= 0.7 and 60 <= each["quality"] <= 95 for each in seen["thumbnail"])
+    assert {each["codec"] for each in seen["thumbnail"]} == {"JPEG", "WEBP"}
+    for name in ("resize_and_back", "thumbnail"):
+        assert {each["kernel"] for each in seen[name]} == set(degradations.DOWN_KERNELS)
+        assert {each["back"] for each in seen[name]} == set(degradations.UP_KERNELS)
     assert {each["kernel_size"] for each in seen["gaussian_blur"]} == {3, 5, 7}
     assert all(1 <= each["variance"] <= 10 for each in seen["gaussian_noise"])
     assert all(len(each) > 60 for each in seen.values())
@@ -243,6 +259,10 @@ def test_drawn_chains_survive_json_and_stay_in_their_ranges():
     (lambda image: degradations.resize_and_back(image, 0), "positive number, got 0"),
     (lambda image: degradations.resize_and_back(image, -0.5), "positive number, got -0.5"),
     (lambda image: degradations.resize_and_back(image, float("nan")), "got nan"),
+    (lambda image: degradations.resize_and_back(image, 0.5, "box", "sinc"), "got 'sinc'"),
+    (lambda image: degradations.thumbnail(image, -1, 80), "positive number, got -1"),
+    (lambda image: degradations.thumbnail(image, 0.5, 0), "quality must be a whole number between 1 and 100, got 0"),
+    (lambda image: degradations.thumbnail(image, 0.5, 80, "AVIF"), "must be JPEG or WEBP, got 'AVIF'"),
     (lambda image: degradations.gaussian_blur(image, 4), "odd, positive whole number, got 4"),
     (lambda image: degradations.gaussian_blur(image, -1), "got -1"),
     (lambda image: degradations.gaussian_blur(image, 3.5), "got 3.5"),
