@@ -14,6 +14,7 @@ In --output_dir: model/ (for pipeline("image-classification", model=..., trust_r
 pictures, and checkpoints/.
 """
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -187,6 +188,8 @@ def train(options: TrainingOptions) -> Path:
     report, scores = evaluate(accelerator, model, processor, splits, options, state.history, training_seconds)
     if accelerator.is_main_process:
         say(screen_table(report.figures))
+        if (output / "model").exists():  # without a card, or the run would be complete: it was killed while it saved
+            shutil.rmtree(output / "model")
         save(model.to("cpu"), processor, output / "model")
         log_figures(accelerator, report, state.steps)
         pictures = write_report(report, scores, splits, views, output)

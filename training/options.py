@@ -259,7 +259,7 @@ def prepare_output_folder(folder: str, resume: bool = False) -> Path:
                 f"The output folder {folder} is not empty; choose another --output_dir or move it away, or go on from its last "
                 "checkpoint with --resume."
             )
-        if not (path / "checkpoints").is_dir() and not (path / "twins").is_dir():
-            raise FileExistsError(f"The output folder {folder} is not empty and holds no checkpoints to resume from; choose another.")
+        if not any((path / own).is_dir() for own in ("checkpoints", "twins", "streamed", "tracking")):
+            raise FileExistsError(f"The output folder {folder} is not empty and holds no run to resume; choose another.")
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -64,7 +64,7 @@ def test_a_folder_with_something_in_it_is_refused_and_left_alone(tmp_path):
         prepare_output_folder(str(tmp_path))
     assert (tmp_path / "mine.txt").read_text() == "keep"
     assert prepare_output_folder(str(tmp_path / "new" / "run")).is_dir()
-    with pytest.raises(FileExistsError, match="holds no checkpoints to resume from"):
+    with pytest.raises(FileExistsError, match="holds no run to resume"):
         prepare_output_folder(str(tmp_path), resume=True)
 
 
