@@ -81,10 +81,12 @@ def gradients(
     accelerator: Accelerator, network: nn.Module, loss_of: Stage1Loss, chunk: int | None, batch: dict[str, Tensor]
 ) -> dict[str, float]:
     """Fills the gradients of one step, all rows at once or in chunks; returns the loss's terms."""
-    pixels = normalise(batch["pixels"].flatten(0, 1))
+    pixels = batch["pixels"].flatten(0, 1)
     if chunk is not None:
-        return backward_in_chunks(accelerator, network, pixels, lambda *outputs: loss_of(Outputs(*outputs), batch), chunk)
-    loss, terms = loss_of(Outputs(*network(pixels)), batch)
+        return backward_in_chunks(
+            accelerator, network, pixels, lambda *outputs: loss_of(Outputs(*outputs), batch), chunk, transform=normalise
+        )
+    loss, terms = loss_of(Outputs(*network(normalise(pixels))), batch)
     accelerator.backward(loss)
     return terms
 

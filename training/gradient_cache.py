@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def backward_in_chunks(
-    accelerator: Accelerator, network: nn.Module, inputs: Tensor, loss_of: Callable[..., tuple[Tensor, dict]], chunk: int
+    accelerator: Accelerator, network: nn.Module, inputs: Tensor, loss_of: Callable[..., tuple[Tensor, dict]], chunk: int,
+    transform: Callable[[Tensor], Tensor] = lambda rows: rows,
 ) -> dict:
     """Adds to the parameters' gradients what one backward pass through the whole batch would, ``chunk`` rows at a time.
 
@@ -24,7 +25,8 @@ def backward_in_chunks(
         network: prepared by the accelerator; gives a tensor or tuple of tensors, the first axis of each being that of the input.
         inputs: (R, ...), this process's rows.
         loss_of: outputs of all R rows -> (scalar to send backward, anything to return).
-        chunk: rows at a time, at least 2 (for batch normalisation) and at least 2 in the last chunk, too.
+        chunk: rows at a time, at least 2 for batch normalisation in training mode.
+        transform: what each chunk goes through before the network, so that its result is never there for the whole batch.
 
     Returns:
         what ``loss_of`` gave beside the loss.
@@ -34,7 +36,7 @@ def backward_in_chunks(
     with torch.no_grad(), frozen_running_statistics(network):
         for part in parts:
             random_states.append(_random_state(inputs.device))
-            outputs.append(network(part))
+            outputs.append(network(transform(part)))
     whole = [torch.cat(pieces).requires_grad_() for pieces in zip(*outputs, strict=True)]
     loss, terms = loss_of(*whole)
     loss.backward()
@@ -42,7 +44,7 @@ def backward_in_chunks(
     for number, (part, random_state, of_part) in enumerate(zip(parts, random_states, gradients, strict=True), start=1):
         _set_random_state(random_state, inputs.device)
         with accelerator.no_sync(network) if number < len(parts) else nullcontext():
-            outputs = network(part)
+            outputs = network(transform(part))
             accelerator.backward(sum((output * gradient).sum() for output, gradient in zip(outputs, of_part, strict=True)))
     return terms
 
