@@ -92,11 +92,11 @@ def over_images(
     ``batch_size``: images per process.
     """
     dataset = _Prepared(images, CONDITIONS[condition], prepare)
-    batch_size *= accelerator.num_processes
     loader = accelerator.prepare_data_loader(
         DataLoader(dataset, batch_size=batch_size, num_workers=workers, collate_fn=collate)
     )
-    with Progress(accelerator, f"{title}, {CONDITION_TITLES[condition]}", len(loader), batch_size) as progress:
+    every_process = batch_size * accelerator.num_processes
+    with Progress(accelerator, f"{title}, {CONDITION_TITLES[condition]}", len(loader), every_process) as progress:
         for batch in loader:
             yield batch
             progress.step()
