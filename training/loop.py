@@ -107,7 +107,9 @@ def run_stage(
                 terms = stage.step(batch)
                 check_finite(stage, terms, batch, checkpoints, state)
                 if options.max_grad_norm is not None:
-                    accelerator.clip_grad_norm_(stage.network.parameters(), options.max_grad_norm)
+                    # of what learns: in stage 2 the trunk still holds stage 1's last gradients, but not after a resumption
+                    learning = [parameter for parameter in stage.network.parameters() if parameter.requires_grad]
+                    accelerator.clip_grad_norm_(learning, options.max_grad_norm)
                 stage.optimizer.step()
                 if stage.average is not None:
                     stage.average.update_parameters(accelerator.unwrap_model(stage.network))
