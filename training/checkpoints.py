@@ -174,8 +174,12 @@ class Checkpoints:
             loss = stored["held_out_loss"] if math.isfinite(stored["held_out_loss"]) else math.inf
             best.setdefault(stored["run"]["stage"], []).append((loss, place))
         kept = {*complete[-self.options.checkpoints_kept :], *(min(candidates)[1] for candidates in best.values())}
+        gone = self.folder / "being-removed"
         for place in set(complete) - kept:
-            shutil.rmtree(place)
+            if gone.exists():  # by a run that was killed
+                shutil.rmtree(gone)
+            place.rename(gone)  # at once, so that a folder of a checkpoint's name is always whole
+            shutil.rmtree(gone)
 
     def _refuse_changes(self, stored: dict) -> None:
         before, now = stored["options"], self.options.as_dict()
