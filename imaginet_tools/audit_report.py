@@ -1,4 +1,7 @@
-"""The audit's answer for people: on the screen, as Markdown, as a picture."""
+"""The audit's answer for people: on the screen, as Markdown, as a picture.
+
+Counts and tables are made from the plain values of ``Audit.to_json``, so that a card can show an audit read from a file.
+"""
 
 import os
 from typing import TYPE_CHECKING
@@ -11,10 +14,11 @@ HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "sh
 VERDICTS = {True: "yes", False: "no", None: "too few to say"}
 READING = (
     "Figures are out of fold, with 95 % intervals over source images, widened for what the classifier learnt from; 0.5 is chance "
-    "and the threshold is 0.5. A generator is compared with the real images of its content types. Where the interval of an AUC "
-    "holds 0.5 there is no shortcut. What pixels give away may be a shortcut of the collection (compression, resampling) or a "
-    "trace that the generators leave: compare with the view aligned, which removes differences of size, container and compression."
+    "and the threshold is 0.5. Where the interval of an AUC holds 0.5 there is no shortcut. What pixels give away may be a "
+    "shortcut of the collection (compression, resampling) or a trace that the generators leave: compare with the view aligned, "
+    "which removes differences of size, container and compression."
 )
+READING_GROUPS = "A generator is compared with the real images of its content types."
 
 
 def check_free(folder: str) -> None:
@@ -26,25 +30,48 @@ def check_free(folder: str) -> None:
             raise FileExistsError(f"{folder}/{name} exists; give another folder with --out, or move it away.")
 
 
-def _lines(audit: "Audit", kinds: tuple | None = None) -> list[tuple]:
+def _lines(values: dict, kinds: tuple | None = None) -> list[tuple]:
     from imaginet_tools.audit import SETS
 
     return [
         (
-            SETS[name], group.name if group.kind == "overall" else f"{group.kind}: {group.name}",
-            f"{group.real} + {group.synthetic}", str(group.balanced_accuracy), str(group.auc), VERDICTS[group.is_shortcut],
+            SETS[name], group["name"] if group["kind"] == "overall" else f"{group['kind']}: {group['name']}",
+            f"{group['real']} + {group['synthetic']}", _figure(group["balanced_accuracy"]), _figure(group["auc"]),
+            VERDICTS[group["is_shortcut"]],
         )
-        for name, found in audit.sets.items() for group in found.groups if kinds is None or group.kind in kinds
+        for name, found in values["sets"].items() for group in found["groups"] if kinds is None or group["kind"] in kinds
     ]
 
 
+def _figure(estimate: dict) -> str:
+    """As ``evaluation.metrics.Estimate`` is printed, which is not there outside a clone."""
+    interval = "" if estimate["low"] is None else f" [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+    return f"{estimate['value']:.3f}{interval}"
+
+
+def table(values: dict, kinds: tuple | None = None) -> str:
+    """The figures as a Markdown table.
+
+    Args:
+        values: of ``Audit.to_json``.
+        kinds: of groups to show ("overall", "content", "generator"); None shows all.
+    """
+    rows = [HEAD, ["---"] * len(HEAD), *_lines(values, kinds)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def looked_at(values: dict) -> str:
+    """The view and how many images of how many, from the values of ``Audit.to_json``."""
+    images = " and ".join(f"{count:,} {label}" for label, count in values["images"].items())
+    return f"view {values['view']}: {images} images of {values['listed']:,}."
+
+
 def _about(audit: "Audit") -> str:
-    images = " and ".join(f"{count:,} {label}" for label, count in audit.images.items())
     left_out = f" {len(audit.left_out):,} left out: " + "; ".join(
         f"{name} ({reason})" for name, reason in list(audit.left_out.items())[:3]
     ) + "." if audit.left_out else ""
     return (
-        f"{audit.title}, view {audit.view}: {images} images of {audit.listed:,}.{left_out} "
+        f"{audit.title}, {looked_at(audit.to_json())}{left_out} "
         f"{audit.seconds_per_1000:g} s per 1,000 images with {audit.processes} process(es)."
     )
 
@@ -53,9 +80,9 @@ def screen(audit: "Audit") -> str:
     """Fixed-width text: the sentence, all groups, the most telling features."""
     from imaginet_tools.audit import SETS
 
-    table = [HEAD, *_lines(audit)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+    lines = [HEAD, *_lines(audit.to_json())]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     telling = [f"most telling of {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
     return "\n".join([_about(audit), "", *text, "", *telling, "", audit.sentence])
 
@@ -68,11 +95,9 @@ def markdown(audit: "Audit") -> str:
     """A section for a card, with the picture audit.png beside it."""
     from imaginet_tools.audit import SETS
 
-    table = [HEAD, ["---"] * len(HEAD), *_lines(audit)]
-    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
     telling = [f"- {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
     return "\n".join([
-        "## Shortcuts", "", audit.sentence, "", _about(audit), "", READING, "", *rows, "",
+        "## Shortcuts", "", audit.sentence, "", _about(audit), "", f"{READING} {READING_GROUPS}", "", table(audit.to_json()), "",
         "The most telling features, with the AUC of each alone:", "", *telling, "",
         "![AUC of what needs no look at the picture](audit.png)", "",
     ])

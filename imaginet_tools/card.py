@@ -11,6 +11,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 import imaginet
+from imaginet_tools import card_audit
 from imaginet_tools.description import Description, format_rule
 
 TITLES = {
@@ -67,6 +68,7 @@ def write_card(description: Description, folder: str) -> None:
             left_out=left_out(description),
             datasheet=sheet.read().strip(),
             bias=bias(description),
+            shortcuts=shortcuts(description),
             citation=citation(description),
         )
     with open(f"{folder}/README.md", "w", encoding="utf-8") as file:
@@ -321,6 +323,11 @@ def bias(description: Description) -> str:
         "shorter side in pixels, median, real / synthetic",
     ]
     return f"{' '.join(sentences)}\n\n{_table(head, rows)}"
+
+
+def shortcuts(description: Description) -> str:
+    """The section of the audit; empty without one."""
+    return f"{card_audit.section(description.audit)}\n\n" if description.audit else ""
 
 
 def _format_sentence(split: str, rule) -> str:

@@ -54,6 +54,7 @@ class Description:
         sources: registry entries of the images; empty for own lists without a registry.
         redistributable: whether only what may be passed on is stored and the rest is in a manifest.
         repo_id: where on the Hub it goes, if it does.
+        audit: of which shortcuts its images offer, as ``card_audit.read_audit`` gives it; None if none is to be shown.
         parts: what was written, in the order of the contents.
         images: Facts -> number of images.
         source_bytes: (source, stored) -> size of its image files.
@@ -68,6 +69,7 @@ class Description:
     sources: tuple
     redistributable: bool = False
     repo_id: str | None = None
+    audit: dict | None = None
     parts: list[Part] = field(default_factory=list)
     images: Counter = field(default_factory=Counter)
     source_bytes: Counter = field(default_factory=Counter)

@@ -17,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError
 import imaginet
 from imaginet_tools import manifest
 from imaginet_tools.card import MANIFEST, PREVIEW, write_card
+from imaginet_tools.card_audit import check_of_these_images, read_audit
 from imaginet_tools.croissant import write_croissant
 from imaginet_tools.description import Description, LeftOut, Part
 from imaginet_tools.hub import check_repository, push
@@ -25,7 +26,12 @@ from imaginet_tools.shards import ShardWriter
 
 
 def export(
-    output: str, config_name: str = "all", redistributable: bool = False, repo_id: str | None = None, **keywords
+    output: str,
+    config_name: str = "all",
+    redistributable: bool = False,
+    repo_id: str | None = None,
+    audit: str | None = None,
+    **keywords,
 ) -> Description:
     """Writes a data set as Parquet shards with a card, a preview and a Croissant file.
 
@@ -36,6 +42,7 @@ def export(
         config_name: a configuration of imaginet.py.
         redistributable: store only images whose source's terms allow passing them on, and name the others in a manifest.
         repo_id: where on the Hub it will go, for the card.
+        audit: the audit.json of these images, for the card; see imaginet_tools/audit.py.
         keywords: of the builder: ``data_dir``, ``annotations``, ``locations``, ``registry``, ``track``, ``manifest``,
             ``allow_missing``, ``on_corrupt``.
 
@@ -44,22 +51,32 @@ def export(
 
     Raises:
         FileExistsError: if ``output`` is not empty, or another run is writing it.
-        FileNotFoundError, ValueError: of the builder, for what is missing or wrong.
+        FileNotFoundError, ValueError: of the builder, for what is missing or wrong; for an audit that is none or of other images.
         OSError: in one sentence, if there is no space or no permission.
     """
     output = os.path.abspath(output)
     with _told_in_a_sentence(output):
         if os.path.exists(output) and (not os.path.isdir(output) or os.listdir(output)):
             raise FileExistsError(f"{output} exists and is not empty; nothing was written. Give another --output.")
+    audited = read_audit(audit) if audit is not None else None
     builder = imaginet.ImagiNet(config_name=config_name, **keywords)
     raw = builder.config.raw
     if raw is None:
         raise FileNotFoundError(imaginet.NO_DATA_DIR)
+    if audited:
+        check_of_these_images(audited, audit, raw, config_name)
     allowed = sources_to_pass_on(raw) if redistributable else None
     streams = builder.as_streaming_dataset()  # says what is missing before anything is written
     raw = builder.config.raw  # joined with a manifest, it may hold less than before
     description = Description(
-        raw.kind, os.path.basename(output), config_name, builder.info.features, raw.names.sources, redistributable, repo_id
+        raw.kind,
+        os.path.basename(output),
+        config_name,
+        builder.info.features,
+        raw.names.sources,
+        redistributable,
+        repo_id,
+        audited,
     )
     with _told_in_a_sentence(output), _whole_or_nothing(output) as folder:
         _check_space(raw, allowed, output)
@@ -212,9 +229,10 @@ def folder_names(description: Description) -> dict[str, str]:
 def main(arguments: list[str]) -> int:
     """Runs the command; returns 0, or ends with a sentence."""
     options = _options(arguments)
+    of_builder = ("data_dir", "annotations", "locations", "registry", "track", "manifest", "allow_missing", "on_corrupt")
     keywords = {
         name: getattr(options, name)
-        for name in ("data_dir", "annotations", "locations", "registry", "track", "manifest", "allow_missing", "on_corrupt")
+        for name in (*of_builder, "audit")
         if getattr(options, name) is not None
     }
     try:
@@ -261,6 +279,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     add("--allow_missing", action="store_true", default=None, help="export what is there; the card names what is not")
     add("--on_corrupt", choices=("error", "skip"), help="skip: leave corrupt images out; the card names them")
+    add("--audit", metavar="FILE", help="audit.json of these images (imaginet.py audit --out FOLDER); the card shows its figures")
     add("--redistributable", action="store_true", help="store only images that may be passed on; a manifest names the others")
     add(
         "--push_to_hub",

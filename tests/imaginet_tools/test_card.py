@@ -13,7 +13,9 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 import imaginet
-from imaginet_tools import card
+from evaluation.metrics import Estimate
+from imaginet_tools import card, card_audit
+from imaginet_tools.audit import SETS
 from imaginet_tools.description import Facts, format_rule
 from imaginet_tools.export import export
 from tests.hub_stand_in import card_errors
@@ -21,9 +23,9 @@ from tests.imaginet.trees import OFFICIAL_LINES, write_tree
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def sample(tmp_path_factory, repository):
     folder = tmp_path_factory.mktemp("sample") / "imaginet"
-    return folder, export(str(folder), config_name="sample")
+    return folder, export(str(folder), config_name="sample", audit=str(repository / "dataset_card" / "audit.sample.json"))
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,30 @@ def test_the_committed_example_is_what_comes_out(sample, repository):
             assert picture.format == "PNG" and len(picture.convert("RGB").getcolors(1 << 24)) > 100
             sizes.append(picture.size)
     assert sizes[0] == sizes[1]
+
+
+def test_the_card_shows_the_audits_answer_and_figures(sample, repository):
+    values = json.loads((repository / "dataset_card" / "audit.sample.json").read_text(encoding="utf-8"))
+    assert values["listed"] == sum(values["images"].values()) == sample[1].total(), "audit of another sample"
+    shown = text_of(sample).partition("\n## Shortcuts\n")[2].partition("\n## ")[0]
+    assert values["sentence"] in shown and f"on {values['created'][:10]}, view raw: " in shown
+    rows = [line.strip("| ").split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    for row, name in zip(rows[2:], SETS, strict=True):
+        overall = values["sets"][name]["groups"][0]
+        figures = [Estimate(**overall[key]) for key in ("balanced_accuracy", "auc")]
+        assert row == [SETS[name], "all", "96 + 96", *map(str, figures), "yes" if overall["is_shortcut"] else "no"]
+
+
+def test_the_card_names_view_and_unused_images_but_no_places(repository):
+    values = json.loads((repository / "dataset_card" / "audit.sample.json").read_text(encoding="utf-8"))
+    values |= {"title": "/home/me/secret (sample)", "view": "aligned", "left_out": {"missing": "5 are not", "/home/me/a.jpg": "odd"}}
+    shown = card_audit.section(values)
+    assert "view aligned: " in shown and "not the files as they are here" in shown and "/home" not in shown
+    assert " 1 of those chosen could not be used." in shown
+
+
+def test_without_an_audit_there_is_no_section(whole):
+    assert "Shortcuts" not in text_of(whole)
 
 
 @pytest.mark.parametrize("made", ["sample", "part"])

@@ -164,6 +164,74 @@ def test_content_types_of_ones_own_become_folders_and_configurations(tmp_path, o
     assert sorted(paths for name, paths in found.items() if name != "all") == [one, two, three]
 
 
+def write_audit(repository, file, **changes):
+    """The sample's audit with other values."""
+    values = json.loads((repository / "dataset_card" / "audit.sample.json").read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**values, **changes}), encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "There is no file .*audit.json; give the audit.json that"),
+        ("no json", "audit.json is no JSON; give"),
+        ("[1]", "audit.json is no audit"),
+        ('{"schema": "imaginet-report/1"}', "audit.json is no audit"),
+        ('{"schema": "imaginet-audit/1"}', "audit.json is no whole audit"),
+    ],
+)
+def test_what_is_no_audit_is_refused_before_any_image_is_read(raw, output, tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(SystemExit, match=message):
+        main(["--data_dir", str(raw), "--output", str(output), "--audit", str(tmp_path / "audit.json")])
+    assert not output.parent.exists()
+
+
+def test_a_damaged_audit_is_refused(output, tmp_path, repository):
+    changes = [{"title": None}, {"sets": {}}, {"view": "sideways"}, {"images": {"real": "many"}}, {"created": "today"}]
+    for change in changes:
+        with pytest.raises(ValueError, match="is no whole audit"):
+            export(str(output), config_name="sample", audit=write_audit(repository, tmp_path / "audit.json", **change))
+
+
+def test_an_audit_of_other_images_is_refused(raw, output, tmp_path, repository):
+    file = tmp_path / "audit.json"
+    arguments = ["--data_dir", str(raw), "--output", str(output), "--audit", str(file)]
+    write_audit(repository, file)
+    with pytest.raises(SystemExit, match="an audit of other images: it is of 192 images, the lists name 15; audit what you export"):
+        main(arguments)
+    write_audit(repository, file, listed=15)
+    with pytest.raises(SystemExit, match="it is of the configuration sample, not all"):
+        main(arguments)
+    write_audit(repository, file, listed=15, title="a folder", images={"real": 8, "synthetic": 7})
+    with pytest.raises(SystemExit, match="it has 8 images of the label real, the lists name 7"):
+        main(arguments)
+    write_audit(repository, file, listed=15, title="elsewhere (all)", images={"real": 7, "synthetic": 7})
+    with pytest.raises(SystemExit, match="of the content faces, the lists name 4"):
+        main(arguments)
+    assert not output.parent.exists()
+
+
+def test_an_audit_that_may_be_of_these_images_is_shown(raw, output, tmp_path, repository):
+    """Of a split, or of a folder or table with names of its own: nothing says that it is of other images."""
+    file = write_audit(repository, tmp_path / "audit.json", listed=14, title="photos/", images={"real": 7, "synthetic": 7})
+    assert main(["--data_dir", str(raw), "--output", str(output), "--audit", file]) == 0
+    assert "view raw: 7 real and 7 synthetic images of 14." in (output / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_written_export_is_pushed_without_the_audit_that_was_asked_for(
+    raw, output, tmp_path, repository, hub, monkeypatch  # noqa: F811
+):
+    hub.speak_to(monkeypatch, tmp_path)
+    export(str(output), data_dir=str(raw))
+    file = write_audit(repository, tmp_path / "audit.json", listed=15, title="photos/", images={"real": 7, "synthetic": 7})
+    with pytest.raises(SystemExit, match="exists and is not empty; nothing was written"):
+        main(["--output", str(output), "--push_to_hub", "me/imaginet", "--audit", file])
+    assert not [path for path in hub.files("datasets", "me/imaginet") if path != ".gitattributes"]
+
+
 def test_a_full_output_is_refused_and_left_alone(raw, output):
     output.mkdir(parents=True)
     (output / "mine.txt").write_text("mine")
