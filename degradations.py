@@ -250,7 +250,9 @@ def draw_chain(rng: np.random.Generator, longest: int = 3) -> Chain:
     """A chain of 1 to ``longest`` steps, each with parameters from the ranges that uploads show.
 
     JPEG and WebP at quality 50 to 95; resizing to 50–150 % and back, and thumbnails of 35–70 % at quality 60 to 95, with kernels
-    from DOWN_KERNELS and UP_KERNELS; blur of kernel 3 to 7; noise of variance 1 to 10. Raises ValueError if ``longest`` is below 1.
+    from DOWN_KERNELS and UP_KERNELS; blur of kernel 3 to 7; noise of variance 1 to 10.
+
+    Raises ValueError if ``longest`` is below 1.
     """
     if longest < 1:
         raise ValueError(f"A chain has at least 1 step, got {longest} as its greatest length.")

@@ -59,8 +59,8 @@ class CropCache:
         generation_bytes: size of one generation on disk.
 
     Raises:
-        ValueError: in one sentence, before any work, if a generation does not fit in the limit beside other data sets' windows or on
-            the disk, if the view may need whole pictures, or on a system without shared file locks.
+        ValueError: in one sentence, before any work, if a generation does not fit in the limit beside other data sets' windows
+            or on the disk, if the view may need whole pictures, or on a system without shared file locks.
     """
 
     def __init__(
@@ -105,11 +105,15 @@ class CropCache:
                 self.in_use = (generation, None)
                 print(f"{self.root} is full of windows that other runs use; those of epoch {epoch} on are read from the images.")
                 return
-            (self._generation(generation)).mkdir(exist_ok=True)
+            self._generation(generation).mkdir(exist_ok=True)
             self._describe()
             self.in_use = (generation, shared_lock(self._generation(generation) / "in_use"))
-        with locked(self._generation(generation) / "writing", "Another run is cutting out the same windows; waiting for it."):
-            self._write_missing(generation, num_workers)
+        try:
+            with locked(self._generation(generation) / "writing", "Another run is cutting out the same windows; waiting for it."):
+                self._write_missing(generation, num_workers)
+        except BaseException:
+            self.close()  # not prepared: to be gone on with
+            raise
 
     def window(self, index: int, epoch: int) -> tuple[np.ndarray, Window]:
         """The window of image ``index`` whose turn it is in ``epoch``, and its pixels uint8 (height, width, 3).
@@ -204,15 +208,16 @@ class CropCache:
         return self._generation(generation) / f"part-{part:05}.windows"
 
     def _check_room(self) -> None:
-        need, others = self.generation_bytes, self._others()
-        what = (f"The crop cache needs {as_text(need)} for {self.windows} windows of {self.record['pixels'].shape[0]} pixels a side "
-                f"of each of {len(self.files)} images")
+        need, limit, others = self.generation_bytes, f"--crop_cache_gb {self.limit_bytes / 1e9:g}", self._others()
+        side = self.record["pixels"].shape[0]
+        what = (f"The crop cache needs {as_text(need)} for {self.windows} windows of {side} pixels a side of each of "
+                f"{len(self.files)} images")
         if need > self.limit_bytes:
-            raise ValueError(f"{what}, more than --crop_cache_gb {self.limit_bytes / 1e9:g}; raise it or lower --crop_cache_windows.")
+            raise ValueError(f"{what}, more than {limit}; raise it or lower --crop_cache_windows.")
         if need + sum(others.values()) > self.limit_bytes:
             listed = ", ".join(f"{folder} ({as_text(size)})" for folder, size in others.items())
-            raise ValueError(f"{what}, which with the windows of other data does not fit in --crop_cache_gb {self.limit_bytes / 1e9:g}; "
-                             f"delete what you no longer need of {listed}, or raise it.")
+            raise ValueError(f"{what}, which with the windows of other data does not fit in {limit}; delete what you no longer "
+                             f"need of {listed}, or raise it.")
         existing = next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
         here = sum(file.stat().st_size for file in self.folder.glob("generation-*/*.windows"))
         free = shutil.disk_usage(existing).free
@@ -319,7 +324,10 @@ def locked(file: Path, waiting: str) -> Iterator[None]:
         except BlockingIOError:
             print(waiting)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # by word, as closing is not enough while a loading process has the file too
 
 
 def shared_lock(file: Path) -> BinaryIO:

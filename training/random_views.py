@@ -36,9 +36,9 @@ class RandomViews(torch.utils.data.Dataset):
     - ``pixels``: uint8 (V, 3, size, size). V is 1; with ``degraded`` it is 2: a clean crop and its degraded copy.
     - ``label``: 0 real, 1 synthetic; ``family`` and ``generator``: numbers, -1 for real images; ``index``: i.
 
-    A pair of clean and degraded view takes the place of the view's own degradation, as in "degradation-consistent paired training"
-    (2026, https://arxiv.org/abs/2604.10102): both show the same crop, turned alike; the second went through a chain drawn by
-    ``degradations.draw_chain``, together with ``DEGRADED_MARGIN`` pixels around it.
+    A pair of clean and degraded view takes the place of the view's own degradation, as in "degradation-consistent paired
+    training" (2026, https://arxiv.org/abs/2604.10102): both show the same crop, turned alike; the second went through a chain
+    drawn by ``degradations.draw_chain``, together with ``DEGRADED_MARGIN`` pixels around it.
 
     With ``twins``, item N + i of N images is the twin of real image i: of label 1, family and generator -1, the same crop with
     the same degradation and turn. The length stays N.

@@ -1,8 +1,8 @@
 """JPEG and WebP files made shorter: told in their header that the picture ends earlier, a decoder stops there.
 
-Both formats are stored row by row of blocks from the top, and no row of blocks needs a later one to be decoded. What comes after it
-touches the pixels at its lower edge only (interpolation of chroma, the loop filter), so a row of blocks more than is wanted keeps
-all wanted pixels as they are. Kinds of file that this does not hold for are left alone.
+Both formats are stored row by row of blocks from the top, and no row of blocks needs a later one to be decoded. What comes after
+it touches the pixels at its lower edge only (interpolation of chroma, the loop filter), so a row of blocks more than is wanted
+keeps all wanted pixels as they are. Kinds of file that this does not hold for are left alone.
 """
 
 JPEG_FRAMES = (0xC0, 0xC1)

@@ -135,7 +135,7 @@ def whole_picture_view(view, image, generator):
     return views.rotate_and_flip(out, generator)
 
 
-@pytest.mark.parametrize("view", [PaperContrastiveView(96), PaperClassifierView(64), RobustView(96)], ids=lambda view: type(view).__name__)
+@pytest.mark.parametrize("view", [PaperContrastiveView(96), PaperClassifierView(64), RobustView(96)])
 def test_a_window_is_enough_for_the_view_of_the_whole_picture(view):
     for size in ((300, 220), (40, 500), (3, 5), (97, 96)):
         image = picture(*size)
