@@ -18,11 +18,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import InitProcessGroupKwargs, set_seed
 from huggingface_hub.errors import StrictDataclassError
 
 from evaluation.tables import screen_table
@@ -37,7 +38,7 @@ from training.data import ImageSet, Splits, calibration_images, load_splits, sen
 from training.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
 from training.held_out import HeldOutViews
 from training.initial_weights import load_initial_weights
-from training.options import TrainingOptions, parse_options, prepare_output_folder
+from training.options import FINISHED, TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
 from training.publish import check_hub_access, push_to_hub, write_model_card
 from training.random_views import RandomViews, margin_for
@@ -47,21 +48,27 @@ from training.trackers import log_figures, log_row, start_trackers, tracker_argu
 from training.twins import Twins, make_twins
 from training.views import VIEWS
 
+LONGEST_WAIT = timedelta(days=1)
+"""Of processes for one that prepares data, cuts out windows or uploads."""
 NETWORK_OPTIONS = (
-    "backbone", "stem_kernel", "stem_stride", "stem_width", "stem_pool", "block", "widths", "depths", "sub_network_after", "high_pass",
-    "projection_size", "classifier_hidden",
+    "backbone", "stem_kernel", "stem_stride", "stem_width", "stem_pool", "block", "widths", "depths", "sub_network_after",
+    "high_pass", "projection_size", "classifier_hidden",
 )
 """Options that are attributes of SelfConConfig by the same name."""
 
 
 def start(options: TrainingOptions) -> Accelerator:
-    """The processes, their device and arithmetic, the output folder. Raises ValueError or OSError before any work if one is not there."""
+    """The processes, their device and arithmetic, the output folder.
+
+    Raises ValueError or OSError, before any work, if one of them is not there.
+    """
     precision = mixed_precision(options.mixed_precision, options.device)
     check_device(options.device, precision)
     accelerator = Accelerator(
         # unless told, Accelerate makes single processes of several on a CPU
         cpu=options.device == "cpu" or not torch.accelerator.is_available(),
         mixed_precision=precision, **tracker_arguments(options.tracker, options.output_dir),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
     )
     check_processes(accelerator)
     use_cpu_threads(accelerator, options.cpu_threads)
@@ -76,7 +83,10 @@ def start(options: TrainingOptions) -> Accelerator:
 
 
 def load(options: TrainingOptions) -> Splits:
-    """The images of the run; of these only the training images are aligned. Raises ValueError for data that cannot be trained on."""
+    """The images of the run; of these only the training images are aligned.
+
+    Raises ValueError for data that cannot be trained on.
+    """
     if options.streaming:
         return load_streamed_splits(options)
     splits = load_splits(options)
@@ -104,11 +114,13 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
     return model.to(memory_format=torch.channels_last)
 
 
-def make_views(images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None = None) -> RandomViews:
-    """Random views of the images as stage 1 or 2 sees them."""
+def make_views(
+    images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None = None, cached: bool = False
+) -> RandomViews:
+    """Random views of the images as stage 1 or 2 sees them; ``cached``: from the crop cache, if the options have one."""
     view = VIEWS[options.views][stage - 1](options.crop_size if stage == 1 else options.classifier_crop_size)
     degraded, cache = options.consistency and stage == 1, None
-    if options.crop_cache and stage == 1 and images is not splits.held_out:
+    if options.crop_cache and cached:
         cache = CropCache(
             Path(options.crop_cache), images, view, options.seed, options.crop_cache_windows, options.crop_cache_epochs,
             int(options.crop_cache_gb * 1e9), margin=margin_for(view, degraded),
@@ -123,12 +135,14 @@ def make_batches(accelerator: Accelerator, stage: int, splits: Splits, options: 
     """A stage's batches of training images; stage 2 sees those of the calibration list where there is one."""
     if splits.stream is not None:
         return StreamedBatches(accelerator, splits, stage, options)
-    images, batch_size = splits.train, options.batch_size
+    images, batch_size, share = splits.train, options.batch_size, 2 * accelerator.num_processes
     if stage == 2:
         listed = calibration_images(images, options.calibration_list)
         images, twins = images.select(listed), twins.select(listed) if twins else None
-        batch_size = min(batch_size, len(images) // accelerator.num_processes * accelerator.num_processes)  # of a short list
-    views = make_views(images, stage, splits, options, twins)
+        batch_size = min(batch_size, len(images) // share * share)  # of a short list
+        if not batch_size:
+            raise ValueError(f"The calibration list has only {len(images)} training images, too few for a batch of {share}.")
+    views = make_views(images, stage, splits, options, twins, cached=stage == 1)
     return ShuffledBatches(accelerator, views, batch_size, options.seed, options.num_workers)
 
 
@@ -139,7 +153,8 @@ def train_stages(
     """Both stages, or what is left of them; returns stage 1's views for the report's pictures."""
     twins = None
     if options.twins:
-        twins = make_twins(splits.train, options.twins, Path(options.output_dir) / "twins", options.seed, accelerator, options.num_workers)
+        folder = Path(options.output_dir) / "twins"
+        twins = make_twins(splits.train, options.twins, folder, options.seed, accelerator, options.num_workers)
         say(twins.description)
     views = make_views(splits.train, 1, splits, options, twins)
 
@@ -148,7 +163,8 @@ def train_stages(
 
     if state.stage != classifiers.NAME:
         batches = make_batches(accelerator, 1, splits, options, twins)
-        held_out = HeldOutViews(accelerator, make_views(splits.held_out, 1, splits, options), options.batch_size)
+        rows = options.embed_chunk or options.batch_size
+        held_out = HeldOutViews(accelerator, make_views(splits.held_out, 1, splits, options), rows)
         contrastive.train_contrastive(accelerator, model, batches, held_out, options, checkpoints, state, log)
 
     batches = make_batches(accelerator, 2, splits, options, twins)
@@ -177,6 +193,7 @@ def train(options: TrainingOptions) -> Path:
         say(f"Resuming from {checkpoints.resumed_from}: stage {state.stage}, epoch {state.epoch}, step {state.step}.")
     else:
         say(load_initial_weights(model, options.initial_weights))
+    set_seed(options.seed, device_specific=True)  # for dropout; so far all processes drew the same weights
     views = train_stages(accelerator, model, splits, options, checkpoints, state, say)
     training_seconds = sum(row["seconds"] for row in state.history)
 
@@ -188,7 +205,7 @@ def train(options: TrainingOptions) -> Path:
     report, scores = evaluate(accelerator, model, processor, splits, options, state.history, training_seconds)
     if accelerator.is_main_process:
         say(screen_table(report.figures))
-        if (output / "model").exists():  # without a card, or the run would be complete: it was killed while it saved
+        if (output / "model").exists():  # of this run, which was killed after that
             shutil.rmtree(output / "model")
         save(model.to("cpu"), processor, output / "model")
         log_figures(accelerator, report, state.steps)
@@ -196,7 +213,9 @@ def train(options: TrainingOptions) -> Path:
         write_model_card(output / "model", report, pictures, options.hub_model_id)
         if options.push_to_hub:
             say(f"Uploaded to {push_to_hub(output / 'model', options.hub_model_id)}")
-        say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {(time.monotonic() - started) / 60:.1f} minutes")
+        (output / FINISHED).write_text(f"{report.created}\n")
+        minutes = (time.monotonic() - started) / 60
+        say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {minutes:.1f} minutes")
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return output

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from degradations import CONDITION_TITLES  # noqa: E402
 from evaluation.report import Report  # noqa: E402
+from training.options import FINISHED  # noqa: E402
 
 VARIANTS = {
     "selfcon": ("--objective", "selfcon"),
@@ -88,8 +89,8 @@ def folder_of(variant: str, seed: int, options: argparse.Namespace) -> Path:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run ended here; the card is what it writes last."""
-    return (folder / "report.json").exists() and (folder / "model" / "README.md").exists()
+    """Whether a run ended here."""
+    return (folder / FINISHED).exists()
 
 
 def reports_of(variant: str, options: argparse.Namespace) -> list[Report]:

@@ -16,7 +16,7 @@ from imaginet_tools.pixels import decode  # noqa: E402
 from modeling import SelfConConfig, SelfConForImageClassification  # noqa: E402
 from train_selfcon import NETWORK_OPTIONS  # noqa: E402
 from training.contrastive import ContrastiveNetwork, gradients, make_optimizer  # noqa: E402
-from training.objectives import Stage1Loss, trained_classifiers  # noqa: E402
+from training.objectives import Stage1Loss, trained_parts  # noqa: E402
 from training.options import TrainingOptions  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
 
@@ -30,7 +30,7 @@ def network_of(options: TrainingOptions) -> ContrastiveNetwork:
     """Stage 1's network with the seed's weights, contiguous in memory."""
     torch.manual_seed(options.seed)
     config = SelfConConfig(**{name: getattr(options, name) for name in NETWORK_OPTIONS}, families=family_names())
-    return ContrastiveNetwork(SelfConForImageClassification(config), trained_classifiers(options)).train()
+    return ContrastiveNetwork(SelfConForImageClassification(config), trained_parts(options)).train()
 
 
 def sample_batches(count: int, size: int, side: int, seed: int = 0) -> list[dict[str, Tensor]]:

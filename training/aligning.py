@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import datasets
@@ -11,6 +10,7 @@ import numpy as np
 from imaginet_tools.alignment import Facts, Step, align, compression_of, plan_alignment
 from imaginet_tools.headers import Header, read_header
 from training.data import REAL, ImageSet
+from training.partial_decoding import content_of
 
 ONE_GROUP = "all content types"
 
@@ -70,18 +70,14 @@ def _groups(images: ImageSet) -> np.ndarray:
 
 def _header(images: ImageSet, index: int) -> Header:
     try:
-        return read_header(_content(images.rows[index]["image"]))
+        return read_header(content_of(images.rows[index]["image"]))
     except ValueError as error:
         raise ValueError(f"{images.path[index]} cannot be read as an image ({error}); replace it and run again.") from error
 
 
 def _align(row: dict, index: int, paths: list[str], steps: list[tuple], compress: list[bool]) -> dict:
     try:
-        content = align(_content(row["image"]), paths[index], Step(*steps[index]), last_compression=compress[index])
+        content = align(content_of(row["image"]), paths[index], Step(*steps[index]), last_compression=compress[index])
     except ValueError as error:
         raise ValueError(f"{paths[index]}: {error}.") from error
     return {"image": {"bytes": content, "path": None}}
-
-
-def _content(image: dict) -> bytes:
-    return image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()

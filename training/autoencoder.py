@@ -83,7 +83,7 @@ def train_small(crops: np.ndarray, seed: int, accelerator: Accelerator, steps: i
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     rng = np.random.default_rng(seed)
-    with Progress(accelerator, "autoencoder for twins", steps, BATCH) as progress:
+    with Progress(accelerator, "autoencoder for twins", steps) as progress:
         for step in range(steps):
             batch = to_unit(crops[rng.integers(len(crops), size=BATCH)], accelerator.device)
             made = network(batch)
@@ -97,7 +97,7 @@ def train_small(crops: np.ndarray, seed: int, accelerator: Accelerator, steps: i
             loss.backward()
             optimizer.step()
             schedule.step()
-            progress.step(loss.item())
+            progress.step(BATCH, loss.item())
     return network.eval()
 
 

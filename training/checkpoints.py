@@ -8,12 +8,14 @@ It is written aside and renamed when it is whole.
 import json
 import math
 import os
+import pickle
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import load
 from safetensors import SafetensorError
 
 from training.options import TrainingOptions
@@ -21,7 +23,7 @@ from training.options import TrainingOptions
 STATE = "state.json"
 SAME_RESULT = {
     "output_dir", "resume", "accept_changed_options", "checkpoint_every", "checkpoints_kept", "num_workers", "tracker",
-    "push_to_hub", "hub_model_id", "hub_private", "bootstrap", "audit_images",
+    "push_to_hub", "hub_model_id", "hub_private", "bootstrap", "audit_images", "crop_cache_gb", "test_crops",
 }
 """Options that may change between a run and its resumption: they do not change what is learned."""
 
@@ -91,18 +93,23 @@ class Checkpoints:
         stored = _read_state(self.resumed_from)
         if not self.options.accept_changed_options:
             self._refuse_changes(stored)
-        return RunState(**stored["run"])
+        return stored["run"]
 
     def restore(self, average: torch.nn.Module | None) -> None:
         """Loads the tensors of the checkpoint that :meth:`resume` found into what the accelerator prepared.
 
         Raises ValueError if they cannot be read or do not fit.
         """
+        random_states = self.resumed_from / f"random_states_{self.accelerator.process_index}.pkl"
         try:
+            if random_states.exists() or not self.options.accept_changed_options:  # there may be more processes than before
+                load(random_states)  # Accelerate passes over those that it cannot read
             self.accelerator.load_state(str(self.resumed_from))
             if average is not None:
                 average.load_state_dict(torch.load(self.resumed_from / "average.pt", map_location="cpu", weights_only=True))
-        except Exception as error:  # noqa: BLE001 (torch, safetensors and pickle each have their own)
+        except torch.OutOfMemoryError:
+            raise
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
             raise ValueError(
                 f"The checkpoint {self.resumed_from} cannot be read ({_first_line(error)}); move it away and run the same command "
                 "again to go on from the one before."
@@ -120,11 +127,11 @@ class Checkpoints:
         aside = self.folder / "being-written"
         try:
             self._write(aside, state, held_out_loss, average)
-        except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own for a full disk
+        except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
             last = (self._all() or [None])[-1]
             raise OSError(
-                f"The checkpoint {place} could not be written ({_first_line(error)}); "
+                f"The checkpoint {place.name}: {error}; "
                 + (f"the one before, {last.name}, is intact. " if last else "there is none before it. ")
                 + "Make room on the disk and run the same command with --resume."
             ) from error
@@ -147,10 +154,13 @@ class Checkpoints:
             shutil.rmtree(place, ignore_errors=True)  # what an interrupted run left of its own
             place.mkdir(parents=True)
         self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(place))
-        if self.accelerator.is_main_process:
-            if average is not None:
+        try:
+            self.accelerator.save_state(str(place))
+            if average is not None and self.accelerator.is_main_process:
                 torch.save(average.state_dict(), place / "average.pt")
+        except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own for a full disk
+            raise OSError(f"{place} could not be written ({_first_line(error)})") from error
+        if self.accelerator.is_main_process:
             stored = {
                 "run": asdict(state), "held_out_loss": held_out_loss, "options": self.options.as_dict(),
                 "fingerprint": self.fingerprint, "processes": self.accelerator.num_processes,
@@ -172,7 +182,7 @@ class Checkpoints:
         for place in complete:
             stored = _read_state(place)
             loss = stored["held_out_loss"] if math.isfinite(stored["held_out_loss"]) else math.inf
-            best.setdefault(stored["run"]["stage"], []).append((loss, place))
+            best.setdefault(stored["run"].stage, []).append((loss, place))
         kept = {*complete[-self.options.checkpoints_kept :], *(min(candidates)[1] for candidates in best.values())}
         gone = self.folder / "being-removed"
         for place in set(complete) - kept:
@@ -200,9 +210,14 @@ class Checkpoints:
 
 
 def _read_state(place: Path) -> dict:
+    """What ``_write`` stored, with the ``RunState`` under "run"."""
     try:
-        return json.loads((place / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        stored = json.loads((place / STATE).read_text(encoding="utf-8"))
+        stored["run"] = RunState(**stored["run"])
+        for name in ("held_out_loss", "options", "fingerprint", "processes"):
+            stored[name]
+        return stored
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"The checkpoint {place} cannot be read ({_first_line(error)}); move it away and run the same command again to go on from "
             "the one before."

@@ -13,7 +13,7 @@ from training.contrastive import freeze_all_but
 from training.hardware import synchronise_batch_norm
 from training.held_out import HeldOutViews
 from training.loop import Stage, run_stage
-from training.objectives import family_cross_entropy, origin_cross_entropy
+from training.objectives import class_cross_entropy, origin_cross_entropy
 from training.options import TrainingOptions
 from training.pixels import normalise
 
@@ -54,7 +54,7 @@ def train_classifiers(
     prepared, optimizer = accelerator.prepare(network, optimizer)
 
     def step(batch: dict[str, Tensor]) -> dict[str, float]:
-        losses = classifier_losses(prepared(normalise(batch["pixels"].flatten(0, 1))), batch)
+        losses = classifier_losses(prepared(normalise(batch["pixels"].flatten(0, 1))), batch, accelerator)
         accelerator.backward(sum(losses.values()))
         return {name: float(accelerator.reduce(loss.detach(), "mean")) for name, loss in losses.items()}
 
@@ -66,15 +66,18 @@ def train_classifiers(
     accelerator.free_memory()
 
 
-def classifier_losses(logits: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def classifier_losses(
+    logits: dict[str, Tensor], batch: dict[str, Tensor], accelerator: Accelerator | None = None
+) -> dict[str, Tensor]:
     """Loss by classifier, float scalars: binary cross-entropy for origin, cross-entropy over synthetic images for the rest.
 
-    A batch without a synthetic image gives the latter 0.
+    A batch without a synthetic image gives the latter 0. With an accelerator the mean of all processes' losses is that of the
+    whole batch.
     """
     losses = {}
     for name, values in logits.items():
         if name in ("classifier", "sub_classifier"):
             losses[name] = origin_cross_entropy(values.float(), batch["label"])
         else:
-            losses[name] = family_cross_entropy(values.float(), batch[name.removesuffix("_classifier")])
+            losses[name] = class_cross_entropy(values.float(), batch[name.removesuffix("_classifier")], accelerator)
     return losses

@@ -15,7 +15,7 @@ from training.gradient_cache import backward_in_chunks
 from training.hardware import synchronise_batch_norm
 from training.held_out import HeldOutViews
 from training.loop import Stage, run_stage
-from training.objectives import Outputs, Stage1Loss, trained_classifiers
+from training.objectives import Outputs, Stage1Loss, trained_parts
 from training.options import TrainingOptions
 from training.pixels import normalise
 
@@ -27,14 +27,14 @@ class ContrastiveNetwork(nn.Module):
 
     Args:
         model: the detector.
-        classifiers: names of those of its classifiers that learn too, see ``training.objectives.trained_classifiers``.
+        trained: names of its parts that learn, see ``training.objectives.trained_parts``.
     """
 
-    def __init__(self, model: nn.Module, classifiers: list[str]):
+    def __init__(self, model: nn.Module, trained: list[str]):
         super().__init__()
         self.model = model
-        self.classifiers = [name for name in classifiers if getattr(model, name) is not None]
-        freeze_all_but(model, ["encoder", "head", "sub_heads", *self.classifiers])
+        self.trained = [name for name in trained if getattr(model, name) is not None]
+        freeze_all_but(model, self.trained)
 
     def forward(self, pixel_values: Tensor) -> Outputs:
         """Normalised images float (R, 3, H, W) -> embeddings and logits, see ``training.objectives.Outputs``."""
@@ -42,9 +42,11 @@ class ContrastiveNetwork(nn.Module):
         embeddings = self.model.project(sub, feature).float()
         nothing = embeddings.new_empty(len(embeddings), 0)
         origin = family = nothing
-        if "classifier" in self.classifiers:
+        if "head" not in self.trained:
+            embeddings = embeddings.detach()
+        if "classifier" in self.trained:
             origin = torch.cat([self.model.sub_classifier(sub), self.model.classifier(feature)], dim=1).float()
-        if "family_classifier" in self.classifiers:
+        if "family_classifier" in self.trained:
             family = self.model.family_classifier(feature).float()
         return Outputs(embeddings, origin, family)
 
@@ -58,7 +60,7 @@ def train_contrastive(
     The contrastive loss sees the global batch: embeddings are gathered over processes. Batch normalisation uses each
     process's own part of the batch (on several GPUs the whole).
     """
-    network = synchronise_batch_norm(accelerator, ContrastiveNetwork(model, trained_classifiers(options)))
+    network = synchronise_batch_norm(accelerator, ContrastiveNetwork(model, trained_parts(options)))
     average = make_average(network, options.ema_decay, accelerator.device)
     if options.compile and accelerator.device.type != "cpu":  # on a CPU the first step would take minutes
         network.compile()
@@ -68,7 +70,7 @@ def train_contrastive(
         name=NAME, epochs=options.epochs, first_epoch=0, network=prepared, optimizer=optimizer, batches=batches,
         step=partial(gradients, accelerator, prepared, loss_of, options.embed_chunk),
         rate=partial(learning_rate, options=options),
-        held_out_loss=lambda: held_out.loss(network, lambda outputs, batch: loss_of(Outputs(*outputs), batch, gather=False)[1]),
+        held_out_loss=lambda: held_out.loss(average.module if average else network, lambda outputs, batch: loss_of(Outputs(*outputs), batch, gather=False)[1]),
         average=average,
     )
     run_stage(accelerator, stage, options, checkpoints, state, log)

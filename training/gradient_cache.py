@@ -25,7 +25,7 @@ def backward_in_chunks(
         network: prepared by the accelerator; gives a tensor or tuple of tensors, the first axis of each being that of the input.
         inputs: (R, ...), this process's rows.
         loss_of: outputs of all R rows -> (scalar to send backward, anything to return).
-        chunk: rows at a time, at least 2 for batch normalisation in training mode.
+        chunk: rows at a time, at least 2.
         transform: what each chunk goes through before the network, so that its result is never there for the whole batch.
 
     Returns:
@@ -50,8 +50,8 @@ def backward_in_chunks(
 
 
 def split_rows(inputs: Tensor, chunk: int) -> list[Tensor]:
-    """Parts of at most ``chunk`` rows, of sizes as equal as possible, so that none is left with a single row."""
-    return list(inputs.tensor_split(-(-len(inputs) // chunk)))
+    """Parts of at most ``chunk`` rows, of sizes as equal as possible; of one row more where else one part had a single row."""
+    return list(inputs.tensor_split(max(1, min(-(-len(inputs) // chunk), len(inputs) // 2))))
 
 
 @contextmanager

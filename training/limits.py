@@ -7,7 +7,7 @@ from training.options import TrainingOptions
 
 SEEN = {"paper": (50, None), "robust": (55, "shrinking to as little as 45 % and back")}
 """Kind of ``--views`` -> lowest quality of compression, and resizing that training pictures go through (``training.views``)."""
-SEEN_WITH_CONSISTENCY = (50, "resizing to 50–150 % and back")
+SEEN_WITH_CONSISTENCY = (50, "resizing to 50–150 % and back, thumbnails of 35–70 %")
 """The same in the chains of ``degradations.draw_chain``."""
 RESIZED = ("half_and_back",)
 """Conditions under which pictures are scored that need resizing to be trained on."""

@@ -92,11 +92,10 @@ def run_stage(
     elif state.step or state.epoch:
         checkpoints.restore(stage.average)
     totals = Totals(**state.totals)
-    images = options.batch_size
     steps = None if stage.batches.steps is None else stage.epochs * stage.batches.steps
     done = state.stage_steps
     stage.network.train()
-    with Progress(accelerator, stage.name, steps, images, done) as progress:
+    with Progress(accelerator, stage.name, steps, done) as progress:
         while state.epoch < stage.epochs:
             started, earlier = time.monotonic(), totals.seconds
             rate = stage.rate(state.epoch)
@@ -106,15 +105,10 @@ def run_stage(
                 stage.optimizer.zero_grad()
                 terms = stage.step(batch)
                 check_finite(stage, terms, batch, checkpoints, state)
-                if options.max_grad_norm is not None:
-                    # of what learns: in stage 2 the trunk still holds stage 1's last gradients, but not after a resumption
-                    learning = [parameter for parameter in stage.network.parameters() if parameter.requires_grad]
-                    accelerator.clip_grad_norm_(learning, options.max_grad_norm)
-                stage.optimizer.step()
-                if stage.average is not None:
-                    stage.average.update_parameters(accelerator.unwrap_model(stage.network))
+                update(accelerator, stage, options.max_grad_norm)
+                images = len(batch["label"]) * accelerator.num_processes
                 totals.add(terms, images)
-                progress.step(sum(terms.values()))
+                progress.step(images, sum(terms.values()))
                 state.next_step()
                 if state.stage_steps % options.checkpoint_every == 0:
                     totals.seconds = earlier + time.monotonic() - started
@@ -129,6 +123,17 @@ def run_stage(
             log(row)
     if state.stage_steps > done:
         checkpoints.save(state, stage.held_out_loss(), stage.average)
+
+
+def update(accelerator: Accelerator, stage: Stage, max_grad_norm: float | None) -> None:
+    """Moves the weights along their gradients, and the moving average after them."""
+    if max_grad_norm is not None:
+        # of what learns: in stage 2 the trunk still holds stage 1's last gradients, but not after a resumption
+        learning = [parameter for parameter in stage.network.parameters() if parameter.requires_grad]
+        accelerator.clip_grad_norm_(learning, max_grad_norm)
+    stage.optimizer.step()
+    if stage.average is not None:
+        stage.average.update_parameters(accelerator.unwrap_model(stage.network))
 
 
 def check_finite(

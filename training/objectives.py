@@ -26,11 +26,12 @@ class Outputs(NamedTuple):
     family: Tensor
 
 
-def trained_classifiers(options: TrainingOptions) -> list[str]:
-    """Names of the model's classifiers that learn in stage 1 already."""
-    if options.objective == "ce":
-        return ["classifier", "sub_classifier", "family_classifier"]
-    return ["classifier", "sub_classifier"] if options.cross_entropy_weight else []
+def trained_parts(options: TrainingOptions) -> list[str]:
+    """Names of the model's parts that learn in stage 1: those that the loss depends on."""
+    heads = ["head", "sub_heads"]
+    if options.objective == "ce":  # no loss of embeddings but that of consistency
+        return ["encoder", *(heads if options.consistency else []), "classifier", "sub_classifier", "family_classifier"]
+    return ["encoder", *heads, *(["classifier", "sub_classifier"] if options.cross_entropy_weight else [])]
 
 
 class Stage1Loss(nn.Module):
@@ -71,11 +72,13 @@ class Stage1Loss(nn.Module):
         if self.objective != "ce":
             contrastive, terms = self._contrastive(outputs.embeddings, label, family, views, gather)
             backward = backward + contrastive
-        own = {}  # means over the own part, which averaging over processes makes means over the batch
+        own = {}  # of the own part, so that their mean over the processes is the batch's
         if self.cross_entropy_weight:
             own["cross_entropy"] = self.cross_entropy_weight * origin_cross_entropy(outputs.origin, label.repeat_interleave(views))
         if self.objective == "ce" and outputs.family.shape[1]:
-            own["family_cross_entropy"] = family_cross_entropy(outputs.family, family.repeat_interleave(views))
+            own["family_cross_entropy"] = class_cross_entropy(
+                outputs.family, family.repeat_interleave(views), self.accelerator if gather else None
+            )
         if self.consistency_weight:
             own["consistency"] = self.consistency_weight * self.consistency(
                 outputs.embeddings[:, 1].unflatten(0, (-1, views)),
@@ -106,9 +109,16 @@ def origin_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, label.to(logits.dtype)[:, None].expand_as(logits))
 
 
-def family_cross_entropy(logits: Tensor, family: Tensor) -> Tensor:
-    """Cross-entropy, float scalar, of logits (R, classes) over the rows whose class int (R,) is not -1; 0 if there is none."""
-    return F.cross_entropy(logits, family, ignore_index=-1, reduction="sum") / (family >= 0).sum().clamp(min=1)
+def class_cross_entropy(logits: Tensor, target: Tensor, accelerator: Accelerator | None = None) -> Tensor:
+    """Cross-entropy, float scalar, of logits (R, classes) over the rows whose class int (R,) is not -1; 0 if there is none.
+
+    With an accelerator the mean of all processes' results is that over the rows of all, however many of them each has.
+    """
+    summed, known = F.cross_entropy(logits, target, ignore_index=-1, reduction="sum"), (target >= 0).sum()
+    if accelerator is not None:
+        known = accelerator.reduce(known.float(), "mean")
+        return summed / known.clamp(min=1 / accelerator.num_processes)
+    return summed / known.clamp(min=1)
 
 
 def gather_with_own_gradient(accelerator: Accelerator, embeddings: Tensor) -> Tensor:

@@ -13,6 +13,10 @@ from training.presets import PRESET_HELP, PRESETS
 from training.views import VIEWS
 
 
+FINISHED = "finished.txt"
+"""In the output folder: what a run writes last, when the model is saved and, if asked for, uploaded."""
+
+
 def option(default, group: str, help: str, **arguments):
     """A dataclass field that is also a command-line option of the named group."""
     metadata = {"group": group, "help": help, **arguments}
@@ -109,9 +113,9 @@ class TrainingOptions:
 
     embed_chunk: int | None = option(
         None, "stage 1 (contrastive)", "gradient caching: images embedded at a time by each process; memory then does not grow with "
-        "the batch"
+        "the batch, and batch normalisation uses the statistics of each chunk"
     )
-    max_grad_norm: float | None = option(None, "stage 1 (contrastive)", "clip gradients to this norm")
+    max_grad_norm: float | None = option(None, "stage 1 (contrastive)", "clip gradients to this norm, in both stages")
     ema_decay: float | None = option(
         None, "stage 1 (contrastive)", "keep a moving average of the weights with this decay per step, and use it after stage 1"
     )
@@ -163,6 +167,8 @@ class TrainingOptions:
                 raise ValueError(f"--{name} must not be negative, got {getattr(self, name)}.")
         if not 0 < self.held_out < 0.5:
             raise ValueError(f"--held_out is a share between 0 and 0.5, got {self.held_out}.")
+        if self.embed_chunk == 1:
+            raise ValueError("--embed_chunk must be at least 2, as batch normalisation cannot use a single image.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"--ema_decay is a share between 0 and 1, got {self.ema_decay}.")
         for name in ("aligned", "twins", "crop_cache", "fold"):
@@ -251,7 +257,7 @@ def prepare_output_folder(folder: str, resume: bool = False) -> Path:
     Raises FileExistsError if it already holds something else: nothing of the user's is overwritten.
     """
     path = Path(folder)
-    if (path / "model" / "README.md").exists():  # what a run writes last
+    if (path / FINISHED).exists():
         raise FileExistsError(f"The run in {folder} is complete; choose another --output_dir or move it away.")
     if path.is_dir() and any(path.iterdir()):
         if not resume:

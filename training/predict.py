@@ -96,10 +96,10 @@ def over_images(
         DataLoader(dataset, batch_size=batch_size, num_workers=workers, collate_fn=collate)
     )
     every_process = batch_size * accelerator.num_processes
-    with Progress(accelerator, f"{title}, {CONDITION_TITLES[condition]}", len(loader), every_process) as progress:
+    with Progress(accelerator, f"{title}, {CONDITION_TITLES[condition]}", len(loader)) as progress:
         for batch in loader:
             yield batch
-            progress.step()
+            progress.step(every_process)
 
 
 def same_weights_everywhere(accelerator: Accelerator, model: nn.Module) -> None:

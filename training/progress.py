@@ -14,16 +14,15 @@ class Progress:
         accelerator: only its main process shows the bar.
         name: of what is going on.
         steps: in total; None where it is not known.
-        images_per_step: over all processes.
         done: steps done in an earlier run that is being resumed.
     """
 
-    def __init__(self, accelerator: Accelerator, name: str, steps: int | None, images_per_step: int, done: int = 0):
+    def __init__(self, accelerator: Accelerator, name: str, steps: int | None, done: int = 0):
         self.bar = tqdm(
             total=steps, initial=done, desc=name, unit="step", disable=not accelerator.is_main_process, dynamic_ncols=True,
             mininterval=1.0,
         )
-        self.images_per_step, self.done, self.waited = images_per_step, 0, 0.0
+        self.images, self.waited = 0, 0.0
 
     def __enter__(self) -> "Progress":
         self.start = time.monotonic()
@@ -43,12 +42,12 @@ class Progress:
                 return
             yield batch
 
-    def step(self, loss: float | None = None) -> None:
-        """One step is done; ``loss`` is its loss, if there is one."""
-        self.done += 1
+    def step(self, images: int, loss: float | None = None) -> None:
+        """One step with so many images over all processes is done; ``loss`` is its loss, if there is one."""
+        self.images += images
         seconds = time.monotonic() - self.start
         words = [] if loss is None else [f"loss {loss:.3f}"]
-        words.append(f"{self.done * self.images_per_step / seconds:.0f} images/s")
+        words.append(f"{self.images / seconds:.0f} images/s")
         if self.waited:
             words.append(f"{self.waited / seconds:.0%} waiting for data")
         self.bar.set_postfix_str(", ".join(words), refresh=False)

@@ -195,13 +195,13 @@ def _write(
 ) -> None:
     """Reconstructs and writes the images in ``missing``; at most a few pictures wait in memory."""
     threads = max(1, num_workers)
-    with Progress(accelerator, "twins", len(missing), accelerator.num_processes) as progress, ThreadPoolExecutor(threads) as pool:
+    with Progress(accelerator, "twins", len(missing)) as progress, ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future] = deque()
         for index, picture in _decoded(images, missing, num_workers):
             waiting.append(pool.submit(_write_one, folder, index, reconstruct(network, picture, accelerator.device)))
             if len(waiting) > 2 * threads:
                 waiting.popleft().result()
-            progress.step()
+            progress.step(accelerator.num_processes)
         for writing in waiting:
             writing.result()
 

@@ -75,6 +75,46 @@ def test_resuming_does_not_depend_on_where_the_checkpoint_lies(tiny_dataset, tmp
         assert learned(history) == learned(state)
 
 
+@pytest.mark.parametrize("changes", [
+    {"max_grad_norm": 0.02}, {"embed_chunk": 4, "consistency": True}, {"crop_cache": "cache", "crop_cache_epochs": 2},
+    {"objective": "ce", "ema_decay": None, "twins": "small"},
+])
+def test_every_way_of_training_is_resumed_exactly(tiny_dataset, tmp_path, changes, monkeypatch):
+    """From the middle of stage 1 and of stage 2."""
+    monkeypatch.setattr("training.autoencoder.STEPS", 3)
+    if "crop_cache" in changes:
+        changes = {**changes, "crop_cache": str(tmp_path / "cache")}
+    changes = {**changes, "epochs": 3, "checkpoint_every": 2, "checkpoints_kept": 100}
+    weights, state, checkpoints = small_run(tiny_dataset, tmp_path / "run", **changes)
+    for stage in ("contrastive", "classifiers"):
+        place = next(
+            place for place in checkpoints._all() if json.loads((place / "state.json").read_text())["run"]["stage"] == stage
+        )
+        folder = tmp_path / stage / "checkpoints"
+        folder.mkdir(parents=True)
+        os.symlink(place, folder / place.name)
+        again, history, _ = small_run(tiny_dataset, folder.parent, **changes)
+        assert all(torch.equal(again[name], weights[name]) for name in weights), stage
+        assert learned(history) == learned(state)
+
+
+def test_a_kill_while_an_old_checkpoint_is_removed_leaves_a_run_that_can_go_on(tiny_dataset, tmp_path, monkeypatch):
+    real = module.shutil.rmtree
+
+    def killed(place, **keywords):
+        if place.name == "being-removed":
+            (place / "state.json").unlink()
+            raise KeyboardInterrupt
+        real(place, **keywords)
+
+    monkeypatch.setattr(module.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        small_run(tiny_dataset, tmp_path, checkpoints_kept=1)
+    monkeypatch.setattr(module.shutil, "rmtree", real)
+    _, state, _ = small_run(tiny_dataset, tmp_path, checkpoints_kept=1)
+    assert state.steps == 32 and not (tmp_path / "checkpoints" / "being-removed").exists()
+
+
 def test_the_last_ones_and_the_best_of_each_stage_are_kept(tiny_dataset, tmp_path, monkeypatch):
     losses = iter([5.0, 1.0, 4.0, 3.0, 2.0, 6.0, 7.0, 8.0, 8.0, 0.5, 0.7, 0.9])  # the ninth: end of stage 1
     monkeypatch.setattr("training.held_out.HeldOutViews.loss", lambda *_: next(losses))
@@ -97,7 +137,7 @@ def test_other_images_are_refused(tiny_dataset, tmp_path):
         small_run(tiny_dataset, tmp_path, held_out=0.3, accept_changed_options=False)
 
 
-@pytest.mark.parametrize("file", ["state.json", "model.safetensors", "optimizer.bin", "average.pt"])
+@pytest.mark.parametrize("file", ["state.json", "model.safetensors", "optimizer.bin", "average.pt", "random_states_0.pkl"])
 def test_a_corrupted_checkpoint_is_named(tiny_dataset, tmp_path, file):
     _, _, checkpoints = small_run(tiny_dataset, tmp_path, epochs=2, classifier_epochs=0, checkpoint_every=100)
     place = checkpoints._all()[-1]

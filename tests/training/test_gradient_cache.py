@@ -1,8 +1,4 @@
-"""Gradient caching against the direct step: gradients, running statistics, dropout, autocast, two processes."""
-
-import os
-import subprocess
-import sys
+"""Gradient caching against the direct step: gradients, running statistics, dropout, autocast. Two processes: test_stages.py."""
 
 import numpy as np
 import pytest
@@ -10,10 +6,10 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from tests.training.two_processes import OPTIONS, batch_of, loss_and_gradients, small_model
+from tests.training.two_processes import OPTIONS, batch_of, small_model
 from training.contrastive import ContrastiveNetwork
 from training.gradient_cache import backward_in_chunks, split_rows
-from training.objectives import Outputs, Stage1Loss, trained_classifiers
+from training.objectives import Outputs, Stage1Loss, trained_parts
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +38,10 @@ def compare(one: dict, other: dict, tolerance: float) -> None:
 def test_gradients_are_those_of_the_direct_step(accelerator, chunk):
     """Batch norm in eval mode, so that images do not mix; dropout off."""
     batch, loss_of = batch_of(12), Stage1Loss(accelerator, OPTIONS)
-    direct = ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).eval()
+    direct = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
     loss, terms = loss_of(Outputs(*direct(batch["pixels"])), batch)
     loss.backward()
-    cached = ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).eval()
+    cached = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
     gradients, cached_terms = chunked(accelerator, cached, batch, chunk)
     compare(gradients_of(direct), gradients, 1e-5)
     assert cached_terms == pytest.approx(terms, rel=1e-5)
@@ -54,13 +50,13 @@ def test_gradients_are_those_of_the_direct_step(accelerator, chunk):
 def test_in_training_mode_it_is_the_step_with_statistics_of_chunks_each_noted_once(accelerator):
     """Against a slow clear version that keeps every chunk's graph; dropout draws the same masks in both embeddings."""
     batch, loss_of = batch_of(12), Stage1Loss(accelerator, OPTIONS)
-    slow = ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).train()
+    slow = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).train()
     torch.manual_seed(0)
     outputs = [slow(part) for part in batch["pixels"].split(4)]
     loss, _ = loss_of(Outputs(*map(torch.cat, zip(*outputs, strict=True))), batch)
     loss.backward()
 
-    cached = ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).train()
+    cached = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).train()
     torch.manual_seed(0)
     gradients, _ = chunked(accelerator, cached, batch, 4)
     compare(gradients_of(slow), gradients, 1e-5)
@@ -77,10 +73,10 @@ def test_under_autocast_it_stays_near_the_direct_step():
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     try:
         batch, loss_of = batch_of(12), Stage1Loss(accelerator, OPTIONS)
-        direct = accelerator.prepare(ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).eval())
+        direct = accelerator.prepare(ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval())
         loss, _ = loss_of(Outputs(*direct(batch["pixels"])), batch)
         accelerator.backward(loss)
-        cached = accelerator.prepare(ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).eval())
+        cached = accelerator.prepare(ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval())
         gradients, _ = chunked(accelerator, cached, batch, 4)
         compare(gradients_of(direct), gradients, 0.03)  # bfloat16 has 8 bits, its products are summed in another order
     finally:
@@ -88,22 +84,19 @@ def test_under_autocast_it_stays_near_the_direct_step():
         Accelerator(cpu=True)
 
 
-def test_two_processes_with_chunks_give_the_gradients_of_one_direct_step(tmp_path):
-    file = tmp_path / "two.npz"
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-        "-m", "tests.training.two_processes", str(file), "4",
-    ]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    two, one = np.load(file), loss_and_gradients(Accelerator(cpu=True))
-    assert two["processes"] == 2 and set(two.files) == set(one)
-    for name in set(one) - {"processes"}:
-        scale = max(np.abs(one[name]).max(), 1e-3)
-        np.testing.assert_allclose(two[name] / scale, one[name] / scale, atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("rows, chunk", [(12, 5), (200, 90), (13, 12), (3, 2), (4, 100)])
-def test_no_chunk_is_left_with_a_single_row_unless_there_is_no_other_way(rows, chunk):
+@pytest.mark.parametrize("rows, chunk, most", [(12, 5, 5), (200, 90, 90), (13, 12, 12), (25, 2, 3), (3, 2, 3), (4, 100, 4)])
+def test_no_chunk_is_left_with_a_single_row(rows, chunk, most):
     sizes = [len(part) for part in split_rows(torch.zeros(rows, 1), chunk)]
-    assert sum(sizes) == rows and max(sizes) <= chunk and max(sizes) - min(sizes) <= 1
+    assert sum(sizes) == rows and max(sizes) <= most and min(sizes) >= 2
+
+
+def test_the_transformation_is_applied_to_each_chunk(accelerator):
+    batch, loss_of = batch_of(12), Stage1Loss(accelerator, OPTIONS)
+    doubled = {**batch, "pixels": 2 * batch["pixels"]}
+    one = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
+    expected, _ = chunked(accelerator, one, doubled, 4)
+    other = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
+    backward_in_chunks(
+        accelerator, other, batch["pixels"], lambda *outputs: loss_of(Outputs(*outputs), batch), 4, transform=lambda rows: 2 * rows
+    )
+    compare(expected, gradients_of(other), 1e-6)

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from training.losses.consistency import ConsistencyLoss
 from training.losses.selfcon import SelfConLoss
 from training.losses.supcon import SupConLoss
-from training.objectives import Outputs, Stage1Loss, trained_classifiers
+from training.objectives import Outputs, Stage1Loss, trained_parts
 from training.options import TrainingOptions
 
 IMAGES, VIEWS = 10, 2
@@ -62,10 +62,12 @@ def test_ce_is_the_cross_entropy_of_the_same_labels_and_nothing_else(accelerator
     assert loss_of(accelerator, outputs, objective="ce")[1] == pytest.approx(expected)
 
 
-def test_classifiers_learn_in_stage_1_where_their_loss_is_part_of_it():
-    assert trained_classifiers(TrainingOptions()) == []
-    assert trained_classifiers(TrainingOptions(cross_entropy_weight=0.5)) == ["classifier", "sub_classifier"]
-    assert trained_classifiers(TrainingOptions(objective="ce")) == ["classifier", "sub_classifier", "family_classifier"]
+def test_in_stage_1_learns_what_the_loss_depends_on():
+    contrastive, origin = ["encoder", "head", "sub_heads"], ["classifier", "sub_classifier"]
+    assert trained_parts(TrainingOptions()) == contrastive
+    assert trained_parts(TrainingOptions(cross_entropy_weight=0.5)) == contrastive + origin
+    assert trained_parts(TrainingOptions(objective="ce")) == ["encoder", *origin, "family_classifier"]
+    assert trained_parts(TrainingOptions(objective="ce", consistency=True)) == [*contrastive, *origin, "family_classifier"]
 
 
 def test_the_degraded_view_is_a_further_positive_and_held_to_the_same_answer(accelerator):

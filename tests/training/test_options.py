@@ -41,6 +41,7 @@ def test_every_preset_is_valid_and_flags_win_over_it():
     (["--widths", "8", "8"], "same length"),
     (["--ema_decay", "1"], "--ema_decay is a share"),
     (["--embed_chunk", "0"], "--embed_chunk must be positive"),
+    (["--embed_chunk", "1"], "--embed_chunk must be at least 2"),
     (["--streaming", "--twins"], "--streaming reads images once as they come, so --twins cannot go with it"),
     (["--device", "abacus"], "invalid choice: 'abacus'"),
 ])
@@ -73,8 +74,7 @@ def test_an_unfinished_run_is_gone_on_with_and_a_complete_one_is_not(tmp_path):
     with pytest.raises(FileExistsError, match="with --resume"):
         prepare_output_folder(str(tmp_path))
     assert prepare_output_folder(str(tmp_path), resume=True) == tmp_path
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "README.md").write_text("done")
+    (tmp_path / "finished.txt").write_text("done")
     for resume in (False, True):
         with pytest.raises(FileExistsError, match="is complete"):
             prepare_output_folder(str(tmp_path), resume)

@@ -17,7 +17,7 @@ from training.classifiers import ClassifierNetwork, classifier_losses, train_cla
 from training.contrastive import ContrastiveNetwork, make_optimizer, train_contrastive
 from training.data import load_splits
 from training.held_out import HeldOutViews
-from training.objectives import Outputs, Stage1Loss, trained_classifiers
+from training.objectives import Outputs, Stage1Loss, trained_parts
 from training.options import TrainingOptions
 from training.predict import predict_logits
 from training.presets import PRESETS
@@ -114,7 +114,7 @@ def test_stage_2_trains_the_classifiers_and_moves_only_running_statistics_of_the
 
 
 def test_a_step_of_stage_1_lowers_the_loss_of_its_batch(accelerator):
-    network = ContrastiveNetwork(small_model(), trained_classifiers(OPTIONS)).train()
+    network = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).train()
     loss_of, batch = Stage1Loss(accelerator, OPTIONS), batch_of(16)
     optimizer = make_optimizer(network, OPTIONS)
     losses = []
@@ -170,18 +170,24 @@ def test_scores_are_the_model_s_own_in_the_images_order(accelerator, views):
 
 
 def test_two_processes_give_the_loss_and_gradients_of_one(tmp_path):
-    """Batch norm in eval mode: in training mode each process normalises its own part of the batch."""
-    file = tmp_path / "two.npz"
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-        "-m", "tests.training.two_processes", str(file),
-    ]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    two, one = np.load(file), loss_and_gradients(Accelerator(cpu=True))
-    assert two["processes"] == 2 and one["processes"] == 1
-    assert set(two.files) == set(one)
-    for name in set(one) - {"processes"}:
-        scale = max(np.abs(one[name]).max(), 1e-3)
-        np.testing.assert_allclose(two[name] / scale, one[name] / scale, atol=1e-5, err_msg=name)
-    assert sum(np.abs(value).max() > 0 for name, value in one.items() if name.startswith("encoder")) > 10
+    """Of every objective, with and without gradient caching, on a batch whose synthetic images are nearly all on one process.
+
+    Batch norm in eval mode: in training mode each process normalises its own part of the batch.
+    """
+    for chunk, objectives in ((0, ["selfcon", "supcon", "ce", "stage 2"]), (4, ["selfcon", "ce"])):
+        folder = tmp_path / str(chunk)
+        folder.mkdir()
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+            "-m", "tests.training.two_processes", str(folder), str(chunk), *objectives,
+        ]
+        done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stderr
+        for objective in objectives:
+            two, one = np.load(folder / f"{objective}.npz"), loss_and_gradients(Accelerator(cpu=True), objective=objective)
+            assert two["processes"] == 2 and one["processes"] == 1
+            assert set(two.files) == set(one)
+            for name in set(one) - {"processes"}:
+                scale = max(np.abs(one[name]).max(), 1e-3)
+                np.testing.assert_allclose(two[name] / scale, one[name] / scale, atol=1e-5, err_msg=f"{objective}, {name}")
+            assert sum(np.abs(value).max() > 0 for name, value in one.items() if name.startswith(("encoder", "classifier"))) > 4

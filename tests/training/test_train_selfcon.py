@@ -39,7 +39,7 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
     assert "Initial weights: random." in done.stdout and f"Model: {output / 'model'}" in done.stdout
     for line in ("Overall", "By content type", "By generator", "pixel statistics", "after JPEG 70", "after half size and back"):
         assert line in done.stdout
-    assert re.search(r"contrastive: 100%.*12/12 \[.*<.*loss \d+\.\d+, \d+ images/s", done.stderr)
+    assert re.search(r"contrastive: 100%.*12/12 \[.*<.*loss \d+\.\d+, \d+ images/s, \d+% waiting for data", done.stderr)
 
     # the report
     report = Report.read(output / "report.json")
@@ -64,6 +64,10 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
     for name in ("training_views", "training", "roc", "scores", "mistakes"):
         with Image.open(output / f"{name}.png") as drawn:
             assert min(drawn.size) > 200
+
+    # started again, it is not trained again
+    again = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(output), "--resume")
+    assert again.returncode != 0 and f"The run in {output} is complete" in again.stderr
 
     # the model folder, in a process with none of our code on its path
     picture = tmp_path / "picture.png"
