@@ -234,12 +234,13 @@ class CropCache:
         return found
 
     def _make_room(self, generation: int) -> bool:
-        """Removes unused generations, as far as the limit needs it for ``generation``; whether there is room then."""
+        """Removes unused generations as far as ``generation`` needs it, by the limit or on the disk; whether there is room then."""
         taken = sum(self._others().values()) + self.generation_bytes
         kept = sorted(folder for folder in self.folder.glob("generation-*") if folder != self._generation(generation))
         taken += len(kept) * self.generation_bytes
         for folder in kept:
-            if taken > self.limit_bytes and remove_unless_used(folder):
+            full = taken > self.limit_bytes or shutil.disk_usage(self.folder).free < self.generation_bytes
+            if full and remove_unless_used(folder):
                 taken -= self.generation_bytes
         return taken <= self.limit_bytes
 

@@ -93,6 +93,24 @@ def test_the_moving_average_is_that_of_the_weights_after_each_step(accelerator, 
     torch.testing.assert_close(model.encoder.conv1.weight.detach(), 0.75 * steps[0] + 0.25 * steps[1])
 
 
+def test_nothing_is_compiled_on_a_cpu(accelerator, views, tmp_path, monkeypatch):
+    """There the first step would take minutes."""
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: pytest.fail("compiled"))
+    trained(train_contrastive, accelerator, small_model(), views, tmp_path, replace(OPTIONS, compile=True))
+
+
+def test_a_compiled_network_has_the_same_gradients_and_names():
+    """With a backend that only traces; what --compile does on a GPU."""
+    one = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
+    other = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
+    other.compile(backend="eager")
+    batch = batch_of(8)
+    for network in (one, other):
+        network(batch["pixels"]).embeddings.square().sum().backward()
+    assert list(one.state_dict()) == list(other.state_dict())
+    torch.testing.assert_close(one.model.encoder.conv1.weight.grad, other.model.encoder.conv1.weight.grad)
+
+
 def test_gradients_are_clipped_to_the_norm_that_is_asked_for(accelerator, views, tmp_path):
     """One step of plain SGD without momentum's history moves the weights by at most rate times the norm."""
     model = small_model()
