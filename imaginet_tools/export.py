@@ -10,7 +10,6 @@ import sys
 from contextlib import contextmanager
 
 import datasets
-import filelock
 from datasets.utils import tqdm
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -21,6 +20,7 @@ from imaginet_tools.card_audit import check_of_these_images, read_audit
 from imaginet_tools.croissant import write_croissant
 from imaginet_tools.description import Description, LeftOut, Part
 from imaginet_tools.hub import check_repository, push
+from imaginet_tools.locks import lock_or_refuse
 from imaginet_tools.preview import Candidates, draw
 from imaginet_tools.shards import ShardWriter
 
@@ -145,11 +145,7 @@ def _whole_or_nothing(output: str):
     parent, name = os.path.split(output)
     folder = f"{parent}/.{name}.partial"
     os.makedirs(folder, exist_ok=True)
-    lock = filelock.FileLock(f"{folder}/.lock", blocking=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise FileExistsError(f"Another export is writing {output} right now.") from error
+    lock = lock_or_refuse(f"{folder}/.lock", f"Another export is writing {output} right now.")
     try:
         for left in os.listdir(folder):
             if left != ".lock":

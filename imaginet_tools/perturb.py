@@ -21,12 +21,12 @@ import re
 import sys
 from typing import NamedTuple
 
-import filelock
 from tqdm import tqdm
 
 import imaginet
 from imaginet_tools import audit_sources
 from imaginet_tools.audit_sources import Collection, Picture
+from imaginet_tools.locks import lock_or_refuse
 from imaginet_tools.parallel import in_processes
 from imaginet_tools.perturbation import perturb
 from imaginet_tools.pixels import from_clone
@@ -65,12 +65,8 @@ def perturb_all(collection: Collection, out: str, processes: int = 1, on_corrupt
     from_clone("degradations")
     _check_folder(out)
     os.makedirs(out, exist_ok=True)
-    lock = filelock.FileLock(f"{out}/{LOCK}", blocking=False)
+    lock = lock_or_refuse(f"{out}/{LOCK}", f"Another run is writing {out} right now.")
     try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise FileExistsError(f"Another run is writing {out} right now.") from error
-    with lock:
         done = _resume(collection, out)
         broken = _perturb_rest(collection, out, done, processes)
         if broken and on_corrupt == "error":
@@ -80,6 +76,8 @@ def perturb_all(collection: Collection, out: str, processes: int = 1, on_corrupt
                 "with --on_corrupt skip; all others are done."
             )
         _finish(out, [done[index] for index in sorted(done)], broken)
+    finally:
+        lock.release()
     os.remove(f"{out}/{LOCK}")
     return Outcome(len(done), broken)
 
