@@ -41,12 +41,11 @@ from training.initial_weights import load_initial_weights
 from training.options import FINISHED, TrainingOptions, parse_options, prepare_output_folder
 from training.predict import same_weights_everywhere
 from training.publish import check_hub_access, push_to_hub, write_model_card
-from training.random_views import RandomViews, margin_for
+from training.random_views import RandomViews, margin_for, view_of_stage
 from training.run_report import evaluate, write_report
 from training.streaming import StreamedBatches, load_streamed_splits
 from training.trackers import log_figures, log_row, start_trackers, tracker_arguments
 from training.twins import Twins, make_twins
-from training.views import VIEWS
 
 LONGEST_WAIT = timedelta(days=1)
 """Of processes for one that prepares data, cuts out windows or uploads."""
@@ -118,16 +117,14 @@ def make_views(
     images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None = None, cached: bool = False
 ) -> RandomViews:
     """Random views of the images as stage 1 or 2 sees them; ``cached``: from the crop cache, if the options have one."""
-    view = VIEWS[options.views][stage - 1](options.crop_size if stage == 1 else options.classifier_crop_size)
-    degraded, cache = options.consistency and stage == 1, None
+    (view, degraded), cache = view_of_stage(stage, options), None
     if options.crop_cache and cached:
         cache = CropCache(
             Path(options.crop_cache), images, view, options.seed, options.crop_cache_windows, options.crop_cache_epochs,
             int(options.crop_cache_gb * 1e9), margin=margin_for(view, degraded),
         )
     return RandomViews(
-        images, view, splits.families, splits.generators, options.seed, degraded=degraded,
-        twins=twins, crops=cache,
+        images, view, splits.families, splits.generators, options.seed, degraded=degraded, twins=twins, crops=cache
     )
 
 

@@ -110,15 +110,20 @@ def measure(scores: Scores, threshold: float, resamples: int = 1000, seed: int =
     }
     fewest = min(len(np.unique(source[label == value])) for value in (0, 1))
     if fewest < MIN_SOURCE_IMAGES:
-        reason = f"{fewest} source image(s) in one class; an interval needs {MIN_SOURCE_IMAGES}"
-        estimates = {name: Estimate(value, reason=reason) for name, value in points.items()}
+        estimates = {name: without_interval(value, fewest) for name, value in points.items()}
     else:
         draws = _bootstrap(label, probability, source, threshold, resamples, seed)
-        estimates = {name: _with_interval(value, draws[:, i]) for i, (name, value) in enumerate(points.items())}
+        estimates = {name: with_interval(value, draws[:, i]) for i, (name, value) in enumerate(points.items())}
     return Metrics(int((label == 0).sum()), int((label == 1).sum()), len(sources), float(threshold), **estimates)
 
 
-def _with_interval(value: float, draws: np.ndarray) -> Estimate:
+def without_interval(value: float, sources: int) -> Estimate:
+    """A figure that rests on fewer than MIN_SOURCE_IMAGES source images of a class."""
+    return Estimate(value, reason=f"{sources} source image(s) in one class; an interval needs {MIN_SOURCE_IMAGES}")
+
+
+def with_interval(value: float, draws: np.ndarray) -> Estimate:
+    """A figure with the 95 % percentile interval of its values in draws of source images, float (draws,)."""
     if np.ptp(draws) < 1e-12:
         return Estimate(value, reason=f"the same in all {len(draws)} draws of source images; they cannot show rarer mistakes")
     low, high = np.percentile(draws, [2.5, 97.5])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.metrics import MIN_SOURCE_IMAGES, Estimate
+from evaluation.metrics import MIN_SOURCE_IMAGES, Estimate, with_interval, without_interval
 
 REAL = "real"
 
@@ -134,11 +134,6 @@ def shares_right(
 
 
 def _estimate(value: float, draws: np.ndarray, sources: int) -> Estimate:
-    draws = draws[~np.isnan(draws)]
     if sources < MIN_SOURCE_IMAGES:
-        return Estimate(float(value), reason=f"{sources} source image(s) in one class; an interval needs {MIN_SOURCE_IMAGES}")
-    if np.ptp(draws) < 1e-12:
-        reason = f"the same in all {len(draws)} draws of source images; they cannot show rarer mistakes"
-        return Estimate(float(value), reason=reason)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Estimate(float(value), float(low), float(high))
+        return without_interval(float(value), sources)
+    return with_interval(float(value), draws[~np.isnan(draws)])

@@ -5,19 +5,21 @@ columns of ImagiNet (content, family, generator, source_image, path) are used wh
 """
 
 import hashlib
-import io
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import datasets
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 import imaginet
 from training.loading import load_any
 from training.options import TrainingOptions
+from training.partial_decoding import PictureFile
 
 REAL, SYNTHETIC = 0, 1
+LABELS = {"real": REAL, "synthetic": SYNTHETIC, "0": REAL, "1": SYNTHETIC}
+"""What a data set may call the two classes."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,8 @@ class ImageSet:
 
     def pixels(self, index: int) -> np.ndarray:
         """Image ``index`` decoded: uint8 RGB (H, W, 3). Raises ValueError naming a file that is no image."""
-        record = self.rows[int(index)]["image"]
-        try:
-            with Image.open(io.BytesIO(record["bytes"]) if record["bytes"] is not None else record["path"]) as image:
-                return np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{self.path[index]} cannot be read as an image ({error}); replace it and run again.") from error
+        with PictureFile(self.rows[int(index)]["image"], self.path[index]) as picture:
+            return picture.read()
 
     def fingerprint(self) -> str:
         """A short hash of paths and labels, for reports."""
@@ -121,15 +119,12 @@ def load_splits(options: TrainingOptions) -> Splits:
 
 def as_image_set(rows: datasets.Dataset, what: str) -> ImageSet:
     """Reads the columns of ``rows``; absent ones become one value for all. Raises ValueError for wrong or missing labels."""
-    for column in ("image", "label"):
-        if column not in rows.column_names:
-            raise ValueError(f"{what} has no column {column!r} (it has {', '.join(rows.column_names)}).")
+    check_columns(rows.column_names, what)
     label = _text(rows, "label") if isinstance(rows.features["label"], datasets.ClassLabel) else np.asarray(rows["label"])
-    names = {"real": REAL, "synthetic": SYNTHETIC, "0": REAL, "1": SYNTHETIC}
-    strange = sorted({str(value) for value in label} - set(names))
+    strange = sorted({str(value) for value in label} - set(LABELS))
     if strange:
         raise ValueError(f"{what} has the label {strange[0]!r}; labels must be real and synthetic, or 0 and 1.")
-    label = np.array([names[str(value)] for value in label], dtype=np.int64)
+    label = np.array([LABELS[str(value)] for value in label], dtype=np.int64)
 
     path = _text(rows, "path", np.arange(len(rows)).astype(str))
     origin = np.where(label == REAL, "real", "unknown")
@@ -141,6 +136,13 @@ def as_image_set(rows: datasets.Dataset, what: str) -> ImageSet:
         calibration=np.array([bool(marked) for marked in rows["calibration"]], dtype=bool)  # null without the list
         if "calibration" in rows.column_names else np.zeros(len(rows), dtype=bool),
     )
+
+
+def check_columns(names: Iterable[str], what: str) -> None:
+    """Raises ValueError unless there are columns with images and labels."""
+    for column in ("image", "label"):
+        if column not in names:
+            raise ValueError(f"{what} has no column {column!r} (it has {', '.join(names)}).")
 
 
 def class_names(rows: datasets.Dataset, pool: ImageSet, column: str) -> list[str]:
@@ -193,6 +195,11 @@ def _text(rows: datasets.Dataset, column: str, default: np.ndarray | None = None
     if isinstance(feature, datasets.ClassLabel):
         return np.array(feature.names)[np.asarray(values)]
     return np.array([str(value) for value in values])
+
+
+def evenly(indices: np.ndarray, most: int) -> np.ndarray:
+    """At most ``most`` of the indices, evenly spread."""
+    return indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int))]
 
 
 def _position(names: np.ndarray, salt: str) -> np.ndarray:

@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from training.data import evenly
 from training.pixels import normalise
 from training.random_views import RandomViews
 
@@ -40,7 +41,6 @@ class HeldOutViews:
         return total
 
     def _draw(self) -> list[dict[str, Tensor]]:
-        count = min(len(self.views.images), MOST_IMAGES)
-        chosen = np.unique(np.linspace(0, len(self.views.images) - 1, count).astype(int)).tolist()
+        chosen = evenly(np.arange(len(self.views)), MOST_IMAGES)
         groups = np.array_split(chosen, max(1, round(len(chosen) / self.batch_size)))
         return [torch.utils.data.default_collate([self.views[int(index)] for index in group]) for group in groups]

@@ -9,13 +9,20 @@ import torch
 import degradations
 from training.crop_cache import CropCache
 from training.data import SYNTHETIC, ImageSet
+from training.options import TrainingOptions
 from training.partial_decoding import PictureFiles, shared
-from training.views import View, Window, draw_turn
+from training.views import VIEWS, View, Window, draw_turn
 
 KEPT_BYTES = 2**28
 """Decoded images that each loading process keeps."""
 DEGRADED_MARGIN = 32
 """Pixels around a crop that are degraded with it, where the image has them: blocks of a thumbnail reach far."""
+
+
+def view_of_stage(stage: int, options: TrainingOptions) -> tuple[View, bool]:
+    """What draws the views of stage 1 or 2, and whether each image is also shown degraded there."""
+    size = options.crop_size if stage == 1 else options.classifier_crop_size
+    return VIEWS[options.views][stage - 1](size), options.consistency and stage == 1
 
 
 def margin_for(view: View, degraded: bool) -> int:

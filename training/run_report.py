@@ -56,7 +56,7 @@ def evaluate(
         "seconds": training_seconds, "processes": accelerator.num_processes, "device": str(accelerator.device),
         "images_seen": sum(row["images"] for row in history), "history": history,
     }
-    report = make_report(model.config, splits, options, training, [])
+    report = make_report(model.config, splits, options, training)
     if accelerator.is_main_process:
         report = with_findings(report, model.config, splits, options, scores, thresholds, said)
     return report, scores
@@ -123,8 +123,8 @@ def scores_of(images: ImageSet, probability: np.ndarray) -> Scores:
     return Scores(images.label, probability, images.content, images.generator, images.source_image)
 
 
-def make_report(config, splits: Splits, options: TrainingOptions, training: dict, rows: list[Row]) -> Report:
-    """Puts the report together; see ``evaluation.report.Report`` for its parts."""
+def make_report(config, splits: Splits, options: TrainingOptions, training: dict) -> Report:
+    """The report but for its figures and findings; see ``evaluation.report.Report`` for its parts."""
     parts = {"train": splits.train, "held_out": splits.held_out, "test": splits.test}
     used = {"timm": options.backbone, "diffusers": options.twins not in (None, "small")}
     libraries = [*LIBRARIES, *(name for name, is_used in used.items() if is_used)]
@@ -144,7 +144,7 @@ def make_report(config, splits: Splits, options: TrainingOptions, training: dict
         training=training,
         calibration={"temperature": config.temperature, "bias": config.bias, "images": len(splits.held_out)},
         operating_points=config.operating_points,
-        figures=rows,
+        figures=[],
         limits=limits_of(splits, options),
     )
 

@@ -1,11 +1,11 @@
 """Which shortcuts the training images offer: the audit of ``imaginet_tools``, for report and card."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from imaginet_tools.audit import audit
 from imaginet_tools.audit_sources import Collection, Picture
 from training.data import ImageSet
+from training.partial_decoding import content_of
 
 
 def find_shortcuts(images: ImageSet, limit: int, title: str) -> dict | None:
@@ -35,7 +35,6 @@ def _collection(images: ImageSet, title: str) -> Collection:
 
     def read(indices: list[int]) -> Iterator[tuple[int, bytes]]:
         for index in indices:
-            file = images.rows[index]["image"]
-            yield index, file["bytes"] if file["bytes"] is not None else Path(file["path"]).read_bytes()
+            yield index, content_of(images.rows[index]["image"])
 
     return Collection(title, pictures, read)

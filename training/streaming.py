@@ -23,12 +23,11 @@ from torch.utils.data import DataLoader
 import degradations
 import imaginet
 from training.batches import check_batch_size
-from training.data import Splits, as_image_set, check_classes
+from training.data import LABELS, Splits, as_image_set, check_classes, check_columns
 from training.loading import load_any, plain_errors
 from training.options import TrainingOptions
 from training.partial_decoding import PictureFile
-from training.random_views import finished_views, margin_for
-from training.views import VIEWS
+from training.random_views import finished_views, margin_for, view_of_stage
 
 SHUFFLED_ROWS = 512
 """Undecoded images among which each loading process draws the next (0.3 GB of ImagiNet's), from several files at a time."""
@@ -39,7 +38,6 @@ FOLDER = "streamed"
 """In the run's folder: the gathered images."""
 ABSENT = {"content": "uncategorized", "family": "unknown", "generator": "unknown"}
 """Column with class names -> the one class of a stream without it."""
-LABELS = {"real": "real", "synthetic": "synthetic", "0": "real", "1": "synthetic"}
 GATHERED = datasets.Features({
     "image": datasets.Image(), "calibration": datasets.Value("bool"),
     **{name: datasets.Value("string") for name in ("label", "content", "family", "generator", "source_image", "path", "part")},
@@ -99,10 +97,10 @@ def plain_row(row: dict, features: datasets.Features) -> dict:
     """
     image = row["image"]
     path = row["path"] if "path" in features else image["path"] if image["bytes"] is None else _hash_of(image["bytes"])
-    label = LABELS.get(_text(row, features, "label"))
-    if label is None:
-        strange = _text(row, features, "label")
-        raise ValueError(f"{path} has the label {strange!r}; labels must be real and synthetic, or 0 and 1.")
+    named = _text(row, features, "label")
+    if named not in LABELS:
+        raise ValueError(f"{path} has the label {named!r}; labels must be real and synthetic, or 0 and 1.")
+    label = imaginet.LABELS[LABELS[named]]
     origin = "real" if label == "real" else "unknown"
     return {
         "image": image, "label": label, "path": path, "source_image": _text(row, features, "source_image", path),
@@ -194,8 +192,7 @@ class StreamedViews(torch.utils.data.IterableDataset):
 
     def __init__(self, stream: datasets.IterableDataset, splits: Splits, stage: int, options: TrainingOptions):
         self.stream, self.features, self.options = stream, stream.features, options
-        self.view = VIEWS[options.views][stage - 1](options.crop_size if stage == 1 else options.classifier_crop_size)
-        self.degraded = options.consistency and stage == 1
+        self.view, self.degraded = view_of_stage(stage, options)
         self.families, self.generators = _numbers(splits.families), _numbers(splits.generators)
         self.listed = imaginet.listed_paths(options.calibration_list) if stage == 2 and options.calibration_list else None
         self.only_marked = stage == 2 and self.listed is None and bool(splits.train.calibration.any())
@@ -239,9 +236,7 @@ def _undecoded(stream: datasets.IterableDataset, what: str) -> datasets.Iterable
     """The stream with images as bytes or paths. Raises ValueError if it is empty, or has no image and label."""
     if stream.features is None:
         raise ValueError(f"{what} does not tell its columns beforehand; train without --streaming.")
-    for column in ("image", "label"):
-        if column not in stream.features:
-            raise ValueError(f"{what} has no column {column!r} (it has {', '.join(stream.features)}).")
+    check_columns(stream.features, what)
     if not isinstance(stream.features["image"], datasets.Image):
         raise ValueError(f"The column 'image' of {what} holds no images but {stream.features['image']}; cast it to Image.")
     stream = stream.cast_column("image", datasets.Image(decode=False))

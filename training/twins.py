@@ -30,7 +30,8 @@ from imaginet_tools.pixels import decode, lossless_webp
 from training.autoencoder import (
     PICTURES, cut_crops, load_diffusers, load_small, reconstruct, save_small, train_small, weights_hash,
 )
-from training.data import REAL, ImageSet
+from training.data import REAL, ImageSet, evenly
+from training.partial_decoding import content_of
 from training.progress import Progress
 
 SMALL = "small"
@@ -122,7 +123,7 @@ def make_twins(
 def describe(twins: Twins, images: ImageSet) -> str:
     """How many twins there are, and how close up to MEASURED of them, evenly spread, are to their images."""
     real = np.flatnonzero(images.label == REAL)
-    chosen = _evenly(real, MEASURED)
+    chosen = evenly(real, MEASURED)
     errors = [images.pixels(index).astype(np.float64) - twins.pixels(index) for index in chosen]
     absolute = np.mean([np.abs(error).mean() for error in errors])
     square = np.mean([(error**2).mean() for error in errors])
@@ -133,9 +134,8 @@ def describe(twins: Twins, images: ImageSet) -> str:
 def fingerprint(images: ImageSet) -> str:
     """What tells these images from others: a hash of all paths and labels, and one of the bytes of HASHED real images."""
     digest = hashlib.sha256()
-    for index in _evenly(np.flatnonzero(images.label == REAL), HASHED):
-        image = images.rows[int(index)]["image"]
-        digest.update(image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes())
+    for index in evenly(np.flatnonzero(images.label == REAL), HASHED):
+        digest.update(content_of(images.rows[int(index)]["image"]))
     return f"{images.fingerprint()}-{digest.hexdigest()[:16]}"
 
 
@@ -178,7 +178,7 @@ def _autoencoder(
     if accelerator.is_main_process:
         claim(folder, source=source, seed=seed, images=fingerprint(images))
         if source == SMALL and not (folder / WEIGHTS).exists():
-            crops = cut_crops((picture for _, picture in _decoded(images, _evenly(real, PICTURES), num_workers)), seed)
+            crops = cut_crops((picture for _, picture in _decoded(images, evenly(real, PICTURES), num_workers)), seed)
             with _whole(folder / WEIGHTS) as partial:
                 save_small(train_small(crops, seed, accelerator), partial)
     accelerator.wait_for_everyone()
@@ -248,8 +248,3 @@ def _whole(file: Path) -> Iterator[Path]:
 
 def _file(folder: Path, index: int, suffix: str) -> Path:
     return folder / f"{index // 1000:04d}" / f"{index:07d}{suffix}"
-
-
-def _evenly(indices: np.ndarray, most: int) -> np.ndarray:
-    """At most ``most`` of the indices, evenly spread."""
-    return indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int))]

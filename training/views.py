@@ -8,6 +8,7 @@ Every view works in two parts, so that no more than a window of the picture need
 lies, from the picture's height and width alone; ``finish`` makes the view out of the window's pixels.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -124,7 +125,7 @@ def one_of(operations: list[Operation], image: np.ndarray, rng: np.random.Genera
     return operations[rng.integers(len(operations))](image, rng)
 
 
-class View:
+class View(ABC):
     """What every view can do; each places its own windows and damages them in its own way.
 
     Args:
@@ -141,10 +142,11 @@ class View:
     def __init__(self, size: int):
         self.size = size
 
+    @abstractmethod
     def place(self, height: int, width: int, rng: np.random.Generator) -> Window:
         """Draws the window of a picture of ``height`` × ``width`` pixels that :meth:`finish` needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, pixels: np.ndarray, window: Window, rng: np.random.Generator) -> np.ndarray:
         """The view out of its window's pixels.
 
@@ -156,7 +158,6 @@ class View:
         Returns:
             uint8 (size, size, 3).
         """
-        raise NotImplementedError
 
     def undamaged(self, pixels: np.ndarray, window: Window) -> np.ndarray:
         """The crop as it is, neither damaged nor turned: the window's pixels uint8 (h, w, 3) -> uint8 (size, size, 3)."""
