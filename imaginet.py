@@ -16,7 +16,6 @@ import csv
 import errno
 import functools
 import hashlib
-import importlib
 import io
 import json
 import logging
@@ -463,7 +462,7 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         if not os.path.isdir(root):
             raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.")
     if config.name in TESTSETS:
-        from imaginet_tools.upstream_testset import read_testset
+        from imaginet_core.storage.upstream_testset import read_testset
 
         kind, names, splits = "testset", *read_testset(root, config.annotations, config.name)
     else:
@@ -483,7 +482,7 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
 def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, dict]:
     """Kind, label names and split -> records, from a registry of one's own, lists, plain folders or upstream's lists."""
     if config.registry is not None:
-        from imaginet_tools.registry import read_registry
+        from imaginet_core.storage.registry_file import read_registry
 
         names, splits, alone = read_registry(config.registry, root)
         if alone:
@@ -556,7 +555,7 @@ def _of_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict
 
 
 def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_index: bool) -> dict[str, Place]:
-    """path -> place of every image that is there: in its folder, or else wherever ``imaginet_tools.locations`` finds its source."""
+    """path -> place of every image that is there: in its folder, or else wherever ``imaginet_core.storage.find_images`` finds its source."""
     places, absent = {}, {}
     for records in splits.values():
         for record in records:
@@ -575,11 +574,11 @@ def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_i
             absent.setdefault(record.source, []).append(record.path)
     if absent and (locations or names.sources):
         try:
-            from imaginet_tools.locations import locate
+            from imaginet_core.storage.find_images import locate
         except ModuleNotFoundError as error:
-            if error.name != "imaginet_tools":
+            if error.name != "imaginet_core":
                 raise
-            logger.warning("Archives are not looked into: imaginet_tools is not installed beside this loading script.")
+            logger.warning("Archives are not looked into: imaginet_core is not installed beside this loading script.")
         else:
             places.update(locate(absent, root, locations, {source.name: source for source in names.sources}, make_index))
     return places
@@ -663,7 +662,7 @@ def shards_of(raw: Raw, records: list[Record], steps: dict | None = None) -> lis
 
 def _reader(container: str):
     """The module that reads a container: an archive, or a shard of a published data set."""
-    from imaginet_tools import archives, manifest
+    from imaginet_core.storage import archives, manifest
 
     return manifest if container.endswith(".parquet") else archives
 
@@ -727,10 +726,10 @@ class ImagiNetConfig(datasets.BuilderConfig):
         data_dir: folder of the raw images, in the reference layout, with own lists, or train/ and test/ with real/ and synthetic/.
         annotations: lists elsewhere than in it: a folder, or a mapping split -> file.
         locations: sources elsewhere than in it: a mapping source -> folder, archive or fsspec URL (or several), or a YAML file of one.
-        registry: a YAML file with sources of one's own, see imaginet_tools/registry.py.
-        manifest: a published data set that others' copies are joined with and checked by, see imaginet_tools/manifest.py.
+        registry: a YAML file with sources of one's own, see imaginet_core/storage/registry_file.py.
+        manifest: a published data set that others' copies are joined with and checked by, see imaginet_core/storage/manifest.py.
         track: "origin" (real or synthetic) or "generator" (synthetic images only).
-        aligned: crop and recompress real and synthetic images alike, see imaginet_tools/alignment.py.
+        aligned: crop and recompress real and synthetic images alike, see imaginet_core/pictures/alignment.py.
         allow_missing: build what is there.
         on_corrupt: "error", or "skip" to leave out images that cannot be read.
         script_folder: where this file came from if it is run as a loading script; set by the builder.
@@ -758,7 +757,7 @@ class ImagiNetConfig(datasets.BuilderConfig):
         if self._raw is None:
             self._raw = read_raw(self)
             if self.manifest is not None and self._raw is not None:
-                from imaginet_tools import manifest
+                from imaginet_core.storage import manifest
 
                 self._raw = manifest.complete(self.manifest, self._raw)
         return self._raw
@@ -815,7 +814,7 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if raw is None:
             raise FileNotFoundError(NO_DATA_DIR)
         if self.config.manifest is not None:
-            from imaginet_tools import manifest
+            from imaginet_core.storage import manifest
 
             raw = self.config._raw = manifest.checked(self.config.manifest, raw, self.config.allow_missing)
         if raw.missing and not self.config.allow_missing:
@@ -823,7 +822,7 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         self._leave_out((record.path, "missing") for record in raw.missing)
         steps = {}
         if self.config.aligned:
-            from imaginet_tools.treatments import plan
+            from imaginet_core.pictures.treatments import plan
 
             steps = {split: plan(raw, records) for split, records in raw.splits.items()}
         shards = {split: shards_of(raw, records, steps.get(split)) for split, records in raw.splits.items()}
@@ -896,7 +895,7 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
 
 
 def _treated(record: Record, content: bytes, step):
-    from imaginet_tools import treatments
+    from imaginet_core.pictures import treatments
 
     return treatments.treated(record, content, step)
 
@@ -949,12 +948,9 @@ if __name__ == "imaginet":  # not as a loading script of datasets 3, which has a
 
 def main(arguments: list[str]) -> int:
     """The command line: ``python imaginet.py doctor --data_dir RAW``. Returns the exit status."""
-    commands = ("doctor", "audit", "perturb", "export")
-    if not arguments or arguments[0] not in commands:
-        print(f"usage: python imaginet.py {{{','.join(commands)}}} [options]; each has --help")
-        return 2
-    tool = importlib.import_module(f"imaginet_tools.{arguments[0]}")
-    return tool.main(arguments[1:])
+    from imaginet_tools.commands.main import main as run_command  # the one import upwards, named in tests/test_layers.py
+
+    return run_command(arguments)
 
 
 if __name__ == "__main__":

@@ -26,26 +26,26 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, set_seed
 from huggingface_hub.errors import StrictDataclassError
 
-from evaluation.tables import screen_table
+from imaginet_tools.evaluation.calibrate import calibrate
+from imaginet_tools.evaluation.predict import same_weights_everywhere
+from imaginet_tools.evaluation.tables import screen_table
+from imaginet_tools.images.aligned import aligned
+from imaginet_tools.images.image_set import ImageSet, Splits, calibration_images, load_splits, sentence
+from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
-from training import classifiers, contrastive
-from training.aligning import aligned
-from training.batches import Batches, ShuffledBatches
-from training.calibrate import calibrate
-from training.checkpoints import Checkpoints, RunState
-from training.crop_cache import CropCache
-from training.data import ImageSet, Splits, calibration_images, load_splits, sentence
-from training.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
-from training.held_out import HeldOutViews
-from training.initial_weights import load_initial_weights
 from training.options import FINISHED, TrainingOptions, parse_options, prepare_output_folder
-from training.predict import same_weights_everywhere
-from training.publish import check_hub_access, push_to_hub, write_model_card
-from training.random_views import RandomViews, margin_for, view_of_stage
-from training.run_report import evaluate, write_report
-from training.streaming import StreamedBatches, load_streamed_splits
-from training.trackers import log_figures, log_row, start_trackers, tracker_arguments
-from training.twins import Twins, make_twins
+from training.reconstructions.reconstructions import Twins, make_twins
+from training.run.checkpoints import Checkpoints, RunState
+from training.run.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
+from training.run.initial_weights import load_initial_weights
+from training.run.run_report import evaluate, write_report
+from training.run.trackers import log_figures, log_row, start_trackers, tracker_arguments
+from training.stages import classifiers, contrastive
+from training.stages.held_out_loss import HeldOutViews
+from training.views.batches import Batches, ShuffledBatches
+from training.views.crop_cache import CropCache
+from training.views.random_views import RandomViews, margin_for, view_of_stage
+from training.views.streamed_batches import StreamedBatches, load_streamed_splits
 
 LONGEST_WAIT = timedelta(days=1)
 """Of processes for one that prepares data, cuts out windows or uploads."""

@@ -28,11 +28,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import degradations  # noqa: E402
-from training import random_views  # noqa: E402
-from training.crop_cache import CropCache  # noqa: E402
-from training.data import ImageSet, as_image_set  # noqa: E402
-from training.views import PaperContrastiveView  # noqa: E402
+from imaginet_core.pictures import degradations
+from imaginet_tools.images.image_set import ImageSet, as_image_set  # noqa: E402
+from training.views import random_views  # noqa: E402
+from training.views.crop_cache import CropCache  # noqa: E402
+from training.views.recipes import PaperContrastiveView  # noqa: E402
 
 FORMATS = {
     "PNG, 1024 × 1024": ((1024, 1024), "PNG", {}),

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from degradations import CONDITION_TITLES  # noqa: E402
-from evaluation.report import Report  # noqa: E402
+from imaginet_core.pictures.degradations import CONDITION_TITLES  # noqa: E402
+from imaginet_tools.evaluation.report import Report  # noqa: E402
 from training.options import FINISHED  # noqa: E402
 
 VARIANTS = {
@@ -61,9 +61,9 @@ def command_of(variant: str, seed: int, options: argparse.Namespace) -> list[str
 
 def epochs_with_twins(arguments: list[str], epochs: int) -> int:
     """How many epochs with twins have about as many steps as ``epochs`` without."""
-    from training.batches import BatchOrder
-    from training.data import load_splits
+    from imaginet_tools.images.image_set import load_splits
     from training.options import parse_options
+    from training.views.batches import BatchOrder
 
     options = parse_options(arguments)
     real = load_splits(options).train.label == 0

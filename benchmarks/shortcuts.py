@@ -28,9 +28,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from imaginet_tools.audit import SETS  # noqa: E402
-from imaginet_tools.audit_sources import of_raw  # noqa: E402
-from tests.imaginet_tools.audit_trees import biased_lab, random_pixels  # noqa: E402
+from imaginet_tools.audit.audit import SETS  # noqa: E402
+from imaginet_tools.images.collect import of_raw  # noqa: E402
+from tests.imaginet_tools.audit.audit_trees import biased_lab, random_pixels  # noqa: E402
 
 VIEWS = ("raw", "aligned")
 FORMER = {"once_jpeg_75": 75, "once_jpeg_90": 90, "never_jpeg": None}

@@ -11,14 +11,14 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from imaginet_tools.audit_sources import of_raw  # noqa: E402
-from imaginet_tools.pixels import decode  # noqa: E402
+from imaginet_core.pictures.decode import decode  # noqa: E402
+from imaginet_tools.images.collect import of_raw  # noqa: E402
 from modeling import SelfConConfig, SelfConForImageClassification  # noqa: E402
 from train_selfcon import NETWORK_OPTIONS  # noqa: E402
-from training.contrastive import ContrastiveNetwork, gradients, make_optimizer  # noqa: E402
-from training.objectives import Stage1Loss, trained_parts  # noqa: E402
 from training.options import TrainingOptions  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
+from training.stages.contrastive import ContrastiveNetwork, gradients, make_optimizer  # noqa: E402
+from training.stages.contrastive_loss import Stage1Loss, trained_parts  # noqa: E402
 
 
 def options_of(preset: str, **changes) -> TrainingOptions:

@@ -18,9 +18,9 @@ from collections.abc import Callable
 import torch
 from stage_1 import Accelerator, Stage1Loss, gradients, make_optimizer, network_of, options_of, sample_batches
 
-from training.hardware import mixed_precision
-from training.objectives import Outputs
-from training.pixels import normalise
+from training.run.hardware import mixed_precision
+from training.stages.contrastive_loss import Outputs
+from training.stages.normalise import normalise
 
 BAR = 1.6
 WARM_UP = 2

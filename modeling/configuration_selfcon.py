@@ -32,7 +32,7 @@ class SelfConConfig(PreTrainedConfig):
         sub_classifier: whether there is an origin classifier on the sub-network; False where it was never trained.
         temperature, bias: probability of "synthetic" = sigmoid(logit / temperature + bias).
         operating_points: thresholds on that probability, each a dict with at least name and threshold (null with a reason where
-            there were too few images to tell), see ``evaluation.calibration.operating_points``.
+            there were too few images to tell), see ``imaginet_tools.metrics.calibration.operating_points``.
 
     Raises:
         ValueError: for values that make no network.

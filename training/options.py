@@ -10,8 +10,7 @@ from pathlib import Path
 
 from modeling.configuration_selfcon import HIGH_PASS
 from training.presets import PRESET_HELP, PRESETS
-from training.views import VIEWS
-
+from training.views.recipes import VIEWS
 
 FINISHED = "finished.txt"
 """In the output folder: what a run writes last, when the model is saved and, if asked for, uploaded."""
@@ -38,7 +37,7 @@ class TrainingOptions:
     data_dir: str | None = option(None, "data", "folder with the raw images and lists (see README.md); not needed for 'sample'")
     annotations: str | None = option(None, "data", "folder with the lists, if they lie elsewhere than in --data_dir")
     locations: str | None = option(None, "data", "YAML file: sources that lie elsewhere than in --data_dir (see README.md)")
-    registry: str | None = option(None, "data", "YAML file with sources of your own (see imaginet_tools/registry.py)")
+    registry: str | None = option(None, "data", "YAML file with sources of your own (see imaginet_core/storage/registry_file.py)")
     streaming: bool = option(False, "data", "read the training images as they come, without preparing the data set first")
     aligned: bool = option(
         False, "data", "crop and recompress real and synthetic training images alike, so that format and size tell nothing; "

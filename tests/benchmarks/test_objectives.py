@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks import objectives
-from evaluation.metrics import Estimate, Metrics
-from evaluation.report import Report, Row
-from training import data
+from imaginet_tools.evaluation.report import Report, Row
+from imaginet_tools.images import image_set
+from imaginet_tools.metrics.detection import Estimate, Metrics
 from training.options import parse_options
 
 RUN = """
@@ -69,7 +69,7 @@ def test_runs_differ_in_nothing_but_the_objective(options):
 
 def test_twins_get_as_many_steps(options, monkeypatch):
     images = argparse.Namespace(label=np.array([0] * 60 + [1] * 60))
-    monkeypatch.setattr(data, "load_splits", lambda _: argparse.Namespace(train=images))
+    monkeypatch.setattr(image_set, "load_splits", lambda _: argparse.Namespace(train=images))
     found = parse_options(objectives.command_of("selfcon + twins", 1, options)[2:])
     assert found.twins == "small" and found.epochs == round(40 * (120 // 8) / (180 // 8))
 

@@ -216,7 +216,7 @@ def test_upstreams_ready_perturbed_copy_is_traced_to_its_originals(load, tmp_pat
 
 
 def test_upstreams_real_lists_of_the_perturbed_copy_fit_together(shared):
-    from imaginet_tools.upstream_testset import read_testset
+    from imaginet_core.storage.upstream_testset import read_testset
 
     _, splits = read_testset(str(shared), str(shared / "annotations"), "testset")
     listed = {record.path for record in imaginet.read_list(str(shared / "annotations" / "test_annotations.txt"), imaginet.OFFICIAL)}

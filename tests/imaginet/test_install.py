@@ -12,14 +12,14 @@ def test_an_installed_package_loads_the_sample_anywhere(repository, tmp_path):
     elsewhere.mkdir()
     for name in ("imaginet.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repository / name, source)
-    for name in ("imaginet_tools", "sample", "dataset_card"):
+    for name in ("imaginet_core", "imaginet_tools", "sample", "dataset_card"):
         shutil.copytree(repository / name, source / name)
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", target, source],
         check=True, timeout=120,
     )
     installed = {path.name for path in target.iterdir() if path.name != "__pycache__" and not path.name.endswith(".dist-info")}
-    assert installed == {"imaginet.py", "imaginet_tools", "imaginet_sample", "imaginet_dataset_card"}
+    assert installed == {"imaginet.py", "imaginet_core", "imaginet_tools", "bin", "imaginet_sample", "imaginet_dataset_card"}
     assert (target / "imaginet_sample" / "LICENSES.md").read_bytes() == (repository / "sample" / "LICENSES.md").read_bytes()
 
     code = "import imaginet, datasets; print(imaginet.__file__, len(datasets.load_dataset('imaginet', 'sample', split='test')))"

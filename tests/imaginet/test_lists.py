@@ -3,7 +3,7 @@
 import pytest
 
 import imaginet
-from imaginet import OFFICIAL, SOURCES, find_lists, source_of, read_label_names, read_list
+from imaginet import OFFICIAL, SOURCES, find_lists, read_label_names, read_list, source_of
 from tests.imaginet.trees import OFFICIAL_LINES
 
 LABELS_YAML = """

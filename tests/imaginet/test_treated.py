@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import imaginet
-from imaginet_tools.alignment import Facts, align, plan_alignment
-from imaginet_tools.headers import read_header
-from imaginet_tools.perturbation import perturb
+from imaginet_core.pictures.alignment import Facts, align, plan_alignment
+from imaginet_core.pictures.header import read_header
+from imaginet_core.pictures.perturbed_test_set import perturb
 
 SIZES = {"real": [(320, 280), (300, 300), (280, 330), (310, 290)], "synthetic": [(288, 288), (272, 272), (288, 288), (300, 288)]}
 

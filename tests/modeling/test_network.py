@@ -9,6 +9,7 @@ from modeling.modeling_selfcon import HighPass
 from tests.modeling.helpers import SMALL
 from tests.reference_weights import DATA, reference_state
 
+
 @pytest.fixture(scope="module")
 def reference_model():
     torch.manual_seed(0)

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from training.checkpoints import Checkpoints, RunState
-from training.data import load_splits
+from imaginet_tools.images.image_set import load_splits
+from train_selfcon import make_model, train_stages
 from training.options import TrainingOptions
 from training.presets import PRESETS
-from train_selfcon import make_model, train_stages
+from training.run.checkpoints import Checkpoints, RunState
 
 SMALLEST = TrainingOptions(**{
     **PRESETS["laptop"], "stem_width": 8, "widths": [8, 8], "depths": [1, 1], "sub_network_after": 1, "crop_size": 32,

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.contrastive import learning_rate
 from training.options import TrainingOptions, parse_options, prepare_output_folder
 from training.presets import PRESETS
+from training.stages.contrastive import learning_rate
 
 SCHEDULE = Path(__file__).parents[1] / "data" / "reference_lr_schedule.txt"
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from evaluation.report import Report
+from imaginet_tools.evaluation.report import Report
 
 SMALLEST = [
     "--preset", "laptop", "--stem_width", "8", "--widths", "8", "8", "--depths", "1", "1", "--sub_network_after", "1",

@@ -1,0 +1,1 @@
+"""Ways of use, one short file each; run from the clone."""

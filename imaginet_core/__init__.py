@@ -1,0 +1,1 @@
+"""What lies under the data set: stored bytes and pictures. Imports nothing of this project."""

@@ -1,0 +1,1 @@
+"""One picture: reading, header, degradations, alignment, statistics."""

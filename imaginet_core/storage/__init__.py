@@ -1,0 +1,1 @@
+"""Where bytes lie: files, archives, Parquet shards, lists of what they hold."""

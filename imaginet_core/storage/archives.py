@@ -1,0 +1,163 @@
+"""Lists and reads zip, tar and 7z archives where they lie, on the disk or behind an fsspec URL. Nothing is unpacked to the disk.
+
+A zip and an uncompressed tar are read at random, also over HTTP; a compressed tar and a 7z in one pass from their beginning.
+What a zip holds stands at its end; of the others an index is made once and kept in the cache of ``datasets``.
+
+An archive with an entry (or a link in a tar) that lies outside of it is refused whole: nobody packs one by accident.
+Symbolic links in zip and 7z archives are no files and left out.
+"""
+
+import io
+import lzma
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from imaginet_core.storage import seven_zip_archives, tar_archives
+from imaginet_core.storage.files import LOCK, ArchiveError, is_remote, shared_file
+from imaginet_core.storage.listings import refuse_climbing
+
+_SUFFIX = re.compile(
+    r"\.(?:(?P<zip>zip)|(?P<seven>7z|7z\.001)|(?P<tar>tar|tar\.gz|tgz|tar\.bz2|tbz2?|tar\.xz|txz))$", re.IGNORECASE
+)
+ENDINGS = ".zip, .tar, .tar.gz, .tgz, .tar.bz2, .tbz2, .tar.xz, .txz, .7z, .7z.001"
+
+
+class Member(NamedTuple):
+    """A file in an archive.
+
+    Attributes:
+        name: exactly as stored.
+        size: bytes.
+        stamp: changes with its content: its CRC-32, or, where there is none, whatever changes with the archive.
+    """
+
+    name: str
+    size: int
+    stamp: str
+
+
+def kind_of(location: str) -> str | None:
+    """"zip", "seven" or "tar" by the name of a file or URL; None if it is no archive's, nor a 7z's first volume."""
+    name = re.split(r"[?#]", location, maxsplit=1)[0] if is_remote(location) else location
+    match = _SUFFIX.search(name)
+    return match and match.lastgroup
+
+
+def is_stream(container: str) -> bool:
+    """Whether an archive can only be read from its beginning to its end: a 7z or a compressed tar.
+
+    Raises:
+        OSError: where it does not exist, may not be read or cannot be reached.
+    """
+    kind = kind_of(container)
+    return kind == "seven" or kind == "tar" and tar_archives.is_compressed(container)
+
+
+def members(container: str) -> list[Member]:
+    """All files of an archive, in its order; of two with one name in a zip or tar, the last, as unpacking leaves it.
+
+    The first call for a compressed tar reads it whole, behind a bar with the time left, and keeps an index.
+
+    Args:
+        container: path or fsspec URL; the first volume of a multi-volume 7z.
+
+    Raises:
+        ArchiveError: (a ValueError) if it is cut short, damaged, encrypted, lacks a volume, or holds an entry outside of itself.
+        OSError: where it does not exist, may not be read or cannot be reached.
+    """
+    kind = kind_of(container)
+    if kind == "zip":
+        return list(_zip_members(container).values())
+    if kind == "tar":
+        stamp = shared_file(container, fresh=True)[0].stamp
+        return [Member(name, size, f"{stamp}@{offset}") for name, (size, offset) in tar_archives.entries(container).items()]
+    if kind == "seven":
+        state, entries = seven_zip_archives.entries(container)
+        return [Member(name, size, state.stamp if crc is None else f"{crc:08x}") for name, (size, crc) in entries.items()]
+    raise ArchiveError(f"{container} has none of the endings of archives that can be read: {ENDINGS}.")
+
+
+def read_members(container: str, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    """Yields (index in ``names``, the file's bytes).
+
+    In the order asked where ``is_stream`` is false, and cheap for one name at a time: the archive stays open in this process and
+    in those forked from it. Otherwise in the archive's order, in one pass up to the last of them.
+
+    Raises:
+        ArchiveError, OSError: as ``members``; also for a damaged entry, which is named.
+    """
+    kind = kind_of(container)
+    if kind == "zip":
+        return ((index, _read_zip(container, name)) for index, name in enumerate(names))
+    if kind == "tar":
+        return tar_archives.read(container, names)
+    if kind == "seven":
+        return seven_zip_archives.read(container, names)
+    raise ArchiveError(f"{container} has none of the endings of archives that can be read: {ENDINGS}.")
+
+
+_ZIPS = {}
+
+
+def _zip(container: str, fresh: bool = False) -> tuple[zipfile.ZipFile, io.RawIOBase]:
+    """The open zip and the file it reads from. With LOCK held."""
+    state, file = shared_file(container, fresh)
+    known = _ZIPS.get(container)
+    if known is None or known[0] != state:
+        file.prefetch(file.size - (1 << 16), 1 << 16)  # the directory's end, or all of it
+        known = _ZIPS[container] = (state, _open_zip(container, file))
+    return known[1], file
+
+
+def _open_zip(container: str, file) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
+        start = file.read_at(0, 4)
+        if start[:2] == b"PK":
+            reason = f"is cut short or damaged: the directory at its end cannot be read ({error})"
+        else:
+            reason = f"is no zip archive (it begins with {start!r})"
+        raise ArchiveError(f"{container} {reason}; fetch it again.") from error
+
+
+def _zip_members(container: str) -> dict[str, Member]:
+    with LOCK:
+        archive, _ = _zip(container, fresh=True)
+    found = {}
+    for entry in archive.infolist():
+        refuse_climbing(container, entry.filename)
+        if entry.is_dir() or stat.S_ISLNK(entry.external_attr >> 16):
+            continue
+        _refuse_encrypted(container, entry)
+        found[entry.filename] = Member(entry.filename, entry.file_size, f"{entry.CRC:08x}")
+    return found
+
+
+def _refuse_encrypted(container: str, entry: zipfile.ZipInfo) -> None:
+    if entry.flag_bits & 1:
+        raise ArchiveError(f"{container} is encrypted (its entry {entry.filename} is); pack it again without a password.")
+
+
+def _read_zip(container: str, name: str) -> bytes:
+    with LOCK:
+        archive, file = _zip(container)
+        try:
+            entry = archive.getinfo(name)
+        except KeyError as error:
+            raise ArchiveError(f"{container} holds no {name} (any more); build again.") from error
+        _refuse_encrypted(container, entry)
+        # one request to a server, not three: the header before the content has 30 bytes, the name and extra fields
+        file.prefetch(entry.header_offset, 30 + len(name.encode(errors="replace")) + 1024 + entry.compress_size)
+        try:
+            return archive.read(entry)
+        except NotImplementedError as error:
+            raise ArchiveError(
+                f"{container} stores {name} by a method that Python cannot read ({error}); pack it again, plainly or deflated."
+            ) from error
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+            raise ArchiveError(f"{container} is damaged: its entry {name} cannot be read ({error}); fetch it again.") from error

@@ -1,0 +1,1 @@
+"""Which shortcuts a data set offers."""

@@ -1,0 +1,136 @@
+"""The audit's answer for people: on the screen, as Markdown, as a picture.
+
+Counts and tables are made from the plain values of ``Audit.to_json``, so that a card can show an audit read from a file.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imaginet_tools.audit.audit import Audit
+
+FILES = ("audit.json", "audit.md", "audit.png")
+HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "shortcut")
+VERDICTS = {True: "yes", False: "no", None: "too few to say"}
+READING = (
+    "Figures are out of fold, with 95 % intervals over source images, widened for what the classifier learnt from; 0.5 is chance "
+    "and the threshold is 0.5. Where the interval of an AUC holds 0.5 there is no shortcut. What pixels give away may be a "
+    "shortcut of the collection (compression, resampling) or a trace that the generators leave: compare with the view aligned, "
+    "which removes differences of size, container and compression."
+)
+READING_GROUPS = "A generator is compared with the real images of its content types."
+
+
+def check_free(folder: str) -> None:
+    """Raises FileExistsError if the folder holds a report already, ValueError if it is none."""
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ValueError(f"--out {folder} is no folder.")
+    for name in FILES:
+        if os.path.exists(f"{folder}/{name}"):
+            raise FileExistsError(f"{folder}/{name} exists; give another folder with --out, or move it away.")
+
+
+def _lines(values: dict, kinds: tuple | None = None) -> list[tuple]:
+    from imaginet_tools.audit.audit import SETS
+
+    return [
+        (
+            SETS[name], group["name"] if group["kind"] == "overall" else f"{group['kind']}: {group['name']}",
+            f"{group['real']} + {group['synthetic']}", _figure(group["balanced_accuracy"]), _figure(group["auc"]),
+            VERDICTS[group["is_shortcut"]],
+        )
+        for name, found in values["sets"].items() for group in found["groups"] if kinds is None or group["kind"] in kinds
+    ]
+
+
+def _figure(estimate: dict) -> str:
+    """As ``imaginet_tools.metrics.detection.Estimate`` is printed, which is not there outside a clone."""
+    interval = "" if estimate["low"] is None else f" [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+    return f"{estimate['value']:.3f}{interval}"
+
+
+def table(values: dict, kinds: tuple | None = None) -> str:
+    """The figures as a Markdown table.
+
+    Args:
+        values: of ``Audit.to_json``.
+        kinds: of groups to show ("overall", "content", "generator"); None shows all.
+    """
+    rows = [HEAD, ["---"] * len(HEAD), *_lines(values, kinds)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def looked_at(values: dict) -> str:
+    """The view and how many images of how many, from the values of ``Audit.to_json``."""
+    images = " and ".join(f"{count:,} {label}" for label, count in values["images"].items())
+    return f"view {values['view']}: {images} images of {values['listed']:,}."
+
+
+def _about(audit: "Audit") -> str:
+    left_out = f" {len(audit.left_out):,} left out: " + "; ".join(
+        f"{name} ({reason})" for name, reason in list(audit.left_out.items())[:3]
+    ) + "." if audit.left_out else ""
+    return (
+        f"{audit.title}, {looked_at(audit.to_json())}{left_out} "
+        f"{audit.seconds_per_1000:g} s per 1,000 images with {audit.processes} process(es)."
+    )
+
+
+def screen(audit: "Audit") -> str:
+    """Fixed-width text: the sentence, all groups, the most telling features."""
+    from imaginet_tools.audit.audit import SETS
+
+    lines = [HEAD, *_lines(audit.to_json())]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    telling = [f"most telling of {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
+    return "\n".join([_about(audit), "", *text, "", *telling, "", audit.sentence])
+
+
+def _telling(found) -> str:
+    return ", ".join(f"{feature.name} {feature.auc:.2f}" for feature in found.features) or "none alone"
+
+
+def markdown(audit: "Audit") -> str:
+    """A section for a card, with the picture audit.png beside it."""
+    from imaginet_tools.audit.audit import SETS
+
+    telling = [f"- {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
+    return "\n".join([
+        "## Shortcuts", "", audit.sentence, "", _about(audit), "", f"{READING} {READING_GROUPS}", "", table(audit.to_json()), "",
+        "The most telling features, with the AUC of each alone:", "", *telling, "",
+        "![AUC of what needs no look at the picture](audit.png)", "",
+    ])
+
+
+def draw(audit: "Audit", file: str) -> None:
+    """One PNG: AUC with intervals of every set and group, and each set's most telling features."""
+    from matplotlib.figure import Figure
+
+    from imaginet_tools.audit.audit import SETS
+
+    groups = [(group.kind, group.name) for group in next(iter(audit.sets.values())).groups]
+    figure = Figure(figsize=(12, 2 + 0.42 * max(len(groups), 4 * len(audit.sets))), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, (name, found) in enumerate(audit.sets.items()):
+        for place, group in enumerate(found.groups):
+            y, auc = place + 0.16 * (number - 1.5), group.auc
+            if auc.low is not None:
+                left.plot([auc.low, auc.high], [y, y], color=f"C{number}", linewidth=2)
+            left.plot([auc.value], [y], "o", color=f"C{number}", label=SETS[name] if place == 0 else None)
+    left.axvline(0.5, color="black", linewidth=1)
+    left.set_yticks(range(len(groups)), [name if kind == "overall" else f"{kind}: {name}" for kind, name in groups])
+    left.invert_yaxis()
+    left.set(xlabel="AUC out of fold, with 95 % interval", xlim=(0.3, 1.02), title="What needs no look at the picture")
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=4)
+    labels = []
+    for number, (_, found) in enumerate(audit.sets.items()):
+        for feature in found.features[:4]:
+            right.barh(len(labels), feature.auc - 0.5, left=0.5, color=f"C{number}")
+            labels.append(feature.name)
+    right.set_yticks(range(len(labels)), labels)
+    right.invert_yaxis()
+    right.axvline(0.5, color="black", linewidth=1)
+    right.set(xlabel="AUC of the feature alone", xlim=(0.3, 1.02), title="Most telling features")
+    figure.suptitle(f"{audit.title}, view {audit.view}", fontsize=10)
+    figure.savefig(file, dpi=110, format="png")

@@ -1,0 +1,56 @@
+"""The command `imaginet`, and `python imaginet.py`: finds the command that is named and hands the rest of the line to it."""
+
+import sys
+from collections.abc import Callable
+
+
+def _doctor() -> Callable:
+    from imaginet_tools.commands import doctor
+
+    return doctor.main
+
+
+def _audit() -> Callable:
+    from imaginet_tools.commands import audit
+
+    return audit.main
+
+
+def _perturb() -> Callable:
+    from imaginet_tools.commands import perturb
+
+    return perturb.main
+
+
+def _export() -> Callable:
+    from imaginet_tools.commands import export
+
+    return export.main
+
+
+COMMANDS = {
+    "doctor": (_doctor, "what of the raw images is there, what is missing or broken, and where to get it"),
+    "audit": (_audit, "which shortcuts (formats, sizes, compression) a data set offers a detector"),
+    "perturb": (_perturb, "the perturbed copy of any images, made as ImagiNet's perturbed test set is"),
+    "export": (_export, "a data set as Parquet with a card, for others to load, and its upload to the Hub"),
+}
+"""Name -> (imports the command's libraries only when it is called, what it does)."""
+
+
+def usage() -> str:
+    """What there is, a line a command."""
+    lines = [f"  {name:8} {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(["usage: imaginet COMMAND [options]", "", *lines, "", "imaginet COMMAND --help lists a command's options."])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command line (default: that of the process). Returns the exit status; 2 where no command is named."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(usage())
+        return 0
+    if not arguments or arguments[0] not in COMMANDS:
+        print(usage(), file=sys.stderr)
+        return 2
+    find, _ = COMMANDS[arguments[0]]
+    return find()(arguments[1:])

@@ -1,0 +1,128 @@
+"""Pictures of results: ROC curves, how scores spread, who is taken for whom, a map of features, and the course of training.
+
+PNG files, drawn without a display.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure  # not pyplot, which would keep figures and choose a display for the whole process
+from sklearn.metrics import roc_curve
+
+from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_tools.metrics.attribution import Track
+from imaginet_tools.metrics.detection import Scores
+
+NO_TERMS = ("stage", "epoch", "learning_rate", "loss", "seconds", "images")
+"""Of a row of the history; whatever else it holds is a term of the loss."""
+
+
+def draw_roc(scores: dict[tuple[str, str], Scores], file: Path) -> None:
+    """ROC curves of each (detector, condition), at least one; the baseline's are dashed."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    colours = {condition: f"C{number}" for number, condition in enumerate(dict.fromkeys(condition for _, condition in scores))}
+    for (detector, condition), each in scores.items():
+        false_alarms, recall, _ = roc_curve(each.label, each.probability)
+        style = "-" if detector == "model" else "--"
+        axes.plot(false_alarms, recall, style, color=colours[condition], label=f"{detector}, {_title(condition)}")
+    axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1)
+    axes.set(xlabel="false alarms (share of real images)", ylabel="recall (share of synthetic images)", title="ROC curves")
+    axes.legend(fontsize=8, loc="lower right")
+    _save(figure, file)
+
+
+def draw_score_histogram(scores: dict[str, Scores], threshold: float, file: Path) -> None:
+    """How the model's probabilities spread over real and synthetic images, one panel per condition, at least one."""
+    figure = Figure(figsize=(4 * len(scores), 3), layout="constrained")
+    panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)
+    for axes, (condition, each) in zip(panels[0], scores.items(), strict=True):
+        for value, name in enumerate(("real", "synthetic")):
+            axes.hist(each.probability[each.label == value], bins=np.linspace(0, 1, 21), alpha=0.6, label=name)
+        axes.axvline(threshold, color="black", linewidth=1)
+        axes.set(xlabel="probability of synthetic", title=_title(condition))
+    panels[0][0].set_ylabel("images")
+    panels[0][0].legend()
+    _save(figure, file)
+
+
+def draw_history(history: list[dict], file: Path) -> None:
+    """Loss, its terms and the learning rate by epoch; a panel per stage, or a sentence where no epoch was trained."""
+    stages = list(dict.fromkeys(row["stage"] for row in history))
+    figure = Figure(figsize=(5 * max(1, len(stages)), 3.5), layout="constrained")
+    panels = figure.subplots(1, max(1, len(stages)), squeeze=False)
+    if not stages:
+        panels[0][0].set_axis_off()
+        panels[0][0].text(0.5, 0.5, "no epoch was trained", ha="center", va="center")
+    for axes, stage in zip(panels[0], stages, strict=False):
+        _draw_stage(axes, [row for row in history if row["stage"] == stage], stage)
+    _save(figure, file)
+
+
+def _draw_stage(axes, rows: list[dict], stage: str) -> None:
+    epochs = [row["epoch"] for row in rows]
+    terms = dict.fromkeys(name for row in rows for name in row if name not in NO_TERMS)
+    for name in ("loss", *terms):
+        values = [row.get(name, np.nan) for row in rows]
+        axes.plot(epochs, values, marker=".", label=name.replace("_", " "))  # a single epoch has no line
+    axes.set(xlabel="epoch", ylabel="loss", title=f"stage: {stage}")
+    rate = axes.twinx()
+    rate.plot(epochs, [row["learning_rate"] for row in rows], ":", marker=".", color="grey", label="learning rate")
+    rate.set_ylabel("learning rate", color="grey")
+    lines = [*axes.get_legend_handles_labels()[0], *rate.get_legend_handles_labels()[0]]
+    axes.legend(handles=lines, fontsize=8)
+    axes.set_zorder(rate.get_zorder() + 1)  # the losses in front
+    axes.patch.set_visible(False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def draw_confusion(tracks: list[Track], file: Path) -> None:
+    """A panel per track, at least one: rows are the images' classes, columns the answers, with counts and shares of the row."""
+    sizes = [(len(track.answers) + 3, len(track.classes) + 2) for track in tracks]
+    widths, heights = zip(*sizes, strict=True)
+    figure = Figure(figsize=(0.8 * sum(widths) + 1, 0.7 * max(heights) + 1.2), layout="constrained")
+    panels = figure.subplots(1, len(tracks), squeeze=False, width_ratios=widths)
+    for axes, track in zip(panels[0], tracks, strict=True):
+        counts = np.array(track.counts)
+        shares = counts / counts.sum(1, keepdims=True)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(counts.shape):
+            style = {"ha": "center", "va": "center", "fontsize": 7, "color": "white" if shares[row, column] > 0.6 else "black"}
+            axes.text(column, row, f"{counts[row, column]}\n{shares[row, column]:.0%}", **style)
+        names = [each.name if each.known else f"{each.name} (never seen)" for each in track.classes]
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_xticks(range(len(track.answers)), track.answers, fontsize=8, rotation=45, ha="right")
+        axes.set(xlabel="answer", ylabel="truth", title=f"{track.name}, {_title(track.condition)}")
+    _save(figure, file)
+
+
+def draw_map(embedding_map: dict, file: Path) -> None:
+    """The points of ``imaginet_tools.evaluation.embedding_map``: coloured by origin on the left, by generator on the right."""
+    points = embedding_map["points"]
+    place = np.array([(point["x"], point["y"]) for point in points])
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    for axes, column in zip(figure.subplots(1, 2), ("label", "generator"), strict=True):
+        value = np.array([point[column] for point in points])
+        names = sorted(set(value), key=lambda name: (name != "real", name))
+        for number, name in enumerate(names):
+            colour = _colour(number, len(names))
+            axes.scatter(*place[value == name].T, s=12, color=colour, label=name, alpha=0.8, linewidths=0)
+        axes.legend(fontsize=7, markerscale=1.5, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=min(4, len(names)))
+        axes.set(xticks=[], yticks=[], title="by origin" if column == "label" else "by generator")
+    of_all = f" of {embedding_map['images']}" if len(points) < embedding_map["images"] else ""
+    figure.suptitle(f"Features of {len(points)}{of_all} images in two dimensions ({embedding_map['method']})", fontsize=10)
+    _save(figure, file)
+
+
+def _colour(number: int, of: int):
+    """Distinct colours: ten by hand, beyond them evenly along the spectrum."""
+    return f"C{number}" if of <= 10 else colormaps["turbo"](number / (of - 1))
+
+
+def _title(condition: str) -> str:
+    return CONDITION_TITLES.get(condition, condition)
+
+
+def _save(figure: Figure, file: Path) -> None:
+    figure.savefig(file, dpi=120, format="png")

@@ -1,0 +1,197 @@
+"""The one report schema: what a run was, on which data, and every figure with its interval.
+
+JSON for programs, Markdown for people. Model cards, audits and comparisons read ``report.json``; nothing else is a source
+of figures.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from imaginet_tools.evaluation.tables import markdown_tables, track_tables
+from imaginet_tools.metrics.attribution import ClassFigures, Track
+from imaginet_tools.metrics.detection import Estimate, Metrics, Scores, groups, measure
+
+SCHEMA = "imaginet-report/2"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one detector on one group of images under one condition.
+
+    Attributes:
+        detector: "model" or "pixel statistics".
+        condition: a name in ``degradations.CONDITIONS``.
+        kind, name: the group: ("overall", "all"), ("content", "photos"), ("generator", "ProGAN").
+        metrics: figures with intervals and sample sizes.
+    """
+
+    detector: str
+    condition: str
+    kind: str
+    name: str
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run. Times in seconds, dates in UTC (ISO 8601).
+
+    Attributes:
+        created: when.
+        versions: library -> version.
+        options: every option of the run, seed included.
+        data: name, description, fingerprint and counts of the training, held-out and scored images; under "audit" which shortcuts
+            the training images offer (see ``imaginet_tools.audit.audit``), or the reason why that is not known.
+        training: seconds, images seen, processes, device, and one row per epoch (``history``).
+        calibration: temperature, bias and how many images they were fitted on.
+        operating_points: see ``imaginet_tools.metrics.calibration.operating_points``.
+        figures: all rows.
+        limits: sentences that must stand beside the figures.
+        tracks: who is taken for whom in both tracks, see ``imaginet_tools.metrics.attribution``.
+        embedding_map: see ``imaginet_tools.evaluation.embedding_map``; None if nothing was laid out.
+        pictures: ``file`` and ``title`` of the PNG files that lie beside the report.
+    """
+
+    created: str
+    versions: dict
+    options: dict
+    data: dict
+    training: dict
+    calibration: dict
+    operating_points: list
+    figures: list[Row]
+    limits: list[str] = field(default_factory=list)
+    tracks: list[Track] = field(default_factory=list)
+    embedding_map: dict | None = None
+    pictures: list[dict] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        """Plain values, with the schema's name first."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: dict) -> "Report":
+        """Reads what :meth:`to_json` wrote. Raises ValueError naming what is wrong with another schema or missing entries."""
+        if not isinstance(values, dict):
+            raise ValueError(f"This is not a report of schema {SCHEMA} (it is a {type(values).__name__}).")
+        if values.get("schema") != SCHEMA:
+            raise ValueError(f"This is not a report of schema {SCHEMA} (it says {values.get('schema')!r}).")
+        names = cls.__dataclass_fields__
+        missing, unknown = set(names) - set(values), set(values) - set(names) - {"schema"}
+        if missing or unknown:
+            raise ValueError(f"The report lacks {sorted(missing)} and has the unknown entries {sorted(unknown)}.")
+        read = {}
+        for name, what, one in (("figures", "Figure", _row), ("tracks", "Track", _track)):
+            if not isinstance(values[name], list):
+                raise ValueError(f"The report's {name} are not a list.")
+            read[name] = [_read(one, entry, f"{what} {number}") for number, entry in enumerate(values[name])]
+        return cls(**{name: values[name] for name in names if name not in read}, **read)
+
+    @classmethod
+    def read(cls, file: str | Path) -> "Report":
+        """Reads a report.json. Raises ValueError or FileNotFoundError with the file's name."""
+        try:
+            return cls.from_json(json.loads(Path(file).read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+
+    def write(self, folder: str | Path) -> None:
+        """Writes report.json and report.md, each aside first and then renamed, so that a half file is never seen."""
+        self.write_json(folder)
+        _write(Path(folder) / "report.md", self.to_markdown())
+
+    def write_json(self, folder: str | Path) -> None:
+        """Writes report.json alone, in the same way."""
+        _write(Path(folder) / "report.json", json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def to_markdown(self) -> str:
+        """The report as a page: limits, tables, pictures, calibration, data, options."""
+        parts = [f"# Report of {self.options.get('output_dir', 'a run')}", *self.limits, markdown_tables(self.figures)]
+        if self.tracks:
+            parts.append(track_tables(self.tracks))
+        parts += [f"![{picture['title']}]({picture['file']})\n\n{picture['title']}." for picture in self.pictures]
+        parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
+        parts.append("## Data\n\n" + self.data.get("description", "") + "\n\n" + "\n".join(split_lines(self.data)))
+        parts.append("## Shortcuts of the training images\n\n" + audit_sentence(self.data.get("audit")))
+        parts.append(
+            f"## Run\n\nCreated {self.created}. Training took {self.training['seconds'] / 60:.1f} minutes on "
+            f"{self.training['processes']} process(es), {self.training['device']}.\n\n```json\n"
+            + json.dumps({"options": self.options, "versions": self.versions}, indent=1, ensure_ascii=False) + "\n```"
+        )
+        return "\n\n".join(parts) + "\n"
+
+
+def split_lines(data: dict) -> list[str]:
+    """A line of a list for each split of ``Report.data``: counts and fingerprint."""
+    return [
+        f"- {split}: {counts['images']} images ({counts['real']} real, {counts['synthetic']} synthetic) "
+        f"from {counts['source_images']} source images; fingerprint {counts['fingerprint']}"
+        for split, counts in data["splits"].items()
+    ]
+
+
+def audit_sentence(audit: dict | None) -> str:
+    """What ``Report.data["audit"]`` says in words."""
+    if audit is None:
+        return "Not looked for."
+    if "sentence" not in audit:
+        return f"Not known: {audit['reason']}"
+    images = " and ".join(f"{count} {label}" for label, count in audit["images"].items())
+    return f"{audit['sentence']} (Cross-validated on {images} training images as the network gets them; 0.5 is chance.)"
+
+
+def rows_of(detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0) -> list[Row]:
+    """Figures of every group (see ``imaginet_tools.metrics.detection.groups``) for one detector and condition.
+
+    Raises ValueError if the images are of one class only.
+    """
+    return [
+        Row(detector, condition, kind, name, measure(scores.select(chosen), threshold, resamples, seed))
+        for kind, name, chosen in groups(scores)
+    ]
+
+
+def _read(one: Callable, entry: dict, what: str):
+    try:
+        return one(entry)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{what} of the report is not complete ({error}).") from error
+
+
+def _row(entry: dict) -> Row:
+    metrics = {**entry["metrics"]}
+    for name in ("balanced_accuracy", "auc", "average_precision"):
+        metrics[name] = Estimate(**metrics[name])
+    return Row(**{**entry, "metrics": Metrics(**metrics)})
+
+
+def _track(entry: dict) -> Track:
+    classes = [ClassFigures(**{**each, **_accuracies(each)}) for each in entry["classes"]]
+    return Track(**{**entry, "classes": classes, **_accuracies(entry)})
+
+
+def _accuracies(entry: dict) -> dict[str, Estimate | None]:
+    names = "accuracy", "accuracy_if_synthetic"
+    return {name: None if entry[name] is None else Estimate(**entry[name]) for name in names}
+
+
+def _operating_point(point: dict) -> str:
+    if point["threshold"] is None:
+        return f"- {point['name']}: none ({point['reason']})"
+    return (
+        f"- {point['name']}: call an image synthetic at {point['threshold']:.4f} or more; on {point['n_real']} real and "
+        f"{point['n_synthetic']} synthetic held-out training images that flags {point['false_alarm_rate']:.1%} of the real and "
+        f"{point['recall']:.1%} of the synthetic ones"
+    )
+
+
+def _write(file: Path, text: str) -> None:
+    aside = file.with_name(file.name + ".part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)  # there only if writing failed

@@ -1,0 +1,1 @@
+"""Figures with intervals. Imports nothing of this project."""

@@ -1,0 +1,1 @@
+"""What is written for others: data sets, cards, uploads."""

@@ -1,0 +1,218 @@
+"""`python imaginet.py export --data_dir RAW --output imaginet/`: Parquet and a card, which load without any code of ours."""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+from contextlib import contextmanager
+
+import datasets
+from datasets.utils import tqdm
+
+import imaginet
+from imaginet_core.storage import manifest
+from imaginet_core.storage.parquet_shards import ShardWriter
+from imaginet_core.storage.safe_writes import lock_or_refuse
+from imaginet_tools.publish.audit_section import check_of_these_images, read_audit
+from imaginet_tools.publish.croissant import write_croissant
+from imaginet_tools.publish.dataset_card import MANIFEST, PREVIEW, write_card
+from imaginet_tools.publish.preview import Candidates, draw
+from imaginet_tools.publish.summary import Description, LeftOut, Part
+
+
+def export(
+    output: str,
+    config_name: str = "all",
+    redistributable: bool = False,
+    repo_id: str | None = None,
+    audit: str | None = None,
+    **keywords,
+) -> Description:
+    """Writes a data set as Parquet shards with a card, a preview and a Croissant file.
+
+    It is written into a hidden folder beside ``output`` and moved when it is whole, so an interrupted run leaves no half.
+
+    Args:
+        output: folder to make; it may exist if it is empty. Its name is the name to load it by.
+        config_name: a configuration of imaginet.py.
+        redistributable: store only images whose source's terms allow passing them on, and name the others in a manifest.
+        repo_id: where on the Hub it will go, for the card.
+        audit: the audit.json of these images, for the card; see imaginet_tools/audit/audit.py.
+        keywords: of the builder: ``data_dir``, ``annotations``, ``locations``, ``registry``, ``track``, ``manifest``,
+            ``allow_missing``, ``on_corrupt``.
+
+    Returns:
+        what was written.
+
+    Raises:
+        FileExistsError: if ``output`` is not empty, or another run is writing it.
+        FileNotFoundError, ValueError: of the builder, for what is missing or wrong; for an audit that is none or of other images.
+        OSError: in one sentence, if there is no space or no permission.
+    """
+    output = os.path.abspath(output)
+    with _told_in_a_sentence(output):
+        if os.path.exists(output) and (not os.path.isdir(output) or os.listdir(output)):
+            raise FileExistsError(f"{output} exists and is not empty; nothing was written. Give another --output.")
+    audited = read_audit(audit) if audit is not None else None
+    builder = imaginet.ImagiNet(config_name=config_name, **keywords)
+    raw = builder.config.raw
+    if raw is None:
+        raise FileNotFoundError(imaginet.NO_DATA_DIR)
+    if audited:
+        check_of_these_images(audited, audit, raw, config_name)
+    allowed = sources_to_pass_on(raw) if redistributable else None
+    streams = builder.as_streaming_dataset()  # says what is missing before anything is written
+    raw = builder.config.raw  # joined with a manifest, it may hold less than before
+    description = Description(
+        raw.kind,
+        os.path.basename(output),
+        config_name,
+        builder.info.features,
+        raw.names.sources,
+        redistributable,
+        repo_id,
+        audited,
+    )
+    with _told_in_a_sentence(output), _whole_or_nothing(output) as folder:
+        _check_space(raw, allowed, output)
+        _write_images(description, streams, raw, allowed, folder)
+        write_card(description, folder)
+        write_croissant(description, folder)
+    return description
+
+
+def sources_to_pass_on(raw: imaginet.Raw) -> frozenset:
+    """Names of the sources whose terms allow passing their images on; of the sample all, as its licences go with it.
+
+    Raises:
+        ValueError: if there are none, or nothing is known of the terms.
+    """
+    if raw.kind == "sample":
+        return frozenset(record.source for records in raw.splits.values() for record in records)
+    if not raw.names.sources:
+        raise ValueError(
+            "Nothing is known of the terms of these images, so none may be passed on; name their sources and terms in a registry "
+            "(registry=FILE) with redistributable: true."
+        )
+    found = frozenset(source.name for source in raw.names.sources if source.redistributable)
+    if not any(record.source in found for records in raw.splits.values() for record in records):
+        raise ValueError("No source of these images allows passing them on; there is nothing to publish but a manifest.")
+    return found
+
+
+def _check_space(raw: imaginet.Raw, allowed: frozenset | None, output: str) -> None:
+    needed = sum(
+        max(raw.places[record.path].size, 0)
+        for records in raw.splits.values()
+        for record in records
+        if record.path in raw.places and (allowed is None or record.source in allowed)
+    )
+    free = shutil.disk_usage(os.path.dirname(output)).free
+    if needed > free:
+        raise OSError(_no_space(output, f"{needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free"))
+
+
+def _no_space(output: str, told: str) -> str:
+    return f"There is no space for the export at {output} ({told}); nothing was left there. Free some, or give another --output."
+
+
+@contextmanager
+def _told_in_a_sentence(output: str):
+    """Turns what the system says about writing the output into a sentence that names it; what is said of other files passes."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename and not str(error.filename).startswith(os.path.dirname(output)):
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(_no_space(output, "the disk or a quota is full, or the file too large for it")) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            raise PermissionError(f"{output} may not be written here ({error.strerror}); give another --output.") from error
+        raise
+
+
+@contextmanager
+def _whole_or_nothing(output: str):
+    """A folder to write into, beside ``output``: moved there at the end, removed on any error.
+
+    What a killed run left is recognised by its lock, which nobody holds any more, and replaced.
+    """
+    parent, name = os.path.split(output)
+    folder = f"{parent}/.{name}.partial"
+    os.makedirs(folder, exist_ok=True)
+    lock = lock_or_refuse(f"{folder}/.lock", f"Another export is writing {output} right now.")
+    try:
+        for left in os.listdir(folder):
+            if left != ".lock":
+                (shutil.rmtree if os.path.isdir(f"{folder}/{left}") else os.remove)(f"{folder}/{left}")
+        yield folder
+        if os.path.isfile(f"{folder}/.lock"):
+            os.remove(f"{folder}/.lock")
+        os.replace(folder, output)  # onto an empty folder at most
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _write_images(description: Description, streams: dict, raw: imaginet.Raw, allowed: frozenset | None, folder: str) -> None:
+    """Writes shards, manifest, preview and the list of what was left out; one pass over all images."""
+    folders = folder_names(description)
+    writers, rows_of_manifest, candidates, arrived = {}, [], Candidates(), set()
+    labels = {name: column for name, column in description.features.items() if isinstance(column, datasets.ClassLabel)}
+    present = sum(record.path in raw.places for records in raw.splits.values() for record in records)
+    try:
+        with tqdm(total=present, unit=" images", desc=f"Exporting {description.name}") as bar:
+            for split, rows in streams.items():
+                for row in rows.cast_column("image", datasets.Image(decode=False)):
+                    bar.update()
+                    arrived.add(row["path"])
+                    named = {**row, **{name: column.int2str(row[name]) for name, column in labels.items()}}
+                    stored = allowed is None or row["source"] in allowed
+                    description.count(named, split, stored)
+                    content, image = named["content"], row["image"]["bytes"]
+                    if not stored:
+                        rows_of_manifest.append((row["path"], row["source"], len(image), hashlib.sha256(image).hexdigest()))
+                        continue
+                    candidates.offer(content, named["generator"], row["path"], image)
+                    if (content, split) not in writers:
+                        writers[content, split] = ShardWriter(f"{folder}/{folders[content]}", split, description.features)
+                    writers[content, split].write(row)
+        if not writers:
+            raise ValueError("No image is left to export.")
+        for content in labels["content"].names:
+            for split in streams:
+                if (content, split) in writers:
+                    description.parts.append(_end(writers[content, split], content, folders[content], folder))
+    except BaseException:
+        for writer in writers.values():
+            writer.abandon()
+        raise
+    if allowed is not None:
+        manifest.write(f"{folder}/{MANIFEST}", rows_of_manifest)
+    missing = {record.path for record in raw.missing}
+    description.left_out = [
+        LeftOut(record.path, record.source, "missing" if record.path in missing else "corrupt")
+        for records in raw.splits.values()
+        for record in records
+        if record.path not in arrived
+    ]
+    manifest.write_left_out(f"{folder}/{imaginet.LEFT_OUT}", description.left_out)
+    draw(candidates.rows(labels["content"].names)).quantize(256).save(f"{folder}/{PREVIEW}", optimize=True)
+
+
+def _end(writer: ShardWriter, content: str, name: str, folder: str) -> Part:
+    written = writer.close()
+    files = {os.path.relpath(file, folder).replace(os.sep, "/"): digest for file, digest in written.items()}
+    return Part(content, name, writer.split, files, writer.rows, writer.num_bytes, sum(os.path.getsize(file) for file in written))
+
+
+def folder_names(description: Description) -> dict[str, str]:
+    """Content type -> name of its folder and configuration: each its own, without what file systems and ``datasets`` forbid."""
+    names = {}
+    for content in description.features["content"].names:
+        name = re.sub(r"[^\w.-]+", "_", content).strip("._") or "content"
+        while name in names.values() or name == description.first_config and name not in imaginet.CONTENTS:
+            name += "_"
+        names[content] = name
+    return names

@@ -1,1 +1,0 @@
-"""Using trained detectors: conversion of published weights."""

@@ -1,0 +1,1 @@
+"""Upkeep of the repository and conversion of published weights; run from the clone."""

@@ -1,0 +1,339 @@
+"""The audit finds the shortcuts that were planted, nothing where nothing was, and what is left after alignment."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.metrics import roc_auc_score
+
+import imaginet
+from imaginet_tools.audit import audit
+from imaginet_tools.audit.audit import SETS
+from imaginet_tools.audit.classifier import _is_shortcut, _widened, folds_of, out_of_fold
+from imaginet_tools.audit.features import traces
+from imaginet_tools.images import collect
+from imaginet_tools.images.collect import Collection, Picture, choose
+from imaginet_tools.metrics.detection import Estimate, Scores, balanced_accuracy, measure
+from tests.imaginet_tools.audit import audit_trees
+
+
+def picture(number: int, side: int = 96) -> Image.Image:
+    """Smooth colours with grain, its own for each number."""
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), float)
+    return Image.fromarray(np.clip(smooth + rng.normal(0, 5, smooth.shape), 0, 255).astype(np.uint8))
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def collection(real, synthetic, count: int = 40) -> Collection:
+    """Pictures of two functions of a number, which give a file's content."""
+    contents = [real(number) for number in range(count)] + [synthetic(1000 + number) for number in range(count)]
+    pictures = [
+        Picture(f"{number}.png", int(number >= count), "photos", "a generator" if number >= count else "real", f"{number}.png")
+        for number in range(2 * count)
+    ]
+    return Collection("planted", pictures, lambda indices: ((index, contents[index]) for index in indices))
+
+
+def aucs(found: audit.Audit) -> dict:
+    return {name: examination.groups[0].auc.value for name, examination in found.sets.items()}
+
+
+def verdicts(found: audit.Audit) -> dict:
+    return {name: examination.groups[0].is_shortcut for name, examination in found.sets.items()}
+
+
+def plain(number: int) -> bytes:
+    return saved(picture(number))
+
+
+def test_no_shortcut_is_found_where_there_is_none():
+    found = audit.audit(collection(plain, plain))
+    assert not any(verdicts(found).values())
+    for examination in found.sets.values():
+        auc = examination.groups[0].auc
+        assert auc.value == 0.5 if auc.low is None else auc.low <= 0.5 <= auc.high
+    assert found.sentence.startswith("No shortcut was found in metadata (AUC 0.")
+
+
+def test_a_container_is_found_and_not_mistaken_for_pixels():
+    found = audit.audit(collection(plain, lambda number: saved(picture(number), "WEBP", lossless=True)))
+    assert verdicts(found) == {"metadata": True, "container": True, "traces": False, "statistics": False}
+    assert aucs(found)["container"] == 1
+    assert found.sets["container"].features[0].name == "format"
+    assert "metadata without bytes per pixel (balanced accuracy 1.000, AUC 1.000; mostly format (1.00 alone))" in found.sentence
+
+
+def test_a_size_between_others_is_found():
+    """Real images of many sizes, synthetic ones of one in the middle: no single threshold tells them apart."""
+    def real(number):
+        return saved(picture(number, 64 + number % 16 * 4 + (2 if number % 2 else 0)))
+
+    found = audit.audit(collection(real, lambda number: saved(picture(number, 96))))
+    assert verdicts(found)["container"] and aucs(found)["container"] > 0.9
+
+
+def test_a_former_compression_is_found_in_the_pixels():
+    def formerly_jpeg(number):
+        return saved(Image.open(io.BytesIO(saved(picture(number), "JPEG", quality=85))))
+
+    found = audit.audit(collection(formerly_jpeg, plain))
+    assert aucs(found)["traces"] > 0.98 and verdicts(found)["container"] is False
+
+
+def test_plain_statistics_are_found_and_belong_to_no_container():
+    found = audit.audit(collection(plain, lambda number: saved(picture(number).filter(ImageFilter.GaussianBlur(0.6)))))
+    assert aucs(found)["statistics"] > 0.98 and verdicts(found)["container"] is False
+
+
+def test_intervals_know_the_chance_in_what_was_learnt_from():
+    """Labels at random: about 95 % of the intervals hold 0.5; of those over the tested images alone it is far fewer."""
+    rng, narrow, wide = np.random.default_rng(0), 0, 0
+    for _ in range(RUNS := 60):
+        label, table = np.arange(120) % 2, rng.standard_normal((120, 8))
+        probability = out_of_fold(LinearDiscriminantAnalysis(), table, label, folds_of(label, np.arange(120)))
+        scores = Scores(label, probability, *np.full((2, 120), "x"), np.arange(120))
+        auc = measure(scores, 0.5, resamples=200).auc
+        narrow += auc.low <= 0.5 <= auc.high
+        wide += (widened := _widened(auc)).low <= 0.5 <= widened.high
+        assert 0 <= widened.low < auc.low < auc.high < widened.high <= 1
+    assert narrow < 0.9 * RUNS < 0.92 * RUNS <= wide
+
+
+@pytest.mark.parametrize("value, low, verdict", [(0.47, 0.42, False), (0.53, 0.49, False), (0.55, 0.51, True)])
+def test_an_interval_that_holds_one_half_is_not_called_a_shortcut(value, low, verdict):
+    assert _is_shortcut(Estimate(value, low, 2 * value - low), scores=None) is verdict
+
+
+# the traces, one by one
+
+def trace_means(change) -> dict:
+    images = [change(np.asarray(picture(number, 192))) for number in range(6)]
+    found = [traces(image) for image in images]
+    return {name: np.mean([each[name] for each in found]) for name in found[0]}
+
+
+def test_each_trace_shows_what_it_is_named_for():
+    from imaginet_core.pictures import degradations
+
+    shown = {name: trace_means(change) for name, change in {
+        "raw": lambda image: image,
+        "jpeg": lambda image: degradations.jpeg(image, 75),
+        "webp": lambda image: degradations.webp(image, 80),
+        "shifted": lambda image: degradations.jpeg(image, 75)[3:, 5:],
+        "double": lambda image: degradations.jpeg(degradations.jpeg(image, 75), 90),
+        "single": lambda image: degradations.jpeg(image, 90),
+        "larger": lambda image: degradations.resize(image, (250, 250), "bilinear"),
+    }.items()}
+    assert shown["jpeg"]["comb"] > 0.5 > 0.15 > shown["raw"]["comb"]
+    assert shown["shifted"]["shifted_comb"] > 0.5
+    assert shown["shifted"]["shifted_comb_agreement"] > 0.9 > shown["jpeg"]["shifted_comb_agreement"]
+    assert shown["jpeg"]["full_range"] > 0.35 > 0.05 > abs(shown["webp"]["full_range"])
+    assert shown["webp"]["studio_range"] > 0.45 > 0.05 > abs(shown["jpeg"]["studio_range"])
+    assert shown["double"]["second_comb"] > 1.2 * shown["single"]["second_comb"]
+    assert shown["jpeg"]["grid_8"] > shown["raw"]["grid_8"] + 0.1
+    assert shown["shifted"]["shifted_grid_8"] > shown["raw"]["shifted_grid_8"] + 0.05
+    assert shown["webp"]["chroma_half"] < shown["raw"]["chroma_half"] - 0.05
+    assert shown["larger"]["resampling"] > shown["raw"]["resampling"] + 0.5
+
+
+def test_traces_of_any_picture_are_finite_numbers():
+    for image in (np.zeros((1, 1, 3), np.uint8), np.full((9, 300, 3), 255, np.uint8), np.asarray(picture(0, 700))):
+        assert all(np.isfinite(value) for value in traces(image).values())
+
+
+# the official list, the lab
+
+def test_the_official_lists_formats_alone_give_what_jpeg_means_real_gives(shared):
+    """Counted by hand: (14,000 / 20,000 real as JPEG + 17,500 / 20,000 synthetic otherwise) / 2."""
+    records = imaginet.read_list(str(shared / "annotations" / "test_annotations.txt"), imaginet.OFFICIAL)
+    formats = np.array([{"jpeg": "jpg"}.get(suffix := record.path.rpartition(".")[2].lower(), suffix) for record in records])
+    label = np.array([int(record.label == "synthetic") for record in records])
+    table = np.stack([formats == name for name in ("jpg", "png", "webp")], axis=1).astype(float)
+    forest = ExtraTreesClassifier(10, min_samples_leaf=3, class_weight="balanced", random_state=0)
+    probability = out_of_fold(forest, table, label, np.random.default_rng(0).integers(0, 5, len(label)))
+    assert balanced_accuracy(label, probability, 0.5) == pytest.approx(0.7875, abs=1e-12)
+
+
+def test_alignment_removes_what_formats_and_sizes_of_the_official_list_tell(shared, tmp_path):
+    """Of random pixels nothing else can be told; their traces are looked at as well."""
+    root = audit_trees.random_pixels(tmp_path / "raw", shared / "annotations" / "test_annotations.txt", one_in=160)
+    images = collect.of_raw("all", data_dir=str(root))
+    indices = list(range(len(images.pictures)))
+    label = np.array([each.label for each in images.pictures])
+    folds = np.random.default_rng(0).integers(0, 5, len(label))
+    forest = ExtraTreesClassifier(50, max_features=None, min_impurity_decrease=2 / len(label), random_state=0)
+    auc = {}
+    for view in ("raw", "aligned"):
+        found, left_out = audit.measure_images(images, indices, view, 1)
+        assert list(found) == indices and not left_out
+        for name in ("metadata", "traces"):
+            table = np.array([list(found[index][name].values()) for index in indices])
+            auc[name, view] = roc_auc_score(label, out_of_fold(forest, table, label, folds))
+    assert auc["metadata", "raw"] > 0.85 and auc["traces", "raw"] > 0.8
+    # 0.5 but for chance: the standard error with 125 images of each class is 0.037
+    assert auc["metadata", "aligned"] < 0.6 and auc["traces", "aligned"] < 0.6
+
+
+def test_alignment_removes_a_bias_of_codecs_from_the_lab(shared, tmp_path):
+    images = collect.of_raw("all", data_dir=str(audit_trees.biased_lab(tmp_path / "raw", shared / "lab", one_in=6)))
+    before, after = (audit.audit(images, view) for view in ("raw", "aligned"))
+    assert aucs(before)["container"] == 1 and aucs(before)["traces"] > 0.98
+    assert verdicts(after)["container"] is False and aucs(after)["traces"] < 0.9  # what is left are the generators' own traces
+
+
+# sources
+
+def write_folder(root, count=12):
+    for label, kind in (("real", "JPEG"), ("synthetic/a network", "PNG")):
+        (root / label).mkdir(parents=True)
+        for number in range(count):
+            (root / label / f"{number}.{kind.lower()}").write_bytes(saved(picture(number, 40), kind))
+    return root
+
+
+def test_a_folder_a_csv_file_and_data_sets_give_the_same_images(tmp_path):
+    folder = collect.of_folder(str(write_folder(tmp_path / "images")))
+    assert [(each.label, each.generator) for each in folder.pictures] == [(0, "real")] * 12 + [(1, "a network")] * 12
+    contents = [content for _, content in folder.read(list(range(24)))]
+
+    with open(tmp_path / "images" / "list.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ["path", "label", "content"])
+        writer.writeheader()
+        for each in folder.pictures:
+            writer.writerow({"path": each.name, "label": ("real", "synthetic")[each.label], "content": "faces"})
+    table = collect.of_csv(str(tmp_path / "images" / "list.csv"))
+    assert [content for _, content in table.read(list(range(24)))] == contents
+    assert {each.content for each in table.pictures} == {"faces"}
+
+    rows = datasets.Dataset.from_dict(
+        {
+            "picture": [{"bytes": content, "path": None} for content in contents],
+            "kind": [1 - each.label for each in folder.pictures],
+        },
+        features=datasets.Features({"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["fake", "Real"])}),
+    )
+    rows.save_to_disk(str(tmp_path / "saved"))
+    (tmp_path / "hub").mkdir()
+    rows.to_parquet(str(tmp_path / "hub" / "train.parquet"))
+    for name in ("saved", "hub"):
+        loaded = collect.of_dataset(str(tmp_path / name), None, None, "picture", "kind", None)
+        assert [content for _, content in loaded.read(list(range(24)))] == contents
+        assert [each.label for each in loaded.pictures] == [each.label for each in folder.pictures]
+        assert {each.generator for each in loaded.pictures} == {"real", "fake"}
+
+
+def test_images_without_labels_or_pixels_are_said_and_those_of_one_name_told_apart(tmp_path):
+    columns = {
+        "image": [{"bytes": plain(number), "path": None} for number in range(4)] + [None], "label": [0, 0, 1, 1, 1],
+        "path": ["0.png", "1.png", "0.png", "1.png", "2.png"],
+    }
+    kinds = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["real", "fake"]), "path": datasets.Value("string")}
+    )
+    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(tmp_path / "saved"))
+    found = collect.of_dataset(str(tmp_path / "saved"), None, None, "image", "label", None)
+    assert [each.name for each in found.pictures] == list("01234")
+    with pytest.raises(ValueError, match="Row 4 of .* has no image"):
+        list(found.read([3, 4]))
+    datasets.Dataset.from_dict({**columns, "label": [0, 0, 1, -1, -1]}, features=kinds).save_to_disk(str(tmp_path / "unlabelled"))
+    with pytest.raises(ValueError, match="2 of 5 images of .* have no label"):
+        collect.of_dataset(str(tmp_path / "unlabelled"), None, None, "image", "label", None)
+
+
+def test_the_sample_is_read_with_its_labels_and_source_images():
+    images = collect.of_raw("sample", ("test",))
+    assert {each.content for each in images.pictures} == {"photos", "paintings", "faces", "uncategorized"}
+    assert len({each.source_image for each in images.pictures}) < len(images.pictures)
+    assert {index for index, _ in images.read([3, 1])} == {1, 3}
+
+
+def test_fewer_images_are_chosen_with_the_same_shares_whatever_their_order():
+    pictures = [Picture(str(number), number % 2, "photos", ("real", "a")[number % 2], str(number)) for number in range(1000)]
+    chosen = choose(pictures, 100)
+    assert len(chosen) == 100 and sum(pictures[index].label for index in chosen) == 50
+    turned = choose(pictures[::-1], 100)
+    assert {pictures[index].name for index in chosen} == {pictures[::-1][index].name for index in turned}
+    assert choose(pictures, 0) == choose(pictures, 5000) == list(range(1000))
+
+
+def test_several_processes_measure_the_same():
+    images = collection(plain, plain, count=15)
+    one, two = (audit.measure_images(images, list(range(30)), "aligned", processes)[0] for processes in (1, 2))
+    assert list(one) == list(two) and one == two
+
+
+# the command
+
+def run(repository, *arguments):
+    done = subprocess.run(
+        [sys.executable, "imaginet.py", "audit", *map(str, arguments), "--num_proc", "1"],
+        cwd=repository, capture_output=True, text=True, timeout=120,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_the_command_writes_a_report_names_what_it_left_out_and_overwrites_nothing(repository, tmp_path):
+    root = write_folder(tmp_path / "images")
+    (root / "real" / "broken.jpg").write_bytes(saved(picture(1, 40), "JPEG")[:500])
+    done = run(repository, "--folder", root, "--out", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))
+    assert report["schema"] == "imaginet-audit/1" and report["images"] == {"real": 12, "synthetic": 12}
+    assert list(report["left_out"]) == ["real/broken.jpg"] and "real/broken.jpg" in done.stdout
+    assert set(report["sets"]) == set(SETS) and report["sets"]["container"]["groups"][0]["is_shortcut"] is True
+    text = (tmp_path / "report" / "audit.md").read_text(encoding="utf-8")
+    assert report["sentence"] in text and report["sentence"] in done.stdout
+    assert "| metadata | generator: a network | 12 + 12 |" in text
+    with Image.open(tmp_path / "report" / "audit.png") as drawn:
+        assert drawn.format == "PNG" and min(drawn.size) > 300 and len(drawn.convert("RGB").getcolors(1 << 20)) > 50
+    again = run(repository, "--folder", root, "--out", tmp_path / "report")
+    assert again.returncode == 1 and "audit.json exists; give another folder" in again.stderr
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda root: (root / "real").rename(root / "genuine"), "must hold folders real and synthetic with images; real has none"),
+    (lambda root: [file.unlink() for file in (root / "real").glob("1*")], "at least 10 real source images; there are 9"),
+])
+def test_folders_that_cannot_be_audited_are_said(repository, tmp_path, change, message):
+    root = write_folder(tmp_path / "images")
+    change(root)
+    done = run(repository, "--folder", root)
+    assert done.returncode == 1 and message in done.stderr
+
+
+def test_other_bad_input_is_said(tmp_path):
+    file = tmp_path / "list.csv"
+    for text, message in (
+        ("file,label\na.png,0\n", "path is not in it"), ("path,label\na.png,maybe\n", "line 2: the label 'maybe'"),
+        ("path,label\na.png,0\na.png,1\n", "names a.png more than once"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            collect.of_csv(str(file))
+    file.write_text("path,label\na.png,0\n")
+    with pytest.raises(ValueError, match=r"names 1 file\(s\) that are not there, e.g. a.png"):
+        collect.of_csv(str(file))
+    rows = datasets.Dataset.from_dict({"image": ["no picture"], "label": [0]})
+    rows.save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(ValueError, match="holds no images"):
+        collect.of_dataset(str(tmp_path / "saved"), None, None, "image", "label", None)
+    with pytest.raises(ValueError, match="has no column 'picture'"):
+        collect.of_dataset(str(tmp_path / "saved"), None, None, "picture", "label", None)
+    with pytest.raises(ValueError, match="no split other"):
+        collect.of_raw("sample", ("other",))

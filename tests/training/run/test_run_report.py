@@ -1,0 +1,131 @@
+"""What the report says of the model and of the data, from a small model to the files."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from accelerate import Accelerator
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+import imaginet
+from imaginet_tools.evaluation.calibrate import calibrate, calibrated
+from imaginet_tools.evaluation.predict import predict
+from imaginet_tools.evaluation.report import Report
+from imaginet_tools.images.image_set import load_splits
+from modeling import SelfConImageProcessor
+from tests.training.stages.two_processes import small_model
+from tests.training.tiny_data import GENERATORS
+from training.options import TrainingOptions
+from training.presets import PRESETS
+from training.run.run_report import data_name, evaluate, write_report
+from training.views.random_views import RandomViews
+from training.views.recipes import RobustView
+
+OPTIONS = TrainingOptions(**{
+    **PRESETS["laptop"], "num_workers": 0, "held_out": 0.25, "bootstrap": 30, "audit_images": 0, "seed": 5,
+})
+SIZE = {"seconds": 1.0, "images": 36}
+HISTORY = [
+    {"stage": "contrastive", "epoch": 0, "learning_rate": 0.1, "loss": 2.0, "origin": 1.5, "family": 0.5, **SIZE},
+    {"stage": "classifiers", "epoch": 0, "learning_rate": 0.01, "loss": 1.0, **SIZE},
+]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_dataset):
+    """A calibrated random model, its data, and the report on it."""
+    options = replace(OPTIONS, dataset=str(tiny_dataset))
+    splits, accelerator, model, processor = load_splits(options), Accelerator(cpu=True), small_model(), SelfConImageProcessor()
+    calibrate(accelerator, model, processor, splits.held_out, workers=0)
+    report, scores = evaluate(accelerator, model, processor, splits, options, HISTORY, 2.0)
+    return SimpleNamespace(
+        options=options, splits=splits, accelerator=accelerator, model=model, processor=processor, report=report, scores=scores,
+        views=RandomViews(splits.train, RobustView(32), splits.families, splits.generators, seed=1),
+    )
+
+
+@pytest.mark.parametrize("condition", ["clean", "half_and_back"])
+def test_the_second_track_names_the_kind_of_what_is_called_synthetic(run, condition):
+    said = predict(run.accelerator, run.model, run.processor, run.splits.test, condition, 0)
+    synthetic = calibrated(said.origin, run.model.config) >= run.model.config.operating_points[0]["threshold"]
+    track = next(each for each in run.report.tracks if each.name == "generator" and each.condition == condition)
+    named = np.array(run.model.config.generators)[said.generator.argmax(1)]
+    answer = np.where(synthetic, named, "real")
+    assert track.answers == ["real", *GENERATORS]
+    assert track.counts == confusion_matrix(run.splits.test.generator, answer, labels=track.answers).tolist()
+    chequered = next(each for each in track.classes if each.name == "chequered")
+    own = run.splits.test.generator == "chequered"
+    assert chequered.accuracy.value == pytest.approx((answer == "chequered")[own].mean())
+    assert chequered.accuracy_if_synthetic.value == pytest.approx((named == "chequered")[own].mean())
+
+
+def test_both_tracks_are_given_under_every_condition_and_the_first_agrees_with_the_figures(run):
+    conditions = ("clean", "jpeg70", "half_and_back")
+    assert [(each.name, each.condition) for each in run.report.tracks] == [
+        (name, condition) for condition in conditions for name in ("origin", "family", "generator")
+    ]
+    overall = {row.condition: row.metrics for row in run.report.figures if row.detector == "model" and row.kind == "overall"}
+    for track in run.report.tracks:
+        if track.name == "origin":
+            assert track.accuracy.value == pytest.approx(overall[track.condition].balanced_accuracy.value)
+
+
+def test_a_model_without_classifiers_of_kinds_has_the_first_track_only(run):
+    alone = small_model()
+    alone.family_classifier, alone.generator_classifier = None, None
+    alone.config.operating_points = run.model.config.operating_points
+    report, _ = evaluate(run.accelerator, alone, run.processor, run.splits, run.options, HISTORY, 2.0)
+    assert {each.name for each in report.tracks} == {"origin"}
+
+
+def test_every_picture_is_drawn_and_shown_and_the_report_is_whole(run, tmp_path):
+    pictures = write_report(run.report, run.scores, run.splits, run.views, tmp_path)
+    names = {"training_views.png", "training.png", "map.png", "roc.png", "scores.png", "confusion.png", "mistakes.png"}
+    assert {file.name for file in pictures} == names
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
+    for name in names:
+        with Image.open(tmp_path / name) as drawn:
+            assert min(drawn.size) > 200
+        assert f"]({name})" in page
+    read = Report.read(tmp_path / "report.json")
+    assert {picture["file"] for picture in read.pictures} == names
+    assert replace(read, pictures=[]) == run.report
+    assert read.embedding_map["images"] == len(run.splits.test)
+    assert {point["generator"] for point in read.embedding_map["points"]} == {"real", *GENERATORS}
+
+
+def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scored(run, tmp_path):
+    splits = run.splits._replace(test=None)
+    report, scores = evaluate(run.accelerator, run.model, run.processor, splits, run.options, HISTORY, 2.0)
+    assert (report.figures, report.tracks, scores) == ([], [], {})
+    assert report.embedding_map["images"] == len(splits.held_out)
+    drawn = {file.name for file in write_report(report, scores, splits, run.views, tmp_path)}
+    assert drawn == {"training_views.png", "training.png", "map.png"}
+    assert "nothing was scored" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_report_tells_how_the_run_was_made(run):
+    report = run.report
+    assert report.versions["imaginet"] == "1.0.0" and {"torch", "accelerate", "python"} <= set(report.versions)
+    assert report.options == run.options.as_dict() and report.options["seed"] == 5
+    assert {name: part["fingerprint"] for name, part in report.data["splits"].items()} == {
+        name: getattr(run.splits, name).fingerprint() for name in ("train", "held_out", "test")
+    }
+    assert report.calibration["images"] == len(run.splits.held_out) == 12
+    assert [point["n_real"] for point in report.operating_points] == [6, 6, 6]
+    assert "needs 60" in report.operating_points[1]["reason"] and "needs 300" in report.operating_points[2]["reason"]
+
+
+@pytest.mark.parametrize("dataset, config_name, kind, name", [
+    ("imaginet", "faces", "official", "imaginet"),
+    ("imaginet", "all", "lists", "my pictures"),
+    ("imaginet", "all", "folders", "my pictures"),
+    ("imaginet", "sample", "sample", "imaginet-sample"),
+    ("me/other", "all", "official", "me/other"),
+])
+def test_only_imaginet_itself_is_called_imaginet(tmp_path, dataset, config_name, kind, name):
+    options = replace(TrainingOptions(), dataset=dataset, config_name=config_name, data_dir=str(tmp_path / "my pictures"))
+    splits = SimpleNamespace(description=imaginet.DESCRIPTIONS[kind])
+    assert data_name(options, splits) == name

@@ -1,0 +1,1 @@
+"""Reconstructions of real images by an autoencoder."""
