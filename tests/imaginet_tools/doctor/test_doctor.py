@@ -1,11 +1,11 @@
-"""The doctor's table and exit status on small trees, and the README's table."""
+"""The doctor's table and exit status on small trees, and the documentation's table."""
 
 import json
 import subprocess
 import sys
 
 import imaginet
-from scripts.update_readme_table import with_table
+from scripts.update_sources_table import with_table
 from tests.imaginet.trees import write_tree
 
 
@@ -45,6 +45,6 @@ def test_wrong_use_is_one_sentence(repository, tmp_path):
     assert done.returncode == 2 and "doctor" in done.stderr
 
 
-def test_the_readme_has_the_registrys_table(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_has_the_registrys_table(repository):
+    text = (repository / "docs" / "data.md").read_text(encoding="utf-8")
     assert with_table(text) == text

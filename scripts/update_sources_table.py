@@ -1,10 +1,10 @@
-"""Writes the table of sources into README.md from the registry: ``python -m scripts.update_readme_table``."""
+"""Writes the table of sources into docs/data.md from the registry: ``python -m scripts.update_sources_table``."""
 
 from pathlib import Path
 
 from imaginet import SOURCES
 
-BEGIN = "<!-- sources: begin (python -m scripts.update_readme_table) -->"
+BEGIN = "<!-- sources: begin (python -m scripts.update_sources_table) -->"
 END = "<!-- sources: end -->"
 
 
@@ -23,10 +23,10 @@ def with_table(text: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"README.md lacks the marks {BEGIN} and {END}.")
+        raise ValueError(f"docs/data.md lacks the marks {BEGIN} and {END}.")
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    file = Path(__file__).resolve().parents[1] / "README.md"
+    file = Path(__file__).resolve().parents[1] / "docs" / "data.md"
     file.write_text(with_table(file.read_text(encoding="utf-8")), encoding="utf-8")
