@@ -30,7 +30,8 @@ from imaginet_tools.evaluation.calibrate import calibrate
 from imaginet_tools.evaluation.predict import same_weights_everywhere
 from imaginet_tools.evaluation.tables import screen_table
 from imaginet_tools.images.aligned import aligned
-from imaginet_tools.images.image_set import ImageSet, Splits, calibration_images, load_splits, sentence
+from imaginet_tools.images.image_set import ImageSet, sentence
+from imaginet_tools.images.splits import Splits, calibration_images, load_splits
 from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
 from training.options import FINISHED, TrainingOptions, parse_options, prepare_output_folder
@@ -88,7 +89,7 @@ def load(options: TrainingOptions) -> Splits:
     """
     if options.streaming:
         return load_streamed_splits(options)
-    splits = load_splits(options)
+    splits = load_splits(options.data_options(), options.seed)
     if not options.aligned:
         return splits
     alignment = aligned(splits.train, available_cores())

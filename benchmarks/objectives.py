@@ -61,12 +61,12 @@ def command_of(variant: str, seed: int, options: argparse.Namespace) -> list[str
 
 def epochs_with_twins(arguments: list[str], epochs: int) -> int:
     """How many epochs with twins have about as many steps as ``epochs`` without."""
-    from imaginet_tools.images.image_set import load_splits
+    from imaginet_tools.images.splits import load_splits
     from training.options import parse_options
     from training.views.batches import BatchOrder
 
     options = parse_options(arguments)
-    real = load_splits(options).train.label == 0
+    real = load_splits(options.data_options(), options.seed).train.label == 0
     with_twins, without = (BatchOrder(has, options.batch_size, options.seed).steps for has in (real, real & False))
     return max(1, round(epochs * without / with_twins))
 

@@ -8,6 +8,7 @@ import argparse
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from imaginet_tools.images.data_options import DataOptions
 from modeling.configuration_selfcon import HIGH_PASS
 from training.presets import PRESET_HELP, PRESETS
 from training.views.recipes import VIEWS
@@ -164,31 +165,22 @@ class TrainingOptions:
         for name in (*not_negative, "consistency_weight", "audit_images"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must not be negative, got {getattr(self, name)}.")
-        if not 0 < self.held_out < 0.5:
-            raise ValueError(f"--held_out is a share between 0 and 0.5, got {self.held_out}.")
         if self.embed_chunk == 1:
             raise ValueError("--embed_chunk must be at least 2, as batch normalisation cannot use a single image.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"--ema_decay is a share between 0 and 1, got {self.ema_decay}.")
-        for name in ("aligned", "twins", "crop_cache", "fold"):
+        for name in ("aligned", "twins", "crop_cache"):
             if self.streaming and getattr(self, name):
                 raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
         if len(self.widths) != len(self.depths):
             raise ValueError(f"--widths {self.widths} and --depths {self.depths} must have the same length.")
-        for name in ("annotations", "locations", "registry"):
-            if getattr(self, name) and self.dataset != "imaginet":
-                raise ValueError(f"--{name} belongs to the dataset imaginet, not to {self.dataset}.")
         if self.push_to_hub and not self.hub_model_id:
             raise ValueError("--push_to_hub needs --hub_model_id, e.g. --hub_model_id me/detector.")
-        if self.fold is not None:
-            self.fold_numbers()
+        self.data_options()
 
-    def fold_numbers(self) -> tuple[int, int]:
-        """``fold`` "2/4" as (2, 4). Raises ValueError if it is not of that form."""
-        number, _, count = self.fold.partition("/")
-        if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count) and int(count) >= 2):
-            raise ValueError(f"--fold is written 2/4 for the second of four folds, got {self.fold!r}.")
-        return int(number), int(count)
+    def data_options(self) -> DataOptions:
+        """The options that name the images. Raises ValueError for values that no data set can meet."""
+        return DataOptions(**{spec.name: getattr(self, spec.name) for spec in fields(DataOptions)})
 
     def as_dict(self) -> dict:
         """The options as plain values, for the report."""

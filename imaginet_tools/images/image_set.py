@@ -7,15 +7,11 @@ columns of ImagiNet (content, family, generator, source_image, path) are used wh
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import datasets
 import numpy as np
 
-import imaginet
 from imaginet_core.pictures.partial_decode import PictureFile
-from imaginet_tools.images.loading import load_any
-from training.options import TrainingOptions
 
 REAL, SYNTHETIC = 0, 1
 LABELS = {"real": REAL, "synthetic": SYNTHETIC, "0": REAL, "1": SYNTHETIC}
@@ -73,50 +69,6 @@ class ImageSet:
         }
 
 
-class Splits(NamedTuple):
-    """What a run works on: ``held_out`` comes from the training list, ``test`` is only scored (None if there is none).
-
-    With a ``stream`` to train on, ``train`` is a sample of it for report and pictures.
-    """
-
-    train: ImageSet
-    held_out: ImageSet
-    test: ImageSet | None
-    contents: list[str]
-    families: list[str]
-    generators: list[str]
-    description: str
-    stream: datasets.IterableDataset | None = None
-
-
-def load_splits(options: TrainingOptions) -> Splits:
-    """Loads the data set and cuts it by source image.
-
-    With ``options.fold`` the scored part is a fold of the training list and the test list is not touched. Of what is left
-    for training, ``options.held_out`` of the source images are kept for calibration.
-
-    Raises:
-        ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
-    """
-    loaded = load_any(options)
-    pool = as_image_set(loaded["train"], f"the train split of {options.dataset}")
-    test = as_image_set(loaded["test"], f"the test split of {options.dataset}") if "test" in loaded else None
-    if options.fold is not None:
-        number, count = options.fold_numbers()
-        in_fold = np.floor(_position(pool.source_image, "fold") * count) == number - 1
-        pool, test = pool.select(~in_fold), pool.select(in_fold)
-    kept = _position(pool.source_image, f"held out/{options.seed}") < options.held_out
-    train, held_out = pool.select(~kept), pool.select(kept)
-    check_classes(train, "the training images")
-    check_classes(held_out, f"the held-out {options.held_out:.0%} of the training source images (raise --held_out)")
-    if test is not None:
-        check_classes(test, "the scored images")
-    return Splits(
-        train, held_out, test, *(class_names(loaded["train"], pool, name) for name in ("content", "family", "generator")),
-        description=loaded["train"].info.description.strip(),
-    )
-
-
 def as_image_set(rows: datasets.Dataset, what: str) -> ImageSet:
     """Reads the columns of ``rows``; absent ones become one value for all. Raises ValueError for wrong or missing labels."""
     check_columns(rows.column_names, what)
@@ -145,43 +97,6 @@ def check_columns(names: Iterable[str], what: str) -> None:
             raise ValueError(f"{what} has no column {column!r} (it has {', '.join(names)}).")
 
 
-def class_names(rows: datasets.Dataset, pool: ImageSet, column: str) -> list[str]:
-    """Names of the classes of ``column`` in the data set's own order, without "real"; only those with training images."""
-    present = set(getattr(pool, column)) - {"real"}
-    feature = rows.features.get(column)
-    ordered = feature.names if isinstance(feature, datasets.ClassLabel) else sorted(present)
-    return [name for name in ordered if name in present]
-
-
-def check_classes(images: ImageSet, what: str) -> None:
-    """Raises ValueError unless there are real and synthetic images."""
-    for value, name in ((REAL, "real"), (SYNTHETIC, "synthetic")):
-        if not (images.label == value).any():
-            raise ValueError(f"{what} hold no {name} image; both classes are needed.")
-
-
-def calibration_images(images: ImageSet, file: str | None) -> np.ndarray:
-    """Numbers of the training images of stage 2, int: those on the list ``file``, else those that the data set marks, else all.
-
-    Raises ValueError if none of the images is on the list, or those that are have one class only.
-    """
-    if file is not None:
-        chosen = on_list(images, file)
-    else:
-        chosen = images.calibration if images.calibration.any() else np.ones(len(images), dtype=bool)
-    check_classes(images.select(chosen), "the images of the calibration list")
-    return np.flatnonzero(chosen)
-
-
-def on_list(images: ImageSet, file: str) -> np.ndarray:
-    """Which images' paths are on the list, bool (N,). Raises ValueError if none is."""
-    listed = imaginet.listed_paths(file)
-    chosen = np.array([path.removeprefix("./") in listed for path in images.path])
-    if not chosen.any():
-        raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")
-    return chosen
-
-
 def sentence(error: Exception) -> str:
     """What an error says. One from a loading worker arrives with the worker's traceback around it; its last line says it."""
     text = str(error).strip() or type(error).__name__
@@ -200,10 +115,3 @@ def _text(rows: datasets.Dataset, column: str, default: np.ndarray | None = None
 def evenly(indices: np.ndarray, most: int) -> np.ndarray:
     """At most ``most`` of the indices, evenly spread."""
     return indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int))]
-
-
-def _position(names: np.ndarray, salt: str) -> np.ndarray:
-    """A place in [0, 1) for each name, evenly spread over the different names in an order drawn by hash; float (N,)."""
-    unique = sorted(set(names), key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
-    place = {name: i / len(unique) for i, name in enumerate(unique)}
-    return np.array([place[name] for name in names])

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import objectives
 from imaginet_tools.evaluation.report import Report, Row
-from imaginet_tools.images import image_set
+from imaginet_tools.images import splits
 from imaginet_tools.metrics.detection import Estimate, Metrics
 from training.options import parse_options
 
@@ -69,7 +69,7 @@ def test_runs_differ_in_nothing_but_the_objective(options):
 
 def test_twins_get_as_many_steps(options, monkeypatch):
     images = argparse.Namespace(label=np.array([0] * 60 + [1] * 60))
-    monkeypatch.setattr(image_set, "load_splits", lambda _: argparse.Namespace(train=images))
+    monkeypatch.setattr(splits, "load_splits", lambda data, seed: argparse.Namespace(train=images))
     found = parse_options(objectives.command_of("selfcon + twins", 1, options)[2:])
     assert found.twins == "small" and found.epochs == round(40 * (120 // 8) / (180 // 8))
 

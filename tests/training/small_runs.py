@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from imaginet_tools.images.image_set import load_splits
+from imaginet_tools.images.splits import load_splits
 from train_selfcon import make_model, train_stages
 from training.options import TrainingOptions
 from training.presets import PRESETS
@@ -24,7 +24,7 @@ def small_run(dataset: Path, folder: Path, **changes) -> tuple[dict[str, torch.T
     options = replace(SMALLEST, dataset=str(dataset), output_dir=str(folder), **changes)
     accelerator = Accelerator(cpu=True)
     torch.manual_seed(options.seed)
-    splits = load_splits(options)
+    splits = load_splits(options.data_options(), options.seed)
     checkpoints = Checkpoints(accelerator, folder / "checkpoints", options, splits.train.fingerprint())
     state, model = checkpoints.resume(), make_model(options, splits)
     train_stages(accelerator, model, splits, options, checkpoints, state, say=lambda words: None)

@@ -2,7 +2,8 @@
 
 import imaginet
 from imaginet_core.pictures.degradations import CONDITION_TITLES
-from imaginet_tools.images.image_set import ImageSet, Splits
+from imaginet_tools.images.image_set import ImageSet
+from imaginet_tools.images.splits import Splits
 from training.options import TrainingOptions
 
 SEEN = {"paper": (50, None), "robust": (55, "shrinking to as little as 45 % and back")}

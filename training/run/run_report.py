@@ -18,7 +18,8 @@ from imaginet_tools.evaluation.embedding_map import embedding_map
 from imaginet_tools.evaluation.picture_grids import TITLES, draw_mistakes, draw_views
 from imaginet_tools.evaluation.predict import Predictions, pixel_features, predict
 from imaginet_tools.evaluation.report import Report, Row, rows_of
-from imaginet_tools.images.image_set import ImageSet, Splits
+from imaginet_tools.images.image_set import ImageSet
+from imaginet_tools.images.splits import Splits
 from imaginet_tools.metrics.attribution import REAL, Track, make_track
 from imaginet_tools.metrics.calibration import balanced_threshold
 from imaginet_tools.metrics.detection import Scores

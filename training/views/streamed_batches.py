@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader
 import imaginet
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.partial_decode import PictureFile
-from imaginet_tools.images.image_set import LABELS, Splits, as_image_set, check_classes, check_columns
-from imaginet_tools.images.loading import load_any, plain_errors
+from imaginet_tools.images.image_set import LABELS, as_image_set, check_columns
+from imaginet_tools.images.splits import Splits, check_classes, load_any, plain_errors
 from training.options import TrainingOptions
 from training.views.batches import check_batch_size
 from training.views.random_views import finished_views, margin_for, view_of_stage
@@ -55,7 +55,7 @@ def load_streamed_splits(options: TrainingOptions) -> Splits:
         ValueError: if a split is missing or empty, has one class only, labels that are not real and synthetic, or columns
             with class names that are not of the feature ClassLabel.
     """
-    loaded = load_any(options, streaming=True)
+    loaded = load_any(options.data_options(), streaming=True)
     stream = _undecoded(loaded["train"], f"the train split of {options.dataset}")
     names = [class_names(stream.features, column, options.dataset) for column in ABSENT]
     sample = _gather(stream, "train", options)

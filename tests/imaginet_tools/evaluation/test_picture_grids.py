@@ -5,15 +5,15 @@ import pytest
 
 import imaginet_tools.evaluation.picture_grids
 from imaginet_tools.evaluation.picture_grids import draw_mistakes, draw_views
-from imaginet_tools.images.image_set import load_splits
-from training.options import TrainingOptions
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.splits import load_splits
 from training.views.random_views import RandomViews
 from training.views.recipes import RobustView
 
 
 @pytest.fixture
 def splits(tiny_dataset):
-    return load_splits(TrainingOptions(dataset=str(tiny_dataset), held_out=0.25))
+    return load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), seed=42)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a model says of a set of images: the same as of each one alone, in their order."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,17 +8,17 @@ from accelerate import Accelerator
 
 from imaginet_core.pictures.degradations import jpeg
 from imaginet_tools.evaluation.predict import predict, predict_logits
-from imaginet_tools.images.image_set import load_splits
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.splits import load_splits
 from modeling import SelfConImageProcessor
 from tests.modeling.helpers import small_model
-from training.options import TrainingOptions
 
 KINDS = {"families": ["GAN", "SD"], "generators": ["smooth", "chequered"]}
 
 
 @pytest.fixture(scope="module")
 def images(tiny_dataset):
-    return load_splits(replace(TrainingOptions(), dataset=str(tiny_dataset), held_out=0.25)).train
+    return load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), seed=42).train
 
 
 def test_one_pass_gives_all_that_the_model_says_of_each_image(images):

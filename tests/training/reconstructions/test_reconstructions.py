@@ -8,10 +8,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from imaginet_tools.images.image_set import REAL, load_splits
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.image_set import REAL
+from imaginet_tools.images.splits import load_splits
 from tests.training.tiny_data import records, write_split
-from training.options import TrainingOptions
-from training.presets import PRESETS
 from training.reconstructions import autoencoder, reconstructions
 from training.reconstructions.autoencoder import (
     SmallAutoencoder,
@@ -32,7 +32,7 @@ def accelerator():
 @pytest.fixture(scope="module")
 def images(tiny_dataset):
     """36 images, half of them real."""
-    return load_splits(TrainingOptions(**{**PRESETS["laptop"], "dataset": str(tiny_dataset), "held_out": 0.25})).train
+    return load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), seed=42).train
 
 
 @pytest.fixture(autouse=True)
@@ -289,7 +289,7 @@ def test_the_same_paths_with_other_pixels_are_other_images(tiny_dataset, tmp_pat
     rows = records("train", 24)
     swapped = {row["path"]: other["image"] for row, other in zip(rows[::2], rows[2::2] + rows[:1], strict=True)}
     write_split(tmp_path / "other", "train", [{**row, "image": swapped.get(row["path"], row["image"])} for row in rows])
-    other = load_splits(TrainingOptions(**{**PRESETS["laptop"], "dataset": str(tmp_path / "other"), "held_out": 0.25})).train
+    other = load_splits(DataOptions(dataset=str(tmp_path / "other"), held_out=0.25), seed=42).train
     assert other.fingerprint() == images.fingerprint()
     with pytest.raises(ValueError, match="holds twins of other images than this run's"):
         make(other, tmp_path / "twins", accelerator)
@@ -328,7 +328,7 @@ def test_a_real_image_that_cannot_be_read_is_named(tmp_path, accelerator):
     rows = records("train", 8)
     rows[0]["image"] = {"bytes": b"no picture", "path": None}
     write_split(tmp_path / "data", "train", rows)
-    images = load_splits(TrainingOptions(**{**PRESETS["laptop"], "dataset": str(tmp_path / "data"), "held_out": 0.3})).train
+    images = load_splits(DataOptions(dataset=str(tmp_path / "data"), held_out=0.3), seed=42).train
     assert rows[0]["path"] in images.path
     with pytest.raises(ValueError, match="train/real/0.png cannot be read as an image"):
         make(images, tmp_path / "twins", accelerator)

@@ -9,7 +9,7 @@ import pytest
 
 import imaginet
 from imaginet_core.pictures import degradations
-from imaginet_tools.images.image_set import Splits
+from imaginet_tools.images.splits import Splits
 from training.options import TrainingOptions
 from training.run.limits import damage_seen, limits_of
 from training.views.recipes import VIEWS

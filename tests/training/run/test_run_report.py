@@ -13,7 +13,7 @@ import imaginet
 from imaginet_tools.evaluation.calibrate import calibrate, calibrated
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.evaluation.report import Report
-from imaginet_tools.images.image_set import load_splits
+from imaginet_tools.images.splits import load_splits
 from modeling import SelfConImageProcessor
 from tests.training.stages.two_processes import small_model
 from tests.training.tiny_data import GENERATORS
@@ -37,7 +37,7 @@ HISTORY = [
 def run(tiny_dataset):
     """A calibrated random model, its data, and the report on it."""
     options = replace(OPTIONS, dataset=str(tiny_dataset))
-    splits, accelerator, model, processor = load_splits(options), Accelerator(cpu=True), small_model(), SelfConImageProcessor()
+    splits, accelerator, model, processor = load_splits(options.data_options(), options.seed), Accelerator(cpu=True), small_model(), SelfConImageProcessor()
     calibrate(accelerator, model, processor, splits.held_out, workers=0)
     report, scores = evaluate(accelerator, model, processor, splits, options, HISTORY, 2.0)
     return SimpleNamespace(

@@ -1,19 +1,18 @@
 """The audit of a run's training images."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from imaginet_tools.images.image_set import load_splits
-from training.options import TrainingOptions
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.splits import load_splits
 from training.run.shortcuts import find_shortcuts
 
 
 @pytest.fixture(scope="module")
 def train(tiny_dataset):
-    return load_splits(replace(TrainingOptions(), dataset=str(tiny_dataset), held_out=0.25)).train
+    return load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), seed=42).train
 
 
 def test_the_trace_of_the_generators_is_found_and_the_equal_containers_are_not(train):

@@ -11,7 +11,8 @@ import torch
 from accelerate import Accelerator
 
 from imaginet_tools.evaluation.predict import predict_logits
-from imaginet_tools.images.image_set import load_splits
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.splits import load_splits
 from tests.training.stages.two_processes import batch_of, loss_and_gradients, small_model
 from training.options import TrainingOptions
 from training.presets import PRESETS
@@ -37,7 +38,7 @@ def accelerator():
 
 @pytest.fixture(scope="module")
 def views(tiny_dataset):
-    splits = load_splits(replace(OPTIONS, dataset=str(tiny_dataset)))
+    splits = load_splits(DataOptions(dataset=str(tiny_dataset), held_out=OPTIONS.held_out), OPTIONS.seed)
     return RandomViews(splits.train, RobustView(32), splits.families, splits.generators, seed=1)
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from imaginet_tools.images.image_set import as_image_set, load_splits
-from imaginet_tools.images.loading import load_any
+from imaginet_tools.images.image_set import as_image_set
+from imaginet_tools.images.splits import load_any, load_splits
 from tests.training.tiny_data import GENERATORS, picture, png, records, write_split
 from training.options import TrainingOptions
 from training.presets import PRESETS
@@ -215,7 +215,7 @@ def test_stage_2_sees_only_the_images_that_the_data_set_marks(options, accelerat
 
 def test_the_embedded_sample_streams(options, accelerator, tmp_path):
     changed = replace(options, dataset="imaginet", config_name="sample", output_dir=str(tmp_path), batch_size=8)
-    splits, prepared = load_streamed_splits(changed), load_splits(changed)
+    splits, prepared = load_streamed_splits(changed), load_splits(changed.data_options(), changed.seed)
     assert (splits.generators, splits.families) == (prepared.generators, prepared.families)
     assert splits.description == f"{prepared.description} {streamed_batches.SAMPLED}" and len(splits.test) == len(prepared.test)
     assert set(splits.train.path) | set(splits.held_out.path) == set(prepared.train.path) | set(prepared.held_out.path)
@@ -254,7 +254,7 @@ def test_what_save_to_disk_wrote_loads_and_streams(options, accelerator, shards,
     loaded["train"].save_to_disk(tmp_path / "one")
     for name, splits_there in (("all", {"train", "test"}), ("one", {"train"})):
         changed = replace(options, dataset=str(tmp_path / name), output_dir=str(tmp_path / f"run {name}"))
-        opened = load_any(changed, streaming=streamed)
+        opened = load_any(changed.data_options(), streaming=streamed)
         assert set(opened) == splits_there
         if not streamed:
             assert as_image_set(opened["train"], "train").path.tolist() == [row["path"] for row in records("train", 48)]
@@ -348,7 +348,7 @@ def test_configurations_of_a_saved_folder_and_damaged_ones_are_refused(options, 
     datasets.Dataset.from_list([{"x": 1}]).save_to_disk(tmp_path / "saved")
     changed = replace(options, dataset=str(tmp_path / "saved"))
     with pytest.raises(ValueError, match="saved, written by save_to_disk, has no configurations"):
-        load_any(replace(changed, config_name="faces"))
+        load_any(replace(changed, config_name="faces").data_options())
     next((tmp_path / "saved").glob("*.arrow")).unlink()
     with pytest.raises(ValueError, match="saved was written by save_to_disk but cannot be read"):
-        load_any(changed)
+        load_any(changed.data_options())

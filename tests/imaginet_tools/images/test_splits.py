@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from imaginet_tools.images.image_set import calibration_images, load_splits, sentence
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.image_set import sentence
+from imaginet_tools.images.splits import calibration_images, load_splits
 from tests.imaginet.trees import write_image
 from tests.training.tiny_data import NAMES, records, write_split
-from training.options import TrainingOptions
-from training.presets import PRESETS
 from training.views.random_views import RandomViews
 from training.views.recipes import RobustView
 
+SEED = 42
+
 
 def options(dataset, **changes):
-    return TrainingOptions(**{**PRESETS["laptop"], "dataset": str(dataset), "held_out": 0.25, **changes})
+    return DataOptions(dataset=str(dataset), **{"held_out": 0.25, **changes})
 
 
 def sources(*parts):
@@ -25,7 +27,7 @@ def sources(*parts):
 
 
 def test_splits_share_no_source_image_and_lose_no_image(tiny_dataset):
-    splits = load_splits(options(tiny_dataset))
+    splits = load_splits(options(tiny_dataset), SEED)
     train, held_out, test = sources(splits.train, splits.held_out, splits.test)
     assert not train & held_out and not train & test and not held_out & test
     assert (len(splits.train), len(splits.held_out), len(splits.test)) == (36, 12, 17)
@@ -34,16 +36,16 @@ def test_splits_share_no_source_image_and_lose_no_image(tiny_dataset):
 
 
 def test_splits_are_the_same_again_and_others_with_another_seed(tiny_dataset):
-    first, again = load_splits(options(tiny_dataset)), load_splits(options(tiny_dataset))
+    first, again = load_splits(options(tiny_dataset), SEED), load_splits(options(tiny_dataset), SEED)
     assert first.train.path.tolist() == again.train.path.tolist() and first.train.fingerprint() == again.train.fingerprint()
-    other = load_splits(options(tiny_dataset, seed=7))
+    other = load_splits(options(tiny_dataset), seed=7)
     assert set(other.held_out.source_image) != set(first.held_out.source_image)
 
 
 def test_folds_part_the_training_list_by_source_image_and_leave_the_test_list_alone(tiny_dataset):
     seen = []
     for number in range(1, 5):
-        splits = load_splits(options(tiny_dataset, fold=f"{number}/4"))
+        splits = load_splits(options(tiny_dataset, fold=f"{number}/4"), SEED)
         train, held_out, fold = sources(splits.train, splits.held_out, splits.test)
         assert not fold & (train | held_out) and all(name.startswith("train-") for name in fold)
         assert len(splits.train) + len(splits.held_out) + len(splits.test) == 48
@@ -52,7 +54,7 @@ def test_folds_part_the_training_list_by_source_image_and_leave_the_test_list_al
 
 
 def test_views_do_not_depend_on_workers_and_change_with_the_epoch(tiny_dataset):
-    images = load_splits(options(tiny_dataset)).train
+    images = load_splits(options(tiny_dataset), SEED).train
     views = RandomViews(images, RobustView(32), ["GAN", "SD"], ["smooth", "chequered"], seed=5)
     epochs = {}
     for workers in (0, 2):
@@ -68,7 +70,7 @@ def test_views_do_not_depend_on_workers_and_change_with_the_epoch(tiny_dataset):
 
 
 def test_classes_are_numbered_in_the_data_set_s_order_and_real_images_have_none(tiny_dataset):
-    images = load_splits(options(tiny_dataset)).train
+    images = load_splits(options(tiny_dataset), SEED).train
     views = RandomViews(images, RobustView(32), ["GAN", "SD"], ["smooth", "chequered"], seed=5)
     for index in range(len(views)):
         item, generator = views[index], images.generator[index]
@@ -77,7 +79,7 @@ def test_classes_are_numbered_in_the_data_set_s_order_and_real_images_have_none(
 
 
 def test_a_calibration_list_chooses_images_and_a_foreign_one_is_refused(tiny_dataset, tmp_path):
-    images = load_splits(options(tiny_dataset)).train
+    images = load_splits(options(tiny_dataset), SEED).train
     listed = sorted(images.path[images.label == 0])[:3] + sorted(images.path[images.label == 1])[:2]
     file = tmp_path / "calibration.txt"
     file.write_text("".join(f"./{path},1,0,0,0\n" for path in [*listed, "elsewhere/1.png"]), encoding="utf-8")
@@ -93,7 +95,7 @@ def test_a_calibration_list_chooses_images_and_a_foreign_one_is_refused(tiny_dat
 def test_images_that_the_data_set_marks_are_stage_2_s_else_all(tmp_path):
     rows = [{**row, "calibration": number % 4 < 2} for number, row in enumerate(records("train", 12))]
     write_split(tmp_path / "data", "train", rows)
-    images = load_splits(options(tmp_path / "data")).train
+    images = load_splits(options(tmp_path / "data"), SEED).train
     marked = {row["path"] for row in rows if row["calibration"]}
     assert set(images.path[calibration_images(images, None)]) == marked & set(images.path)
     unmarked = replace(images, calibration=np.zeros(len(images), dtype=bool))
@@ -102,7 +104,7 @@ def test_images_that_the_data_set_marks_are_stage_2_s_else_all(tmp_path):
 
 def test_a_configuration_that_is_not_there_is_named(tiny_dataset):
     with pytest.raises(ValueError, match="'nonesuch' not found. Available: .'default'"):
-        load_splits(options(tiny_dataset, config_name="nonesuch"))
+        load_splits(options(tiny_dataset, config_name="nonesuch"), SEED)
 
 
 def test_an_empty_split_is_said(tmp_path):
@@ -110,7 +112,7 @@ def test_an_empty_split_is_said(tmp_path):
     loaded = datasets.load_dataset(str(tmp_path / "data"), split="train")
     loaded.select([]).to_parquet(tmp_path / "data" / "train.parquet")
     with pytest.raises(ValueError, match="A split of .*data has no image"):
-        load_splits(options(tmp_path / "data"))
+        load_splits(options(tmp_path / "data"), SEED)
 
 
 def broken(tmp_path, change):
@@ -121,7 +123,7 @@ def broken(tmp_path, change):
 
 
 def test_only_image_and_label_are_needed(tmp_path):
-    splits = load_splits(broken(tmp_path, lambda row: {"image": row["image"], "label": row["label"]}))
+    splits = load_splits(broken(tmp_path, lambda row: {"image": row["image"], "label": row["label"]}), SEED)
     assert splits.test is None and set(splits.train.content) == {"uncategorized"}
     assert splits.generators == ["unknown"] and len(splits.train) == 18
 
@@ -134,35 +136,35 @@ def test_only_image_and_label_are_needed(tmp_path):
 def test_wrong_columns_and_a_missing_class_are_named(tmp_path, change, said):
     wanted = broken(tmp_path, change)
     if said is None:
-        load_splits(wanted)  # a further column is nobody's error
+        load_splits(wanted, SEED)  # a further column is nobody's error
     else:
         with pytest.raises(ValueError, match=said):
-            load_splits(wanted)
+            load_splits(wanted, SEED)
 
 
 def test_labels_that_are_not_real_and_synthetic_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(NAMES, "label", ["real", "synthetic", "maybe"])
     with pytest.raises(ValueError, match="label 'maybe'; labels must be real and synthetic"):
-        load_splits(broken(tmp_path, lambda row: {**row, "label": "maybe"} if "3" in row["path"] else row))
+        load_splits(broken(tmp_path, lambda row: {**row, "label": "maybe"} if "3" in row["path"] else row), SEED)
 
 
 def test_no_training_split_is_said(tmp_path):
     write_split(tmp_path / "data", "test", records("test", 4))
     with pytest.raises(ValueError, match="no train split .only test"):
-        load_splits(options(tmp_path / "data"))
+        load_splits(options(tmp_path / "data"), SEED)
 
 
 def test_too_few_source_images_to_hold_out_are_said(tmp_path):
     rows = records("train", 8)
     write_split(tmp_path / "data", "train", [row for number, row in enumerate(rows) if number // 2 % 2 == number % 2])
     with pytest.raises(ValueError, match="raise --held_out"):
-        load_splits(options(tmp_path / "data", held_out=0.01))
+        load_splits(options(tmp_path / "data", held_out=0.01), SEED)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_broken_image_is_named_also_from_a_worker(tmp_path, workers):
     wanted = broken(tmp_path, lambda row: {**row, "image": {"bytes": row["image"]["bytes"][:60], "path": None}})
-    images = load_splits(wanted).train
+    images = load_splits(wanted, SEED).train
     views = RandomViews(images, RobustView(32), [], [], seed=5)
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(views, batch_size=1, num_workers=workers)))
@@ -171,7 +173,7 @@ def test_a_broken_image_is_named_also_from_a_worker(tmp_path, workers):
 
 
 def test_selection_keeps_columns_and_pixels_together(tiny_dataset):
-    images = load_splits(options(tiny_dataset)).train
+    images = load_splits(options(tiny_dataset), SEED).train
     some = images.select(np.array([7, 2]))
     for column in ("path", "label", "generator", "source_image"):
         assert getattr(some, column).tolist() == [getattr(images, column)[7], getattr(images, column)[2]]
@@ -182,7 +184,7 @@ def test_selection_keeps_columns_and_pixels_together(tiny_dataset):
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises((ValueError, OSError)) as caught:
-        load_splits(options(tmp_path / "nothing-here"))
+        load_splits(options(tmp_path / "nothing-here"), SEED)
     assert "nothing-here" in str(caught.value)
 
 
@@ -200,8 +202,8 @@ def test_sources_of_ones_own_train_under_their_names(tmp_path):
         encoding="utf-8",
     )
     given = dict(data_dir=str(root), registry=str(tmp_path / "registry.yaml"), held_out=0.25)
-    splits = load_splits(replace(TrainingOptions(), **given))
+    splits = load_splits(DataOptions(**given), SEED)
     assert (splits.generators, splits.families, splits.contents) == (["FLUX.1"], ["Flux"], ["photos"])
     assert len(splits.train) + len(splits.held_out) == 32 and len(splits.test) == 16
     with pytest.raises(ValueError, match="--registry belongs to the dataset imaginet, not to me/other"):
-        replace(TrainingOptions(), **given, dataset="me/other")
+        DataOptions(**given, dataset="me/other")

@@ -1,0 +1,167 @@
+"""A data set and its splits by source image: what trains, what is held out for calibration, what is scored.
+
+Any data set that ``datasets.load_dataset`` gives, or that ``save_to_disk`` wrote, with an ``image`` and a ``label`` column will do.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+
+import imaginet  # registers its builder with load_dataset, too
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.image_set import REAL, SYNTHETIC, ImageSet, as_image_set
+
+SHARDS = 64
+"""Parts that a data set of ``save_to_disk`` is streamed in, so that processes and workers can share them."""
+
+Loaded = datasets.DatasetDict | datasets.IterableDatasetDict
+
+
+class Splits(NamedTuple):
+    """What a run works on: ``held_out`` comes from the training list, ``test`` is only scored (None if there is none).
+
+    With a ``stream`` to train on, ``train`` is a sample of it for report and pictures.
+    """
+
+    train: ImageSet
+    held_out: ImageSet
+    test: ImageSet | None
+    contents: list[str]
+    families: list[str]
+    generators: list[str]
+    description: str
+    stream: datasets.IterableDataset | None = None
+
+
+def load_splits(data: DataOptions, seed: int) -> Splits:
+    """Loads the data set and splits it by source image; ``seed`` draws which source images are held out.
+
+    With ``data.fold`` the scored part is a fold of the training list and the test list is not touched. Of what is left
+    for training, ``data.held_out`` of the source images are kept for calibration.
+
+    Raises:
+        ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
+    """
+    loaded = load_any(data)
+    pool = as_image_set(loaded["train"], f"the train split of {data.dataset}")
+    test = as_image_set(loaded["test"], f"the test split of {data.dataset}") if "test" in loaded else None
+    if data.fold is not None:
+        number, count = data.fold_numbers()
+        in_fold = np.floor(_position(pool.source_image, "fold") * count) == number - 1
+        pool, test = pool.select(~in_fold), pool.select(in_fold)
+    kept = _position(pool.source_image, f"held out/{seed}") < data.held_out
+    train, held_out = pool.select(~kept), pool.select(kept)
+    check_classes(train, "the training images")
+    check_classes(held_out, f"the held-out {data.held_out:.0%} of the training source images (raise --held_out)")
+    if test is not None:
+        check_classes(test, "the scored images")
+    return Splits(
+        train, held_out, test, *(class_names(loaded["train"], pool, name) for name in ("content", "family", "generator")),
+        description=loaded["train"].info.description.strip(),
+    )
+
+
+def load_any(data: DataOptions, streaming: bool = False) -> Loaded:
+    """The data set of the options by split, with at least the split "train".
+
+    Args:
+        data: ``dataset`` with its ``config_name``, ``data_dir``, ``annotations``, ``locations`` and ``registry``.
+        streaming: give streams, which prepare nothing.
+
+    Raises:
+        ValueError: if it cannot be built, a split is empty or there is no train split.
+        OSError: if there is no such data set.
+    """
+    folder = Path(data.dataset)
+    if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+        loaded = _saved(folder, data, streaming)
+    else:
+        loaded = _load(data, streaming)
+    if "train" not in loaded:
+        raise ValueError(f"{data.dataset} has no train split (only {', '.join(loaded)}); training needs one.")
+    return loaded
+
+
+def _load(data: DataOptions, streaming: bool) -> Loaded:
+    given = {name: getattr(data, name) for name in ("data_dir", "annotations", "locations", "registry")}
+    keywords = {name: value for name, value in given.items() if value}
+    with plain_errors(data.dataset):
+        return datasets.load_dataset(data.dataset, data.config_name, streaming=streaming, **keywords)
+
+
+@contextmanager
+def plain_errors(name: str) -> Iterator[None]:
+    """Turns what datasets raises while it builds the data set ``name`` into a ValueError that says why."""
+    try:
+        yield
+    except datasets.exceptions.DatasetGenerationError as error:  # only says that it failed; its cause says why
+        raise ValueError(f"{name} could not be built: {error.__cause__ or error}") from error
+    except ValueError as error:
+        if "corresponds to no data" in str(error):  # what datasets says of a split without rows
+            raise ValueError(f"A split of {name} has no image ({error})") from error
+        raise
+
+
+def _saved(folder: Path, data: DataOptions, streaming: bool) -> Loaded:
+    """What ``Dataset.save_to_disk`` (one split, taken as train) or ``DatasetDict.save_to_disk`` wrote."""
+    if data.config_name or data.data_dir:
+        raise ValueError(f"{folder}, written by save_to_disk, has no configurations; leave --config_name and --data_dir out.")
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{folder} was written by save_to_disk but cannot be read ({error}); write it again.") from error
+    splits = loaded if isinstance(loaded, datasets.DatasetDict) else datasets.DatasetDict({"train": loaded})
+    if not streaming:
+        return splits
+    return datasets.IterableDatasetDict({
+        name: rows.to_iterable_dataset(num_shards=max(1, min(SHARDS, len(rows)))) for name, rows in splits.items()
+    })
+
+
+def class_names(rows: datasets.Dataset, pool: ImageSet, column: str) -> list[str]:
+    """Names of the classes of ``column`` in the data set's own order, without "real"; only those with training images."""
+    present = set(getattr(pool, column)) - {"real"}
+    feature = rows.features.get(column)
+    ordered = feature.names if isinstance(feature, datasets.ClassLabel) else sorted(present)
+    return [name for name in ordered if name in present]
+
+
+def check_classes(images: ImageSet, what: str) -> None:
+    """Raises ValueError unless there are real and synthetic images."""
+    for value, name in ((REAL, "real"), (SYNTHETIC, "synthetic")):
+        if not (images.label == value).any():
+            raise ValueError(f"{what} hold no {name} image; both classes are needed.")
+
+
+def calibration_images(images: ImageSet, file: str | None) -> np.ndarray:
+    """Numbers of the training images of stage 2, int: those on the list ``file``, else those that the data set marks, else all.
+
+    Raises ValueError if none of the images is on the list, or those that are have one class only.
+    """
+    if file is not None:
+        chosen = on_list(images, file)
+    else:
+        chosen = images.calibration if images.calibration.any() else np.ones(len(images), dtype=bool)
+    check_classes(images.select(chosen), "the images of the calibration list")
+    return np.flatnonzero(chosen)
+
+
+def on_list(images: ImageSet, file: str) -> np.ndarray:
+    """Which images' paths are on the list, bool (N,). Raises ValueError if none is."""
+    listed = imaginet.listed_paths(file)
+    chosen = np.array([path.removeprefix("./") in listed for path in images.path])
+    if not chosen.any():
+        raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")
+    return chosen
+
+
+def _position(names: np.ndarray, salt: str) -> np.ndarray:
+    """A place in [0, 1) for each name, evenly spread over the different names in an order drawn by hash; float (N,)."""
+    unique = sorted(set(names), key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
+    place = {name: i / len(unique) for i, name in enumerate(unique)}
+    return np.array([place[name] for name in names])
