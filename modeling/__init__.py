@@ -2,11 +2,11 @@
 
 from .configuration_selfcon import SelfConConfig
 from .image_processing_selfcon import SelfConImageProcessor
-from .modeling_selfcon import SelfConForImageClassification, SelfConOutput
+from .modeling_selfcon import SelfConForImageClassification, SelfConModel, SelfConOutput
 from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
 from .saving import check_free, save, usage
 
 __all__ = [
     "SelfConConfig", "SelfConForImageClassification", "SelfConImageClassificationPipeline", "SelfConImageProcessor",
-    "SelfConOutput", "SyntheticImageDetectionPipeline", "check_free", "save", "usage",
+    "SelfConModel", "SelfConOutput", "SyntheticImageDetectionPipeline", "check_free", "save", "usage",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .configuration_selfcon import SelfConConfig
+from .features import Features, at_least_float32
 
 SIZES_IT_MUST_TAKE = (96, 256)
 """Side in pixels of the published recipe's training crops, and of the crops that are scored."""
@@ -15,7 +16,7 @@ QUARTERS = 4
 """Stages of a backbone all of whose blocks have the same resolution (a plain vision transformer)."""
 
 
-def the_timm() -> ModuleType:
+def import_timm() -> ModuleType:
     """timm, which only detectors with a backbone of its need. Raises ModuleNotFoundError that says how to install it."""
     try:
         import timm
@@ -85,14 +86,17 @@ class TimmEncoder(nn.Module):
         if found != trunk.feature_info.channels():
             raise ValueError(f"The backbone {self.name} gives no feature maps that can be averaged; choose another.")
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """float (B, 3, H, W) -> features of sub-network and trunk, each (B, feature_size)."""
-        inner, last = self.trunk(self.high_pass(pixels))
+    def forward(self, pixels: Tensor, all_maps: bool = False) -> Features:
+        """float (B, 3, H, W) -> features of sub-network and trunk, with both feature maps or the last alone."""
+        inner, last = self.trunk(self.high_pass(at_least_float32(pixels)).to(next(self.trunk.parameters()).dtype))
         area = _area(self.trunk)
-        return self.selfcon_layer(inner.mean(area)), last.mean(area)
+        sub = self.selfcon_layer(at_least_float32(inner).mean(area).to(self.selfcon_layer.weight.dtype))
+        if area == (1, 2):
+            inner, last = inner.permute(0, 3, 1, 2), last.permute(0, 3, 1, 2)
+        return Features(at_least_float32(sub), at_least_float32(last).mean((2, 3)), (inner, last) if all_maps else (last,))
 
     @torch.no_grad()
-    def fill_what_was_not_loaded(self) -> None:
+    def init_missing_weights(self) -> None:
         """Gives the trunk's tensors that came from no file timm's own start values.
 
         ``from_pretrained`` builds a model without values and fills it from the file; the tables that timm computes and never
@@ -120,11 +124,11 @@ def _create(
     # transformers alone know these options; other networks say with a TypeError that they do not
     for any_size in ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}):
         try:
-            return the_timm().create_model(name, pretrained, **chosen, **any_size)
+            return import_timm().create_model(name, pretrained, **chosen, **any_size)
         except TypeError as error:
             if "dynamic_img" not in str(error):
                 raise
-    return the_timm().create_model(name, pretrained, **chosen)
+    return import_timm().create_model(name, pretrained, **chosen)
 
 
 def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[int, int]:
@@ -164,7 +168,7 @@ def _area(trunk: nn.Module) -> tuple[int, int]:
 
 def _check_known(name: str) -> None:
     """Raises ValueError with near names unless timm has a backbone ``name``, which may end in a tag of its pretrained weights."""
-    timm = the_timm()
+    timm = import_timm()
     known = timm.list_models()
     if name in known or ("." in name and name in timm.list_pretrained()):
         return

@@ -1,11 +1,24 @@
 """Configuration of a SelfCon detector: network, front end, class names, calibration, operating points."""
 
+from typing import ClassVar
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 LABELS = ("real", "synthetic")
 BLOCKS = ("basic", "bottleneck")
 HIGH_PASS = ("mean2x2", "local_contrast")
+
+
+class CustomPipelines(dict):
+    """``custom_pipelines`` of a configuration, a dict of tasks, the standard one first.
+
+    Transformers infers the task of ``pipeline(model=...)`` only where a model has a single task of its own. Ours counts as one,
+    so that the standard task is the default; the others are found by name.
+    """
+
+    def __len__(self) -> int:
+        return min(1, super().__len__())
 
 
 @strict
@@ -33,12 +46,18 @@ class SelfConConfig(PreTrainedConfig):
         temperature, bias: probability of "synthetic" = sigmoid(logit / temperature + bias).
         operating_points: thresholds on that probability, each a dict with at least name and threshold (null with a reason where
             there were too few images to tell), see ``imaginet_tools.metrics.calibration.operating_points``.
+        id2label, label2id: names of the two classes, real (0) and synthetic (1), in two directions; one of them is enough.
 
     Raises:
-        ValueError: for values that make no network.
+        ValueError: for values that make no network, and for class names that are not two.
     """
 
     model_type = "selfcon"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [
+        "origin_logit", "sub_logit", "family_logits", "generator_logits", "feature", "hidden_states",
+    ]
+    """Transformers' Trainer leaves these out of the predictions that it hands to ``compute_metrics``."""
+    _auto_class = "AutoConfig"
 
     stem_kernel: int = 7
     stem_stride: int = 1
@@ -63,12 +82,46 @@ class SelfConConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         for name in ("widths", "depths", "contents", "families", "generators", "operating_points"):
             setattr(self, name, list(getattr(self, name)))
-        kwargs.setdefault("id2label", dict(enumerate(LABELS)))
-        kwargs.setdefault("label2id", {label: number for number, label in enumerate(LABELS)})
+        self._name_classes(kwargs.pop("num_labels", None))
+        if "custom_pipelines" in kwargs:
+            kwargs["custom_pipelines"] = CustomPipelines(kwargs["custom_pipelines"])
         super().__post_init__(**kwargs)
+        # the decorator runs them too, but wraps what they raise into an exception of several lines that is no ValueError
+        self.validate_network()
+        self.validate_calibration()
+        self.validate_labels()
+
+    def _name_classes(self, count: int | None) -> None:
+        """Fills ``id2label`` and ``label2id`` from each other, or from the usual names. ``count``: ``num_labels``, if given."""
+        if count not in (None, len(LABELS)):
+            raise ValueError(f"num_labels must be 2, since the detector tells real from synthetic images; got {count}.")
+        if self.id2label is None:
+            named = self.label2id or {label: number for number, label in enumerate(LABELS)}
+            self.id2label = {number: label for label, number in named.items()}
+        try:
+            self.id2label = {int(number): label for number, label in self.id2label.items()}
+        except ValueError:
+            self.validate_labels()
+        if self.label2id is None:
+            self.label2id = {label: number for number, label in self.id2label.items()}
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        """As everywhere; one of ``id2label`` and ``label2id`` among ``kwargs`` replaces both of the dict."""
+        given = {name: kwargs.pop(name) for name in ("id2label", "label2id") if kwargs.get(name) is not None}
+        if given:
+            config_dict = {name: value for name, value in config_dict.items() if name not in ("id2label", "label2id")} | given
+        return super().from_dict(config_dict, **kwargs)
+
+    def validate_labels(self):
+        """Called by the dataclass on creation and on saving, and by the model."""
+        if set(self.id2label) != {0, 1} or len(set(self.id2label.values())) != 2:
+            raise ValueError(f"id2label must name the two classes 0 (real) and 1 (synthetic) differently, got {self.id2label}.")
+        if self.label2id != {label: number for number, label in self.id2label.items()}:
+            raise ValueError(f"label2id {self.label2id} must be id2label {self.id2label} the other way round.")
 
     def validate_network(self):
-        """Called by the dataclass on creation and on saving."""
+        """Called by the dataclass on creation and on saving: values that make no network."""
         if self.block not in BLOCKS:
             raise ValueError(f"block must be one of {', '.join(BLOCKS)}, got {self.block!r}.")
         if self.high_pass is not None and self.high_pass not in HIGH_PASS:
@@ -83,6 +136,9 @@ class SelfConConfig(PreTrainedConfig):
         numbers = (self.stem_stride, self.stem_width, *self.widths, *self.depths, self.projection_size, self.classifier_hidden)
         if min(numbers) < 1 or self.stem_kernel % 2 == 0:
             raise ValueError("Widths, depths, sizes and strides must be positive and stem_kernel odd.")
+
+    def validate_calibration(self):
+        """Called by the dataclass on creation and on saving."""
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}.")
         for names in (self.families, self.generators):

@@ -41,6 +41,7 @@ class SelfConImageProcessor(PilBackend):
     """
 
     model_input_names = ["pixel_values"]
+    _auto_class = "AutoImageProcessor"
     valid_kwargs = SelfConImageProcessorKwargs
     crops = 1
     do_convert_rgb = True

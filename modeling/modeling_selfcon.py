@@ -13,10 +13,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
+from transformers.utils import can_return_tuple
 
 from .backbones import TimmEncoder
-from .configuration_selfcon import SelfConConfig
+from .configuration_selfcon import CustomPipelines, SelfConConfig
+from .features import Features, at_least_float32
+
+# Transformers copies the files that this one imports whenever a model is saved, so the pipelines must be among them
+from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
+
+PIPELINES = {
+    "image-classification": SelfConImageClassificationPipeline,
+    "synthetic-image-detection": SyntheticImageDetectionPipeline,
+}
+"""By task. The first is the default."""
 
 
 @dataclass
@@ -31,6 +42,7 @@ class SelfConOutput(ModelOutput):
         family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
         generator_logits: (B, generators), the same for generators.
         feature: (B, feature size), the trunk's feature, which all classifiers but the sub-network's see.
+        hidden_states: the feature maps if asked for, see ``features.Features.maps``; of each crop where there are several.
     """
 
     loss: Tensor | None = None
@@ -40,15 +52,15 @@ class SelfConOutput(ModelOutput):
     family_logits: Tensor | None = None
     generator_logits: Tensor | None = None
     feature: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
 
 
-def halved(pixels: Tensor) -> Tensor:
+def average_blocks(pixels: Tensor) -> Tensor:
     """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
-    height, width = pixels.shape[-2:]
-    return F.avg_pool2d(F.pad(pixels, (0, width % 2, 0, height % 2), mode="replicate"), 2)
+    return F.avg_pool2d(pixels, 2, ceil_mode=True, count_include_pad=False)
 
 
-def doubled(pixels: Tensor, like: Tensor) -> Tensor:
+def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     """Each pixel four times, cut to the height and width of ``like``."""
     return F.interpolate(pixels, scale_factor=2, mode="nearest")[..., : like.shape[-2], : like.shape[-1]]
 
@@ -59,7 +71,7 @@ class HighPass(nn.Module):
     channels = 3
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return pixels - doubled(halved(pixels), pixels)
+        return pixels - repeat_pixels(average_blocks(pixels), pixels)
 
 
 class LocalContrast(nn.Module):
@@ -83,10 +95,10 @@ class LocalContrast(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         fine = self.high_pass(pixels)
-        coarse = doubled(self.high_pass(halved(pixels)), pixels)
-        return torch.cat([fine, self.divided(fine), self.divided(coarse)], dim=1)
+        coarse = repeat_pixels(self.high_pass(average_blocks(pixels)), pixels)
+        return torch.cat([fine, self.normalise(fine), self.normalise(coarse)], dim=1)
 
-    def divided(self, detail: Tensor) -> Tensor:
+    def normalise(self, detail: Tensor) -> Tensor:
         """``detail`` (B, 3, H, W) by its root mean square over channels and window."""
         power = F.avg_pool2d(
             detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
@@ -165,14 +177,18 @@ class Encoder(nn.Module):
         )
         self.sub_network_at = config.sub_network_after - 1
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """float (B, 3, H, W) -> features of sub-network and trunk, each (B, feature_size)."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(self.high_pass(pixels))), inplace=True))
+    def forward(self, pixels: Tensor, all_maps: bool = False) -> Features:
+        """float (B, 3, H, W) -> features of sub-network and trunk, with the feature maps of stem and layers, or the last alone."""
+        x = self.high_pass(at_least_float32(pixels)).to(self.conv1.weight.dtype)
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        maps = [x]
         for position, name in enumerate(self.layers):
             x = getattr(self, name)(x)
+            maps = [*maps, x] if all_maps else [x]
             if position == self.sub_network_at:
-                sub = self.selfcon_layer[position](x.mean((2, 3)))
-        return sub, x.mean((2, 3))
+                layer = self.selfcon_layer[position]
+                sub = layer(at_least_float32(x).mean((2, 3)).to(layer.weight.dtype))
+        return Features(at_least_float32(sub), at_least_float32(x).mean((2, 3)), tuple(maps))
 
 
 class L2Normalise(nn.Module):
@@ -182,41 +198,33 @@ class L2Normalise(nn.Module):
         return F.normalize(x, dim=1)
 
 
-class SelfConForImageClassification(PreTrainedModel):
-    """Tells real from synthetic images, and among the synthetic ones families and generators.
+class FeatureNorm(nn.BatchNorm1d):
+    """Batch normalisation that also takes a training batch of one, such as an epoch's last: by the running statistics."""
 
-    ``forward`` gives :class:`SelfConOutput`. Training uses :meth:`encode` and :meth:`project`.
-    """
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, D) -> the same shape."""
+        if self.training and len(x) == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class SelfConPreTrainedModel(PreTrainedModel):
+    """What the detector and its trunk alone have in common: start values, saving, precision."""
 
     config_class = SelfConConfig
+    base_model_prefix = "encoder"
     main_input_name = "pixel_values"
+    input_modalities = ("image",)
     _no_split_modules = ["Block"]
+    # in half precision: the layers that cost little and would lose most. The front ends compute in float32 anyway
+    _keep_in_fp32_modules_strict = [
+        r"^encoder\.bn1\.", r"^encoder\.layer.*\.bn\d\.", r"\.shortcut\.1\.", "selfcon_layer", "^head", "^sub_heads", "classifier",
+    ]
 
     def __init__(self, config: SelfConConfig):
+        config.validate_labels()
         super().__init__(config)
         self.encoder = (Encoder if config.backbone is None else TimmEncoder)(config, FRONT_ENDS[config.high_pass]())
-        size, hidden = self.encoder.feature_size, config.classifier_hidden
-        self.head = self._projection_head(size, config.projection_size)
-        self.sub_heads = nn.ModuleList([self._projection_head(size, config.projection_size)])
-        self.classifier = self._origin_classifier(size, hidden)
-        self.sub_classifier = self._origin_classifier(size, hidden) if config.sub_classifier else None
-        self.family_classifier = self._kind_classifier(size, hidden, len(config.families))
-        self.generator_classifier = self._kind_classifier(size, hidden, len(config.generators))
-        self.post_init()
-
-    @staticmethod
-    def _projection_head(size: int, projection_size: int) -> nn.Sequential:
-        return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, projection_size))
-
-    @staticmethod
-    def _origin_classifier(size: int, hidden: int) -> nn.Sequential:
-        return nn.Sequential(nn.BatchNorm1d(size), nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
-
-    @staticmethod
-    def _kind_classifier(size: int, hidden: int, kinds: int) -> nn.Sequential | None:
-        if kinds < 2:
-            return None
-        return nn.Sequential(L2Normalise(), nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, kinds))
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -235,18 +243,93 @@ class SelfConForImageClassification(PreTrainedModel):
         """Gives start values to every tensor that has none yet; Transformers calls it for new models and after loading."""
         super().initialize_weights()
         if isinstance(self.encoder, TimmEncoder):
-            self.encoder.fill_what_was_not_loaded()
+            self.encoder.init_missing_weights()
+
+    def save_pretrained(self, save_directory, *args, **kwargs) -> None:
+        """As everywhere; the folder also tells Transformers which classes and pipelines belong to the model."""
+        module = __name__.rpartition(".")[2]
+        self.config.auto_map = {each._auto_class: f"{module}.{each.__name__}" for each in (SelfConModel, SelfConForImageClassification)}
+        self.config.custom_pipelines = CustomPipelines({
+            task: {
+                "impl": f"{pipeline.__module__.rpartition('.')[2]}.{pipeline.__name__}",
+                "pt": ["AutoModelForImageClassification"], "type": "image",
+            }
+            for task, pipeline in PIPELINES.items()
+        })
+        super().save_pretrained(save_directory, *args, **kwargs)
+
+
+class SelfConModel(SelfConPreTrainedModel):
+    """The trunk without heads and classifiers, as ``AutoModel`` and the task "image-feature-extraction" want it."""
+
+    _auto_class = "AutoModel"
+    _keys_to_ignore_on_load_unexpected = [r"^(sub_)?heads?\.|^(sub_|family_|generator_)?classifier\."]
+
+    def __init__(self, config: SelfConConfig):
+        super().__init__(config)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self, pixel_values: Tensor, crop_counts: Tensor | None = None, output_hidden_states: bool | None = None
+    ) -> BaseModelOutputWithPooling:
+        """Features of images; arguments as of :meth:`SelfConForImageClassification.forward`.
+
+        Returns:
+            ``last_hidden_state``, float (crops, channels, h, w), the trunk's last feature map of each crop; ``pooler_output``,
+            float (B, feature size); ``hidden_states``, if asked for, all feature maps.
+        """
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        seen = self.encoder(pixel_values, all_maps=bool(wanted))
+        feature = seen.feature if crop_counts is None else mean_of_groups(seen.feature, crop_counts)
+        return BaseModelOutputWithPooling(seen.maps[-1], feature, seen.maps if wanted else None)
+
+
+class SelfConForImageClassification(SelfConPreTrainedModel):
+    """Tells real from synthetic images, and among the synthetic ones families and generators.
+
+    ``forward`` gives :class:`SelfConOutput`. Training uses :meth:`encode` and :meth:`project`.
+    """
+
+    _auto_class = "AutoModelForImageClassification"
+
+    def __init__(self, config: SelfConConfig):
+        super().__init__(config)
+        size, hidden = self.encoder.feature_size, config.classifier_hidden
+        self.head = self._projection_head(size, config.projection_size)
+        self.sub_heads = nn.ModuleList([self._projection_head(size, config.projection_size)])
+        self.classifier = self._origin_classifier(size, hidden)
+        self.sub_classifier = self._origin_classifier(size, hidden) if config.sub_classifier else None
+        self.family_classifier = self._kind_classifier(size, hidden, len(config.families))
+        self.generator_classifier = self._kind_classifier(size, hidden, len(config.generators))
+        self.post_init()
+
+    @staticmethod
+    def _projection_head(size: int, projection_size: int) -> nn.Sequential:
+        return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, projection_size))
+
+    @staticmethod
+    def _origin_classifier(size: int, hidden: int) -> nn.Sequential:
+        return nn.Sequential(FeatureNorm(size), nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
+
+    @staticmethod
+    def _kind_classifier(size: int, hidden: int, kinds: int) -> nn.Sequential | None:
+        if kinds < 2:
+            return None
+        return nn.Sequential(L2Normalise(), nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, kinds))
 
     def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""
-        return self.encoder(pixel_values)
+        return self.encoder(pixel_values)[:2]
 
     def project(self, sub: Tensor, feature: Tensor) -> Tensor:
         """Embeddings for the contrastive loss, each of length 1: float (B, 2, projection size), sub-network first."""
-        return F.normalize(torch.stack([self.sub_heads[0](sub), self.head(feature)], dim=1), dim=2)
+        return F.normalize(torch.stack([apply(self.sub_heads[0], sub), apply(self.head, feature)], dim=1), dim=2)
 
+    @can_return_tuple
     def forward(
-        self, pixel_values: Tensor, labels: Tensor | None = None, crop_counts: Tensor | None = None, **kwargs
+        self, pixel_values: Tensor, labels: Tensor | None = None, crop_counts: Tensor | None = None,
+        output_hidden_states: bool | None = None,
     ) -> SelfConOutput:
         """Scores images.
 
@@ -255,21 +338,31 @@ class SelfConForImageClassification(PreTrainedModel):
             labels: int (B,), 0 real, 1 synthetic; then ``loss`` is filled.
             crop_counts: int (B,); then ``pixel_values`` holds this many crops of each image, one image after the other, and
                 what is said of an image is the mean of what is said of its crops.
+            output_hidden_states: give the feature maps too (default: as the configuration says).
+            return_dict: False for a plain tuple of what is not None (default: as the configuration says).
         """
-        sub, feature = self.encode(pixel_values)
-        said = {
-            "origin_logit": self.classifier(feature)[:, 0],
-            "sub_logit": None if self.sub_classifier is None else self.sub_classifier(sub)[:, 0],
-            "family_logits": None if self.family_classifier is None else self.family_classifier(feature),
-            "generator_logits": None if self.generator_classifier is None else self.generator_classifier(feature),
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        sub, feature, maps = self.encoder(pixel_values, all_maps=bool(wanted))
+        predictions = {
+            "origin_logit": apply(self.classifier, feature)[:, 0],
+            "sub_logit": None if self.sub_classifier is None else apply(self.sub_classifier, sub)[:, 0],
+            "family_logits": None if self.family_classifier is None else apply(self.family_classifier, feature),
+            "generator_logits": None if self.generator_classifier is None else apply(self.generator_classifier, feature),
             "feature": feature,
         }
         if crop_counts is not None:
-            said = {name: None if each is None else mean_of_groups(each, crop_counts) for name, each in said.items()}
-        calibrated = said["origin_logit"] / self.config.temperature + self.config.bias
+            predictions = {
+                name: None if each is None else mean_of_groups(each, crop_counts) for name, each in predictions.items()
+            }
+        calibrated = predictions["origin_logit"] / self.config.temperature + self.config.bias
         logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
         loss = None if labels is None else F.cross_entropy(logits, labels)
-        return SelfConOutput(loss=loss, logits=logits, **said)
+        return SelfConOutput(loss=loss, logits=logits, hidden_states=maps if wanted else None, **predictions)
+
+
+def apply(head: nn.Sequential, feature: Tensor) -> Tensor:
+    """A head's answer in float32 or better, whatever its weights and the feature are stored in."""
+    return at_least_float32(head(feature.to(next(head.parameters()).dtype)))
 
 
 def mean_of_groups(values: Tensor, counts: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class SelfConImageClassificationPipeline(ImageClassificationPipeline):
             image = ImageOps.exif_transpose(image)
         elif not isinstance(image, np.ndarray | torch.Tensor):
             image = load_image(image, timeout=timeout)
-        return self.image_processor(images=image, return_tensors="pt", **options).to(self.dtype)
+        return self.image_processor(images=image, return_tensors="pt", **options)
 
     def check_model_type(self, supported_models):
         """Nothing to check: this class travels with the one model that it is for, which Transformers' list does not know."""

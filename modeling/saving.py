@@ -5,15 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import pipeline_selfcon
-from .configuration_selfcon import SelfConConfig
 from .image_processing_selfcon import SelfConImageProcessor
 from .modeling_selfcon import SelfConForImageClassification
-
-PIPELINES = {
-    "image-classification": pipeline_selfcon.SelfConImageClassificationPipeline,
-    "synthetic-image-detection": pipeline_selfcon.SyntheticImageDetectionPipeline,
-}
 
 
 def save(model: SelfConForImageClassification, processor: SelfConImageProcessor, folder: str | Path) -> Path:
@@ -22,7 +15,7 @@ def save(model: SelfConForImageClassification, processor: SelfConImageProcessor,
     The folder appears whole or not at all: it is written beside its place and then renamed.
 
     Args:
-        model: on the CPU or elsewhere, in any dtype. Its configuration gets the names of the pipelines.
+        model: on the CPU or elsewhere, in any dtype.
         processor: its image processor.
         folder: new or empty.
 
@@ -34,20 +27,10 @@ def save(model: SelfConForImageClassification, processor: SelfConImageProcessor,
     """
     folder = check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    SelfConConfig.register_for_auto_class()
-    SelfConForImageClassification.register_for_auto_class("AutoModelForImageClassification")
-    SelfConImageProcessor.register_for_auto_class("AutoImageProcessor")
-    # what Pipeline.save_pretrained would write, but for two tasks
-    code = Path(pipeline_selfcon.__file__)
-    model.config.custom_pipelines = {
-        task: {"impl": f"{code.stem}.{pipeline.__name__}", "pt": ["AutoModelForImageClassification"], "type": "image"}
-        for task, pipeline in PIPELINES.items()
-    }
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         model.save_pretrained(aside)
         processor.save_pretrained(aside)
-        shutil.copyfile(code, aside / code.name)
         # temporary folders and the weights are closed to other users; open them as far as the umask lets new files be
         mode = (aside / "config.json").stat().st_mode & 0o777
         for file in aside.iterdir():
