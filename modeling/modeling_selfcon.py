@@ -178,7 +178,7 @@ class Encoder(nn.Module):
         self.sub_network_at = config.sub_network_after - 1
 
     def forward(self, pixels: Tensor, all_maps: bool = False) -> Features:
-        """float (B, 3, H, W) -> features of sub-network and trunk, with the feature maps of stem and layers, or the last alone."""
+        """float (B, 3, H, W) -> features of sub-network and trunk, and feature maps of stem and layers, or the last alone."""
         x = self.high_pass(at_least_float32(pixels)).to(self.conv1.weight.dtype)
         x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
         maps = [x]
@@ -218,7 +218,8 @@ class SelfConPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["Block"]
     # in half precision: the layers that cost little and would lose most. The front ends compute in float32 anyway
     _keep_in_fp32_modules_strict = [
-        r"^encoder\.bn1\.", r"^encoder\.layer.*\.bn\d\.", r"\.shortcut\.1\.", "selfcon_layer", "^head", "^sub_heads", "classifier",
+        r"^encoder\.bn1\.", r"^encoder\.layer.*\.bn\d\.", r"\.shortcut\.1\.", "selfcon_layer", "^head", "^sub_heads",
+        "classifier",
     ]
 
     def __init__(self, config: SelfConConfig):
@@ -248,7 +249,8 @@ class SelfConPreTrainedModel(PreTrainedModel):
     def save_pretrained(self, save_directory, *args, **kwargs) -> None:
         """As everywhere; the folder also tells Transformers which classes and pipelines belong to the model."""
         module = __name__.rpartition(".")[2]
-        self.config.auto_map = {each._auto_class: f"{module}.{each.__name__}" for each in (SelfConModel, SelfConForImageClassification)}
+        classes = (SelfConModel, SelfConForImageClassification)
+        self.config.auto_map = {each._auto_class: f"{module}.{each.__name__}" for each in classes}
         self.config.custom_pipelines = CustomPipelines({
             task: {
                 "impl": f"{pipeline.__module__.rpartition('.')[2]}.{pipeline.__name__}",

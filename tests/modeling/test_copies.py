@@ -21,7 +21,8 @@ for task in ("image-classification", "synthetic-image-detection"):
     pipeline(task, model=folder, trust_remote_code=True).save_pretrained(task)
 Trainer(model, TrainingArguments("trainer_files", report_to=[], use_cpu=True), processing_class=processor).save_model("trainer")
 again = AutoModelForImageClassification.from_pretrained("model", trust_remote_code=True)
-again.save_pretrained("copy_of_a_copy"), AutoImageProcessor.from_pretrained("model", trust_remote_code=True).save_pretrained("copy_of_a_copy")
+again.save_pretrained("copy_of_a_copy")
+AutoImageProcessor.from_pretrained("model", trust_remote_code=True).save_pretrained("copy_of_a_copy")
 if len(sys.argv) > 2:
     model.push_to_hub("me/copy"), processor.push_to_hub("me/copy")
     pipeline("image-classification", model=folder, trust_remote_code=True).push_to_hub("me/pipeline")

@@ -16,9 +16,10 @@ NAMES, NUMBERS = {0: "human", 1: "ai"}, {"human": 0, "ai": 1}
 def test_names_given_to_the_constructor_or_on_loading_are_kept_when_saved(given, tmp_path):
     made = SelfConConfig(**SMALL, **given)
     folder = save(SelfConForImageClassification(made), SelfConImageProcessor(), tmp_path / "made")
-    renamed = SelfConForImageClassification.from_pretrained(save(small_model(), SelfConImageProcessor(), tmp_path / "plain"), **given)
+    plain = save(small_model(), SelfConImageProcessor(), tmp_path / "plain")
+    renamed = SelfConForImageClassification.from_pretrained(plain, **given)
     renamed.save_pretrained(tmp_path / "renamed")
-    auto = AutoModelForImageClassification.from_pretrained(tmp_path / "plain", trust_remote_code=True, **given)
+    auto = AutoModelForImageClassification.from_pretrained(plain, trust_remote_code=True, **given)
     found = [made, renamed.config, auto.config]
     found += [AutoConfig.from_pretrained(each, trust_remote_code=True) for each in (folder, tmp_path / "renamed")]
     assert [(each.id2label, each.label2id, each.num_labels) for each in found] == [(NAMES, NUMBERS, 2)] * len(found)
