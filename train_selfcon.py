@@ -17,7 +17,6 @@ pictures, and checkpoints/.
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,13 +33,16 @@ from imaginet_tools.images.image_set import ImageSet, sentence
 from imaginet_tools.images.splits import Splits, calibration_images, load_splits
 from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
-from training.options import FINISHED, TrainingOptions, parse_options, prepare_output_folder
-from training.reconstructions.reconstructions import Twins, make_twins
-from training.run.checkpoints import Checkpoints, RunState
+from training.command_line import parse_options
+from training.options import TrainingOptions
+from training.reconstructions.reconstructions import Reconstructions, make_reconstructions
+from training.run.checkpoints import Checkpoints
+from training.run.context import Run
 from training.run.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
 from training.run.initial_weights import load_initial_weights
+from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, prepare_output_folder
 from training.run.run_report import evaluate, write_report
-from training.run.trackers import log_figures, log_row, start_trackers, tracker_arguments
+from training.run.trackers import log_figures, start_trackers, tracker_arguments
 from training.stages import classifiers, contrastive
 from training.stages.held_out_loss import HeldOutViews
 from training.views.batches import Batches, ShuffledBatches
@@ -48,13 +50,8 @@ from training.views.crop_cache import CropCache
 from training.views.random_views import RandomViews, margin_for, view_of_stage
 from training.views.streamed_batches import StreamedBatches, load_streamed_splits
 
-LONGEST_WAIT = timedelta(days=1)
-"""Of processes for one that prepares data, cuts out windows or uploads."""
-NETWORK_OPTIONS = (
-    "backbone", "stem_kernel", "stem_stride", "stem_width", "stem_pool", "block", "widths", "depths", "sub_network_after",
-    "high_pass", "projection_size", "classifier_hidden",
-)
-"""Options that are attributes of SelfConConfig by the same name."""
+PROCESS_TIMEOUT = timedelta(days=1)
+"""How long processes wait for one that prepares data, cuts out windows or uploads."""
 
 
 def start(options: TrainingOptions) -> Accelerator:
@@ -62,21 +59,21 @@ def start(options: TrainingOptions) -> Accelerator:
 
     Raises ValueError or OSError, before any work, if one of them is not there.
     """
-    precision = mixed_precision(options.mixed_precision, options.device)
-    check_device(options.device, precision)
+    precision = mixed_precision(options.run.mixed_precision, options.run.device)
+    check_device(options.run.device, precision)
     accelerator = Accelerator(
         # unless told, Accelerate makes single processes of several on a CPU
-        cpu=options.device == "cpu" or not torch.accelerator.is_available(),
-        mixed_precision=precision, **tracker_arguments(options.tracker, options.output_dir),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
+        cpu=options.run.device == "cpu" or not torch.accelerator.is_available(),
+        mixed_precision=precision, **tracker_arguments(options.run.tracker, options.run.output_dir),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PROCESS_TIMEOUT)],
     )
     check_processes(accelerator)
-    use_cpu_threads(accelerator, options.cpu_threads)
-    set_seed(options.seed)
+    use_cpu_threads(accelerator, options.run.cpu_threads)
+    set_seed(options.run.seed)
     if accelerator.is_main_process:
-        prepare_output_folder(options.output_dir, options.resume)
-        if options.push_to_hub:
-            check_hub_access(options.hub_model_id, options.hub_private)
+        prepare_output_folder(options.run.output_dir, options.run.resume)
+        if options.hub.push_to_hub:
+            check_hub_access(options.hub.hub_model_id, options.hub.hub_private)
     accelerator.wait_for_everyone()
     start_trackers(accelerator, options)
     return accelerator
@@ -87,10 +84,10 @@ def load(options: TrainingOptions) -> Splits:
 
     Raises ValueError for data that cannot be trained on.
     """
-    if options.streaming:
+    if options.data.streaming:
         return load_streamed_splits(options)
-    splits = load_splits(options.data_options(), options.seed)
-    if not options.aligned:
+    splits = load_splits(options.data, options.run.seed)
+    if not options.views.aligned:
         return splits
     alignment = aligned(splits.train, available_cores())
     return splits._replace(train=alignment.images, description=f"{splits.description} {alignment.description}".strip())
@@ -103,79 +100,75 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
     """
     try:
         config = SelfConConfig(
-            **{name: getattr(options, name) for name in NETWORK_OPTIONS},
-            contents=splits.contents, families=splits.families, generators=splits.generators,
+            **options.network.architecture(), contents=splits.contents, families=splits.families, generators=splits.generators,
         )
     except StrictDataclassError as error:  # only says that validation failed; its cause says why
         raise ValueError(str(error.__cause__ or error)) from error
     model = SelfConForImageClassification(config)
-    if options.backbone:
-        model.encoder.check_sizes([options.crop_size, options.classifier_crop_size])
+    if options.network.backbone:
+        model.encoder.check_sizes([options.stage_1.crop_size, options.stage_2.classifier_crop_size])
     return model.to(memory_format=torch.channels_last)
 
 
 def make_views(
-    images: ImageSet, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None = None, cached: bool = False
+    run: Run, images: ImageSet, stage: int, splits: Splits, reconstructions: Reconstructions | None = None, cached: bool = False
 ) -> RandomViews:
     """Random views of the images as stage 1 or 2 sees them; ``cached``: from the crop cache, if the options have one."""
-    (view, degraded), cache = view_of_stage(stage, options), None
+    (view, degraded), cache, seed, options = view_of_stage(stage, run.options), None, run.options.run.seed, run.options.views
     if options.crop_cache and cached:
         cache = CropCache(
-            Path(options.crop_cache), images, view, options.seed, options.crop_cache_windows, options.crop_cache_epochs,
+            Path(options.crop_cache), images, view, seed, options.crop_cache_windows, options.crop_cache_epochs,
             int(options.crop_cache_gb * 1e9), margin=margin_for(view, degraded),
         )
     return RandomViews(
-        images, view, splits.families, splits.generators, options.seed, degraded=degraded, twins=twins, crops=cache
+        images, view, splits.families, splits.generators, seed, degraded=degraded, reconstructions=reconstructions, crops=cache
     )
 
 
-def make_batches(accelerator: Accelerator, stage: int, splits: Splits, options: TrainingOptions, twins: Twins | None) -> Batches:
+def make_batches(run: Run, stage: int, splits: Splits, reconstructions: Reconstructions | None) -> Batches:
     """A stage's batches of training images; stage 2 sees those of the calibration list where there is one."""
+    options = run.options
     if splits.stream is not None:
-        return StreamedBatches(accelerator, splits, stage, options)
-    images, batch_size, share = splits.train, options.batch_size, 2 * accelerator.num_processes
+        return StreamedBatches(run.accelerator, splits, stage, options)
+    images, batch_size, share = splits.train, options.stage_1.batch_size, 2 * run.accelerator.num_processes
     if stage == 2:
-        listed = calibration_images(images, options.calibration_list)
-        images, twins = images.select(listed), twins.select(listed) if twins else None
+        listed = calibration_images(images, options.data.calibration_list)
+        images, reconstructions = images.select(listed), reconstructions.select(listed) if reconstructions else None
         batch_size = min(batch_size, len(images) // share * share)  # of a short list
         if not batch_size:
             raise ValueError(f"The calibration list has only {len(images)} training images, too few for a batch of {share}.")
-    views = make_views(images, stage, splits, options, twins, cached=stage == 1)
-    return ShuffledBatches(accelerator, views, batch_size, options.seed, options.num_workers)
+    views = make_views(run, images, stage, splits, reconstructions, cached=stage == 1)
+    return ShuffledBatches(run.accelerator, views, batch_size, options.run.seed, options.views.num_workers)
 
 
-def train_stages(
-    accelerator: Accelerator, model: SelfConForImageClassification, splits: Splits, options: TrainingOptions,
-    checkpoints: Checkpoints, state: RunState, say: Callable[[str], None],
-) -> RandomViews:
+def train_stages(run: Run, model: SelfConForImageClassification, splits: Splits) -> RandomViews:
     """Both stages, or what is left of them; returns stage 1's views for the report's pictures."""
-    twins = None
-    if options.twins:
-        folder = Path(options.output_dir) / "twins"
-        twins = make_twins(splits.train, options.twins, folder, options.seed, accelerator, options.num_workers)
-        say(twins.description)
-    views = make_views(splits.train, 1, splits, options, twins)
+    options, reconstructions = run.options, None
+    if options.views.reconstructions:
+        reconstructions = make_reconstructions(
+            splits.train, options.views.reconstructions, Path(options.run.output_dir) / RECONSTRUCTIONS, options.run.seed,
+            run.accelerator, options.views.num_workers,
+        )
+        run.say(reconstructions.description)
+    views = make_views(run, splits.train, 1, splits, reconstructions)
 
-    def log(row: dict) -> None:
-        log_row(accelerator, row, state.steps)
+    if run.state.stage != classifiers.NAME:
+        batches = make_batches(run, 1, splits, reconstructions)
+        rows = options.stage_1.embed_chunk or options.stage_1.batch_size
+        held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 1, splits), rows)
+        contrastive.train_contrastive(run, model, batches, held_out)
 
-    if state.stage != classifiers.NAME:
-        batches = make_batches(accelerator, 1, splits, options, twins)
-        rows = options.embed_chunk or options.batch_size
-        held_out = HeldOutViews(accelerator, make_views(splits.held_out, 1, splits, options), rows)
-        contrastive.train_contrastive(accelerator, model, batches, held_out, options, checkpoints, state, log)
-
-    batches = make_batches(accelerator, 2, splits, options, twins)
-    held_out = HeldOutViews(accelerator, make_views(splits.held_out, 2, splits, options), options.batch_size)
-    classifiers.train_classifiers(accelerator, model, batches, held_out, options, checkpoints, state, log)
-    same_weights_everywhere(accelerator, model)
+    batches = make_batches(run, 2, splits, reconstructions)
+    held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 2, splits), options.stage_1.batch_size)
+    classifiers.train_classifiers(run, model, batches, held_out)
+    same_weights_everywhere(run.accelerator, model)
     return views
 
 
 def train(options: TrainingOptions) -> Path:
     """One run from options to model folder; every process of the launch calls it. Returns the output folder."""
     started = time.monotonic()
-    accelerator, output = start(options), Path(options.output_dir)
+    accelerator, output = start(options), Path(options.run.output_dir)
     say = accelerator.print
 
     with accelerator.main_process_first():  # the first prepares the data set, the others find it in the cache
@@ -184,20 +177,21 @@ def train(options: TrainingOptions) -> Path:
     say(f"{len(splits.train)} images to train on, {len(splits.held_out)} held out, "
         f"{len(splits.test) if splits.test else 0} to score; {accelerator.num_processes} process(es) on {accelerator.device}.")
 
-    checkpoints = Checkpoints(accelerator, output / "checkpoints", options, splits.train.fingerprint())
+    checkpoints = Checkpoints(accelerator, output / CHECKPOINTS, options, splits.train.fingerprint())
     state = checkpoints.resume()
+    run = Run(accelerator, options, checkpoints, state)
     model = make_model(options, splits)
     if checkpoints.resumed_from:
         say(f"Resuming from {checkpoints.resumed_from}: stage {state.stage}, epoch {state.epoch}, step {state.step}.")
     else:
-        say(load_initial_weights(model, options.initial_weights))
-    set_seed(options.seed, device_specific=True)  # for dropout; so far all processes drew the same weights
-    views = train_stages(accelerator, model, splits, options, checkpoints, state, say)
+        say(load_initial_weights(model, options.network.initial_weights))
+    set_seed(options.run.seed, device_specific=True)  # for dropout; so far all processes drew the same weights
+    views = train_stages(run, model, splits)
     training_seconds = sum(row["seconds"] for row in state.history)
 
     # what a score means: fitted on images that trained nothing
-    processor = SelfConImageProcessor(crops=options.test_crops)
-    calibrate(accelerator, model, processor, splits.held_out, options.num_workers)
+    processor = SelfConImageProcessor(crops=options.scoring.test_crops)
+    calibrate(accelerator, model, processor, splits.held_out, options.views.num_workers)
 
     # how good it is, beside the pixel statistics
     report, scores = evaluate(accelerator, model, processor, splits, options, state.history, training_seconds)
@@ -208,9 +202,9 @@ def train(options: TrainingOptions) -> Path:
         save(model.to("cpu"), processor, output / "model")
         log_figures(accelerator, report, state.steps)
         pictures = write_report(report, scores, splits, views, output)
-        write_model_card(output / "model", report, pictures, options.hub_model_id)
-        if options.push_to_hub:
-            say(f"Uploaded to {push_to_hub(output / 'model', options.hub_model_id)}")
+        write_model_card(output / "model", report, pictures, options.hub.hub_model_id)
+        if options.hub.push_to_hub:
+            say(f"Uploaded to {push_to_hub(output / 'model', options.hub.hub_model_id)}")
         (output / FINISHED).write_text(f"{report.created}\n")
         minutes = (time.monotonic() - started) / 60
         say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {minutes:.1f} minutes")

@@ -1,13 +1,14 @@
-"""One table of selfcon, supcon, ce, selfcon + consistency and selfcon + twins, all else the same, the number of steps too.
+"""One table of selfcon, supcon, ce, selfcon + consistency and selfcon + reconstructions: all else the same, the number of steps
+too.
 
     python benchmarks/objectives.py --data_dir ../shared/lab --out runs/objectives [--epochs 400] [--seeds 42] [--fold 2/4]
         [--cpu_threads 2] [--variants selfcon supcon ...] [--also --held_out 0.2 ...]
 
 Each run is `train_selfcon.py --preset laptop` with one word changed, in a folder of its own. The script may be stopped at any
-moment; the same command goes on (finished runs are kept, an unfinished one resumes from its last checkpoint). An epoch with twins
-has more steps, so such a run gets fewer epochs. Make choices with --fold (a fold of the training list is scored); without it the
-test list is. The folder then holds objectives.md and objectives.png, written anew after each run: AUC and balanced accuracy by
-condition with 95 % intervals, and training seconds.
+moment; the same command goes on (finished runs are kept, an unfinished one resumes from its last checkpoint). An epoch with
+reconstructions has more steps, so such a run gets fewer epochs. Make choices with --fold (a fold of the training list is scored);
+without it the test list is. The folder then holds objectives.md and objectives.png, written anew after each run: AUC and balanced
+accuracy by condition with 95 % intervals, and training seconds.
 """
 
 import argparse
@@ -24,14 +25,14 @@ sys.path.insert(0, str(ROOT))
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES  # noqa: E402
 from imaginet_tools.evaluation.report import Report  # noqa: E402
-from training.options import FINISHED  # noqa: E402
+from training.run.output_folder import FINISHED  # noqa: E402
 
 VARIANTS = {
     "selfcon": ("--objective", "selfcon"),
     "supcon": ("--objective", "supcon"),
     "ce": ("--objective", "ce"),
     "selfcon + consistency": ("--objective", "selfcon", "--consistency"),
-    "selfcon + twins": ("--objective", "selfcon", "--twins"),
+    "selfcon + reconstructions": ("--objective", "selfcon", "--reconstructions"),
 }
 FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
 
@@ -54,21 +55,22 @@ def command_of(variant: str, seed: int, options: argparse.Namespace) -> list[str
     command = [sys.executable, "train_selfcon.py", "--preset", options.preset, "--data_dir", str(data), "--seed", str(seed)]
     command += [*VARIANTS[variant], *(["--fold", options.fold] if options.fold else [])]
     command += ["--cpu_threads", str(options.cpu_threads)] if options.cpu_threads else []
-    if "--twins" in VARIANTS[variant]:
-        epochs = epochs_with_twins([*command[2:], *options.also], epochs)
+    if "--reconstructions" in VARIANTS[variant]:
+        epochs = epochs_with_reconstructions([*command[2:], *options.also], epochs)
     return [*command, "--epochs", str(epochs), *options.also]
 
 
-def epochs_with_twins(arguments: list[str], epochs: int) -> int:
-    """How many epochs with twins have about as many steps as ``epochs`` without."""
+def epochs_with_reconstructions(arguments: list[str], epochs: int) -> int:
+    """How many epochs with reconstructions have about as many steps as ``epochs`` without."""
     from imaginet_tools.images.splits import load_splits
-    from training.options import parse_options
+    from training.command_line import parse_options
     from training.views.batches import BatchOrder
 
     options = parse_options(arguments)
-    real = load_splits(options.data_options(), options.seed).train.label == 0
-    with_twins, without = (BatchOrder(has, options.batch_size, options.seed).steps for has in (real, real & False))
-    return max(1, round(epochs * without / with_twins))
+    real = load_splits(options.data, options.run.seed).train.label == 0
+    batch_size, seed = options.stage_1.batch_size, options.run.seed
+    with_reconstructions, without = (BatchOrder(has, batch_size, seed).steps for has in (real, real & False))
+    return max(1, round(epochs * without / with_reconstructions))
 
 
 @contextmanager
@@ -168,7 +170,7 @@ def main() -> None:
     parser.add_argument("--data_dir", default=str(ROOT.parent / "shared" / "lab"), help="raw images, as for train_selfcon.py")
     parser.add_argument("--out", type=Path, default=Path("runs/objectives"), help="folder of the runs (default: runs/objectives)")
     parser.add_argument("--preset", default="laptop", help="of train_selfcon.py (default: laptop)")
-    parser.add_argument("--epochs", type=int, default=400, help="of a run without twins (default: 400)")
+    parser.add_argument("--epochs", type=int, default=400, help="of a run without reconstructions (default: 400)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42], help="(default: 42)")
     parser.add_argument("--fold", help="'2/4': score the second of four folds of the training list instead of the test list")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="(default: all)")

@@ -14,7 +14,6 @@ sys.path.insert(0, str(ROOT))
 from imaginet_core.pictures.decode import decode  # noqa: E402
 from imaginet_tools.images.collect import of_raw  # noqa: E402
 from modeling import SelfConConfig, SelfConForImageClassification  # noqa: E402
-from train_selfcon import NETWORK_OPTIONS  # noqa: E402
 from training.options import TrainingOptions  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
 from training.stages.contrastive import ContrastiveNetwork, gradients, make_optimizer  # noqa: E402
@@ -23,14 +22,14 @@ from training.stages.contrastive_loss import Stage1Loss, trained_parts  # noqa: 
 
 def options_of(preset: str, **changes) -> TrainingOptions:
     """The options of a preset, from random weights."""
-    return TrainingOptions(**{**PRESETS[preset], "initial_weights": "none", **changes})
+    return TrainingOptions.of(**{**PRESETS[preset], "initial_weights": "none", **changes})
 
 
 def network_of(options: TrainingOptions) -> ContrastiveNetwork:
     """Stage 1's network with the seed's weights, contiguous in memory."""
-    torch.manual_seed(options.seed)
-    config = SelfConConfig(**{name: getattr(options, name) for name in NETWORK_OPTIONS}, families=family_names())
-    return ContrastiveNetwork(SelfConForImageClassification(config), trained_parts(options)).train()
+    torch.manual_seed(options.run.seed)
+    config = SelfConConfig(**options.network.architecture(), families=family_names())
+    return ContrastiveNetwork(SelfConForImageClassification(config), trained_parts(options.stage_1)).train()
 
 
 def sample_batches(count: int, size: int, side: int, seed: int = 0) -> list[dict[str, Tensor]]:

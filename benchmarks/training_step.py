@@ -30,8 +30,8 @@ WARM_UP = 2
 def our_step(accelerator, network, options) -> Callable[[dict], float]:
     """The training loop's own step: autocast, channels last."""
     network = network.to(memory_format=torch.channels_last)
-    network, optimizer = accelerator.prepare(network, make_optimizer(network, options))
-    loss_of = Stage1Loss(accelerator, options)
+    network, optimizer = accelerator.prepare(network, make_optimizer(network, options.stage_1))
+    loss_of = Stage1Loss(accelerator, options.stage_1)
 
     def step(batch: dict) -> float:
         optimizer.zero_grad()
@@ -44,7 +44,7 @@ def our_step(accelerator, network, options) -> Callable[[dict], float]:
 
 def eager_step(accelerator, network, options) -> Callable[[dict], float]:
     """Float32 throughout, images and weights contiguous."""
-    optimizer, loss_of = make_optimizer(network, options), Stage1Loss(accelerator, options)
+    optimizer, loss_of = make_optimizer(network, options.stage_1), Stage1Loss(accelerator, options.stage_1)
 
     def step(batch: dict) -> float:
         optimizer.zero_grad()
@@ -93,7 +93,7 @@ def main() -> None:
         "ours": our_step(accelerator, copy.deepcopy(network), options), "moved": our_step(accelerator, moved(network), options),
         "eager float32": eager_step(accelerator, network, options),
     }
-    seconds, losses = run(steps, sample_batches(arguments.steps, arguments.batch_size, options.crop_size))
+    seconds, losses = run(steps, sample_batches(arguments.steps, arguments.batch_size, options.stage_1.crop_size))
     report(seconds, losses, accelerator.mixed_precision)
 
 

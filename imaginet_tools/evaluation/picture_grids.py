@@ -23,17 +23,18 @@ TITLES = {
 def draw_views(views: RandomViews, file: Path, pictures: int = 6, epochs: int = 4) -> None:
     """What stage 1 is shown: a row per training image, real and synthetic ones in turn, a column per epoch and view.
 
-    With pairs of views, a view and its degraded copy stand side by side; with twins, the row below a real image is its twin's.
+    With pairs of views, a view and its degraded copy stand side by side; with reconstructions, the row below a real image is that
+    of its reconstruction.
     """
     real, synthetic = (np.flatnonzero(views.images.label == value).tolist() for value in range(2))
     rows = []
     for place in range(pictures // 2):
         index = real[place % len(real)]
-        rows += [index] if views.twins is None else [index, len(views) + index]  # N + i is the twin of image i
+        rows += [index] if views.reconstructions is None else [index, len(views) + index]  # N + i is that of image i
         rows.append(synthetic[place % len(synthetic)])
     tiles, captions = [], []
     for row in rows:
-        name = "twin" if row >= len(views) else views.images.generator[row]
+        name = "reconstruction" if row >= len(views) else views.images.generator[row]
         for epoch in range(epochs):
             views.set_epoch(epoch)
             shown = views[row]["pixels"].permute(0, 2, 3, 1).numpy()

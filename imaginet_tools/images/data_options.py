@@ -14,6 +14,8 @@ class DataOptions:
     Raises ValueError for values that no data set can meet.
     """
 
+    _argument_group_name = "data"  # for transformers' HfArgumentParser
+
     dataset: str = _option("imaginet", "name or folder for load_dataset; it needs the columns image and label")
     config_name: str | None = _option(
         None, "configuration of the dataset; imaginet has all (its default), photos, paintings, faces, uncategorized and sample"

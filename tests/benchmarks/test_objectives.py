@@ -14,7 +14,7 @@ from benchmarks import objectives
 from imaginet_tools.evaluation.report import Report, Row
 from imaginet_tools.images import splits
 from imaginet_tools.metrics.detection import Estimate, Metrics
-from training.options import parse_options
+from training.command_line import parse_options
 
 RUN = """
 import json, pathlib, sys, time
@@ -60,18 +60,18 @@ def fake_runs(monkeypatch, options, seconds: float = 0.0, auc: dict | None = Non
 
 
 def test_runs_differ_in_nothing_but_the_objective(options):
-    given = {variant: vars(parse_options(objectives.command_of(variant, 1, options)[2:])) for variant in options.variants}
+    given = {variant: parse_options(objectives.command_of(variant, 1, options)[2:]).by_name() for variant in options.variants}
     for variant, values in given.items():
         changed = {name for name in values if values[name] != given["selfcon"][name]}
         assert changed == {"selfcon": set(), "selfcon + consistency": {"consistency"}}.get(variant, {"objective"})
         assert values["epochs"] == 40 and values["batch_size"] == 8 and values["seed"] == 1
 
 
-def test_twins_get_as_many_steps(options, monkeypatch):
+def test_reconstructions_get_as_many_steps(options, monkeypatch):
     images = argparse.Namespace(label=np.array([0] * 60 + [1] * 60))
     monkeypatch.setattr(splits, "load_splits", lambda data, seed: argparse.Namespace(train=images))
-    found = parse_options(objectives.command_of("selfcon + twins", 1, options)[2:])
-    assert found.twins == "small" and found.epochs == round(40 * (120 // 8) / (180 // 8))
+    found = parse_options(objectives.command_of("selfcon + reconstructions", 1, options)[2:])
+    assert found.views.reconstructions == "small" and found.stage_1.epochs == round(40 * (120 // 8) / (180 // 8))
 
 
 def test_the_table_holds_the_reports_means(options, monkeypatch):

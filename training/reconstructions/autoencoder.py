@@ -18,7 +18,7 @@ from training.run.progress import Progress
 TILE = 512
 """Largest side in pixels that an autoencoder is given; larger pictures are reconstructed in tiles, so that memory is bounded."""
 MARGIN = 32
-"""Pixels around each tile that are reconstructed with it and cut off: border effects and seams stay outside the twin."""
+"""Pixels around each tile that are reconstructed with it and cut off: border effects and seams stay outside."""
 MULTIPLE = 64
 """Sides of tiles in pixels are multiples of this, which covers the strides of the known autoencoders (8 to 64)."""
 
@@ -83,15 +83,15 @@ def train_small(crops: np.ndarray, seed: int, accelerator: Accelerator, steps: i
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     rng = np.random.default_rng(seed)
-    with Progress(accelerator, "autoencoder for twins", steps) as progress:
+    with Progress(accelerator, "autoencoder", steps) as progress:
         for step in range(steps):
             batch = to_unit(crops[rng.integers(len(crops), size=BATCH)], accelerator.device)
             made = network(batch)
             loss = F.l1_loss(made, batch) + 0.25 * F.l1_loss(_laplacian(made), _laplacian(batch))
             if not torch.isfinite(loss):
                 raise FloatingPointError(
-                    f"The loss of the twins' autoencoder is {loss.item()} at step {step}; try another --seed, or name one of "
-                    "diffusers with --twins."
+                    f"The loss of the reconstructions' autoencoder is {loss.item()} at step {step}; try another seed, or name an "
+                    "autoencoder of diffusers."
                 )
             optimizer.zero_grad()
             loss.backward()
@@ -112,7 +112,7 @@ def load_small(file: Path) -> SmallAutoencoder:
     try:
         network.load_state_dict(load_file(file))
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise ValueError(f"{file} does not hold the twins' autoencoder; delete its folder and start again.") from error
+        raise ValueError(f"{file} does not hold the reconstructions' autoencoder; delete its folder and start again.") from error
     return network.eval()
 
 
@@ -138,18 +138,18 @@ def load_diffusers(source: str) -> DiffusersAutoencoder:
     try:
         import diffusers
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"--twins {source} needs diffusers (pip install diffusers); --twins small does not.") from error
+        raise ModuleNotFoundError(f"The autoencoder {source} needs diffusers (pip install diffusers), 'small' none.") from error
     try:
         model = _load_part(diffusers, source)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         raise ValueError(
-            f"--twins {source} cannot be loaded with diffusers ({str(error).strip().splitlines()[0]}); give a folder, or a name "
-            "on the Hub, of an autoencoder of diffusers, or 'small'."
+            f"The autoencoder {source} cannot be loaded with diffusers ({str(error).strip().splitlines()[0]}); give a folder, "
+            "or a name on the Hub, of an autoencoder of diffusers, or 'small'."
         ) from error
     network = DiffusersAutoencoder(model).eval().requires_grad_(False)
     if not _reconstructs(network):
         kind = type(model).__name__
-        raise ValueError(f"--twins {source} is a {kind}, which does not reconstruct pictures; name an autoencoder.")
+        raise ValueError(f"{source} is a {kind}, which does not reconstruct pictures; name an autoencoder.")
     return network
 
 

@@ -1,11 +1,11 @@
-"""Twins: for each real training image its reconstruction by an autoencoder, as a hard negative.
+"""Reconstructions: for each real training image its reconstruction by an autoencoder, as a hard negative.
 
-A twin shows what its real image shows, at the same size, and differs from it by the decoder's traces alone; trained side by
-side with the same crop and augmentation, content and format tell nothing (Rajan et al., "Aligned Datasets Improve Detection
-of Latent Diffusion-Generated Images", arXiv 2410.11835; Chen et al., "Dual Data Alignment", arXiv 2505.14359). The autoencoder
-is given the decoded picture, so that the traces of its file's compression are in both, and twins are kept without loss.
+It shows what its real image shows, at the same size, and differs from it by the decoder's traces alone; trained side by side
+with the same crop and augmentation, content and format tell nothing (Rajan et al., "Aligned Datasets Improve Detection of Latent
+Diffusion-Generated Images", arXiv 2410.11835; Chen et al., "Dual Data Alignment", arXiv 2505.14359). The autoencoder is given the
+decoded picture, so that the traces of its file's compression are in both, and reconstructions are kept without loss.
 
-What remains of the frequency gap that the second paper closes: an autoencoder smooths, so a twin has somewhat less of the
+What remains of the frequency gap that the second paper closes: an autoencoder smooths, so it leaves somewhat less of the
 highest frequencies than its real image, those of compression among them.
 """
 
@@ -44,17 +44,17 @@ from training.run.progress import Progress
 SMALL = "small"
 RECORD, WEIGHTS, PARTIAL = "twins.json", "autoencoder.safetensors", ".partial"
 MEASURED = 64
-"""Twins that are compared with their real images for the report."""
+"""Reconstructions that are compared with their real images for the report."""
 HASHED = 64
 """Real images whose bytes go into the fingerprint."""
 
 
-class Twins:
+class Reconstructions:
     """The reconstructions in a folder.
 
     Args:
-        folder: as ``make_twins`` filled it.
-        images: what they are twins of; only their labels are kept.
+        folder: as ``make_reconstructions`` filled it.
+        images: what they are reconstructions of; only their labels are kept.
 
     Attributes:
         description: a sentence for the user, on the main process: how many there are and how close to their images.
@@ -64,56 +64,56 @@ class Twins:
 
     def __init__(self, folder: Path, images: ImageSet):
         self.folder, self.label = folder, images.label
-        self.number = np.arange(len(images))  # of the twin's file
+        self.number = np.arange(len(images))  # of the reconstruction's file
 
-    def select(self, chosen: np.ndarray) -> "Twins":
-        """The twins of ``images.select(chosen)``; ``chosen`` int (n,)."""
+    def select(self, chosen: np.ndarray) -> "Reconstructions":
+        """The reconstructions of ``images.select(chosen)``; ``chosen`` int (n,)."""
         other = copy(self)
         other.label, other.number = self.label[chosen], self.number[chosen]
         return other
 
     def pixels(self, index: int) -> np.ndarray:
-        """The twin of real image ``index``: uint8 (H, W, 3), the image's size.
+        """The reconstruction of real image ``index``: uint8 (H, W, 3), the image's size.
 
         Raises:
-            ValueError: naming what is wrong: a synthetic image has no twin; the file is missing or cannot be read.
+            ValueError: naming what is wrong: a synthetic image has no reconstruction; the file is missing or cannot be read.
         """
         if self.label[index] != REAL:
-            raise ValueError(f"Image {index} is synthetic; only real images have twins.")
+            raise ValueError(f"Image {index} is synthetic; only real images have reconstructions.")
         number = int(self.number[index])
         file = existing_file(self.folder, number)
         if file is None:
-            raise ValueError(f"The twin {_file(self.folder, number, '')} is missing; run again with --resume to make it.")
+            raise ValueError(f"The reconstruction {_file(self.folder, number, '')} is missing; resume the run to make it.")
         try:
             return decode(file.read_bytes())
         except ValueError as error:
-            raise ValueError(f"The twin {file} cannot be read ({error}); delete it and run again with --resume.") from error
+            raise ValueError(f"The reconstruction {file} cannot be read ({error}); delete it and resume the run.") from error
 
 
-def make_twins(
+def make_reconstructions(
     images: ImageSet, source: str, folder: Path, seed: int, accelerator: Accelerator, num_workers: int
-) -> Twins:
-    """Makes the twins that the folder lacks; every process calls it, with a folder that all of them see, and does its share.
+) -> Reconstructions:
+    """Makes those that the folder lacks; every process calls it, with a folder that all of them see, and does its share.
 
     A run that was stopped goes on where it was. No random state outside is touched.
 
     Args:
         images: the training images.
         source: "small" trains a small autoencoder on the real images; anything else is one of diffusers, by name or folder.
-        folder: for twins, record and weights; created.
+        folder: for reconstructions, record and weights; created.
         seed: of the small one.
         accelerator: its processes share the work, on its devices.
         num_workers: processes that decode, and threads that write, per training process.
 
     Raises:
-        ValueError: if there is no real image, the folder holds twins of other images or another autoencoder, or ``source``
+        ValueError: if there is no real image, the folder holds those of other images or of another autoencoder, or ``source``
             cannot be loaded.
         FileExistsError: if the folder holds something else.
         ModuleNotFoundError: if ``source`` needs diffusers, which is not installed.
     """
     real = np.flatnonzero(images.label == REAL)
     if not len(real):
-        raise ValueError("There is no real training image to make a twin of; leave --twins out.")
+        raise ValueError("There is no real training image to reconstruct; train without reconstructions.")
     with torch.random.fork_rng(devices=[]):  # new networks and loaders draw from the global state
         network = _autoencoder(images, real, source, folder, seed, accelerator, num_workers)
         missing = [index for index in real if existing_file(folder, index) is None]
@@ -121,21 +121,24 @@ def make_twins(
         own = missing[accelerator.process_index :: accelerator.num_processes]
         _write(images, own, network, folder, accelerator, num_workers)
     accelerator.wait_for_everyone()
-    twins = Twins(folder, images)
+    reconstructions = Reconstructions(folder, images)
     if accelerator.is_main_process:
-        twins.description = describe(twins, images)
-    return twins
+        reconstructions.description = describe(reconstructions, images)
+    return reconstructions
 
 
-def describe(twins: Twins, images: ImageSet) -> str:
-    """How many twins there are, and how close up to MEASURED of them, evenly spread, are to their images."""
+def describe(reconstructions: Reconstructions, images: ImageSet) -> str:
+    """How many reconstructions there are, and how close up to MEASURED of them, evenly spread, are to their images."""
     real = np.flatnonzero(images.label == REAL)
     chosen = evenly(real, MEASURED)
-    errors = [images.pixels(index).astype(np.float64) - twins.pixels(index) for index in chosen]
+    errors = [images.pixels(index).astype(np.float64) - reconstructions.pixels(index) for index in chosen]
     absolute = np.mean([np.abs(error).mean() for error in errors])
     square = np.mean([(error**2).mean() for error in errors])
     ratio = f"{10 * np.log10(255**2 / square):.1f} dB" if square else "without limit"
-    return f"{len(real)} twins; over {len(chosen)} of them the mean absolute error is {absolute:.2f} of 255, the PSNR {ratio}."
+    return (
+        f"{len(real)} reconstructions; over {len(chosen)} of them the mean absolute error is {absolute:.2f} of 255, "
+        f"the PSNR {ratio}."
+    )
 
 
 def fingerprint(images: ImageSet) -> str:
@@ -159,21 +162,21 @@ def claim(folder: Path, **facts) -> None:
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{file} is damaged; delete the folder or choose another --output_dir.") from error
+            raise ValueError(f"{file} is damaged; delete the folder, or choose another one for the run.") from error
     elif any(not entry.name.endswith(PARTIAL) for entry in folder.iterdir()):
-        raise FileExistsError(f"{folder} holds something else than twins; choose another --output_dir or move it away.")
+        raise FileExistsError(f"{folder} holds something else than reconstructions; move it away, or choose another folder.")
     for name, value in facts.items():
         if record.setdefault(name, value) != value:
             raise ValueError(
-                f"{folder} holds twins of other {name} than this run's ({record[name]}, not {value}); choose another --output_dir "
-                "or delete the folder."
+                f"{folder} holds reconstructions of other {name} than this run's ({record[name]}, not {value}); delete the "
+                "folder, or choose another one for the run."
             )
     with _whole(file) as partial:
         partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def existing_file(folder: Path, index: int) -> Path | None:
-    """The file of the twin of image ``index``, if it is there."""
+    """The file of the reconstruction of image ``index``, if it is there."""
     candidates = (_file(folder, index, suffix) for suffix in (".webp", ".png"))
     return next((file for file in candidates if file.exists()), None)
 
@@ -202,7 +205,7 @@ def _write(
 ) -> None:
     """Reconstructs and writes the images in ``missing``; at most a few pictures wait in memory."""
     threads = max(1, num_workers)
-    with Progress(accelerator, "twins", len(missing)) as progress, ThreadPoolExecutor(threads) as pool:
+    with Progress(accelerator, "reconstructions", len(missing)) as progress, ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future] = deque()
         for index, picture in _decoded(images, missing, num_workers):
             waiting.append(pool.submit(_write_one, folder, index, reconstruct(network, picture, accelerator.device)))
@@ -234,15 +237,15 @@ def _as_it_is(item):
     return item
 
 
-def _write_one(folder: Path, index: int, twin: np.ndarray) -> None:
-    suffix = ".webp" if max(twin.shape) <= LONGEST_SIDE["WEBP"] else ".png"
+def _write_one(folder: Path, index: int, reconstruction: np.ndarray) -> None:
+    suffix = ".webp" if max(reconstruction.shape) <= LONGEST_SIDE["WEBP"] else ".png"
     file = _file(folder, index, suffix)
     file.parent.mkdir(exist_ok=True)
     with _whole(file) as partial:
         if suffix == ".webp":
-            partial.write_bytes(lossless_webp(twin))
+            partial.write_bytes(lossless_webp(reconstruction))
         else:
-            Image.fromarray(twin).save(partial, "PNG")
+            Image.fromarray(reconstruction).save(partial, "PNG")
 
 
 @contextmanager

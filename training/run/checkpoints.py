@@ -21,11 +21,6 @@ from safetensors import SafetensorError
 from training.options import TrainingOptions
 
 STATE = "state.json"
-SAME_RESULT = {
-    "output_dir", "resume", "accept_changed_options", "checkpoint_every", "checkpoints_kept", "num_workers", "tracker",
-    "push_to_hub", "hub_model_id", "hub_private", "bootstrap", "audit_images", "crop_cache_gb", "test_crops",
-}
-"""Options that may change between a run and its resumption: they do not change what is learned."""
 
 
 @dataclass
@@ -79,19 +74,19 @@ class Checkpoints:
         self.resumed_from: Path | None = None
 
     def resume(self) -> RunState:
-        """The state of the last checkpoint, or that of a new run if there is none or ``options.resume`` is off.
+        """The state of the last checkpoint, or that of a new run if there is none or ``options.run.resume`` is off.
 
         The weights follow when the stage's network is there, see :meth:`restore`.
 
         Raises:
             ValueError: if the checkpoint cannot be read, or options or images are not those that it was made with.
         """
-        complete = self._all() if self.options.resume else []
+        complete = self._all() if self.options.run.resume else []
         if not complete:
             return RunState()
         self.resumed_from = complete[-1]
         stored = _read_state(self.resumed_from)
-        if not self.options.accept_changed_options:
+        if not self.options.run.accept_changed_options:
             self._refuse_changes(stored)
         return stored["run"]
 
@@ -102,7 +97,8 @@ class Checkpoints:
         """
         random_states = self.resumed_from / f"random_states_{self.accelerator.process_index}.pkl"
         try:
-            if random_states.exists() or not self.options.accept_changed_options:  # there may be more processes than before
+            # with accepted changes there may be more processes than before
+            if random_states.exists() or not self.options.run.accept_changed_options:
                 load(random_states)  # Accelerate passes over those that it cannot read
             self.accelerator.load_state(str(self.resumed_from))
             if average is not None:
@@ -183,7 +179,7 @@ class Checkpoints:
             stored = _read_state(place)
             loss = stored["held_out_loss"] if math.isfinite(stored["held_out_loss"]) else math.inf
             best.setdefault(stored["run"].stage, []).append((loss, place))
-        kept = {*complete[-self.options.checkpoints_kept :], *(min(candidates)[1] for candidates in best.values())}
+        kept = {*complete[-self.options.run.checkpoints_kept :], *(min(candidates)[1] for candidates in best.values())}
         gone = self.folder / "being-removed"
         for place in set(complete) - kept:
             if gone.exists():  # by a run that was killed
@@ -193,10 +189,9 @@ class Checkpoints:
 
     def _refuse_changes(self, stored: dict) -> None:
         before, now = stored["options"], self.options.as_dict()
-        same = SAME_RESULT - ({"num_workers"} if self.options.streaming else set())  # which deals out a stream's files
         changed = [
-            f"--{name} was {before.get(name)} and is {now[name]}" for name in now
-            if name not in same and before.get(name) != now[name]
+            f"--{name} was {before.get(name)} and is {now[name]}" for name in sorted(self.options.names_that_change_the_result())
+            if before.get(name) != now[name]
         ]
         if stored["fingerprint"] != self.fingerprint:
             changed.append("the training images are others (their paths or labels differ)")

@@ -21,8 +21,8 @@ def limits_of(splits: Splits, options: TrainingOptions) -> list[str]:
         limits.append(splits.description)
     if splits.test is None:
         limits.append("The data set has no test images, so nothing was scored.")
-    if options.fold is not None:
-        limits.append(f"Fold {options.fold} of the training list was scored, not the test list.")
+    if options.data.fold is not None:
+        limits.append(f"Fold {options.data.fold} of the training list was scored, not the test list.")
     limits.append("One training run with one seed; the intervals cover the choice of test images, not that of the seed.")
     return limits
 
@@ -49,7 +49,7 @@ def scored_but_not_trained(test: ImageSet | None, train: ImageSet, column: str) 
 
 def damage_seen(options: TrainingOptions) -> str:
     """What pictures went through in training, and what they never did."""
-    seen = [SEEN[options.views], *([SEEN_WITH_CONSISTENCY] if options.consistency else [])]
+    seen = [SEEN[options.views.views], *([SEEN_WITH_CONSISTENCY] if options.stage_1.consistency else [])]
     resizing = [words for _, words in seen if words]
     damage = [f"JPEG and WebP of quality {min(quality for quality, _ in seen)} to 95", *resizing, "Gaussian blur"]
     text = (

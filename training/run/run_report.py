@@ -45,13 +45,13 @@ def evaluate(
     """
     shown = splits.held_out if splits.test is None else splits.test
     conditions = ["clean"] if splits.test is None else list(CONDITIONS)
-    said = {each: predict(accelerator, model, processor, shown, each, options.num_workers) for each in conditions}
+    said = {each: predict(accelerator, model, processor, shown, each, options.views.num_workers) for each in conditions}
     thresholds, scores = {MODEL: model.config.operating_points[0]["threshold"]}, {}
     if splits.test is not None:
         scores = {(MODEL, each): scores_of(shown, calibrated(said[each].origin, model.config)) for each in conditions}
-        baseline, thresholds[BASELINE] = fit_baseline(accelerator, splits, options.num_workers)
+        baseline, thresholds[BASELINE] = fit_baseline(accelerator, splits, options.views.num_workers)
         for condition in CONDITIONS:
-            features = pixel_features(accelerator, splits.test, condition, options.num_workers)
+            features = pixel_features(accelerator, splits.test, condition, options.views.num_workers)
             scores[BASELINE, condition] = scores_of(splits.test, baseline.probabilities(features))
     training = {
         "seconds": training_seconds, "processes": accelerator.num_processes, "device": str(accelerator.device),
@@ -75,17 +75,17 @@ def with_findings(
     """
     rows: list[Row] = []
     for (detector, condition), each in scores.items():
-        rows += rows_of(detector, condition, each, thresholds[detector], options.bootstrap, options.seed)
+        rows += rows_of(detector, condition, each, thresholds[detector], options.scoring.bootstrap, options.run.seed)
     tracks: list[Track] = []
     if splits.test is not None:
         for condition, each in said.items():
             synthetic = scores[MODEL, condition].probability >= thresholds[MODEL]
             tracks += tracks_of(splits.test, each, synthetic, config, condition, options)
     shown = splits.held_out if splits.test is None else splits.test
-    audit = find_shortcuts(splits.train, options.audit_images, report.data["name"])
+    audit = find_shortcuts(splits.train, options.scoring.audit_images, report.data["name"])
     return replace(
         report, figures=rows, tracks=tracks, data={**report.data, "audit": audit},
-        embedding_map=embedding_map(said["clean"].feature, shown.label, shown.generator, options.seed),
+        embedding_map=embedding_map(said["clean"].feature, shown.label, shown.generator, options.run.seed),
     )
 
 
@@ -100,7 +100,7 @@ def tracks_of(
         synthetic: bool (N,), whether it calls them synthetic.
         config: of the model.
     """
-    common = {"source_image": images.source_image, "resamples": options.bootstrap, "seed": options.seed}
+    common = {"source_image": images.source_image, "resamples": options.scoring.bootstrap, "seed": options.run.seed}
     origins = np.array(imaginet.LABELS)
     tracks = [make_track("origin", condition, origins[images.label], origins[synthetic.astype(int)], list(origins), **common)]
     for name, names, logits in (("family", config.families, said.family), ("generator", config.generators, said.generator)):
@@ -127,7 +127,7 @@ def scores_of(images: ImageSet, probability: np.ndarray) -> Scores:
 def make_report(config, splits: Splits, options: TrainingOptions, training: dict) -> Report:
     """The report but for its figures and findings; see ``imaginet_tools.evaluation.report.Report`` for its parts."""
     parts = {"train": splits.train, "held_out": splits.held_out, "test": splits.test}
-    used = {"timm": options.backbone, "diffusers": options.twins not in (None, "small")}
+    used = {"timm": options.network.backbone, "diffusers": options.views.reconstructions not in (None, "small")}
     libraries = [*LIBRARIES, *(name for name, is_used in used.items() if is_used)]
     versions = {"python": platform.python_version(), "imaginet": str(imaginet.VERSION)}
     return Report(
@@ -152,12 +152,12 @@ def make_report(config, splits: Splits, options: TrainingOptions, training: dict
 
 def data_name(options: TrainingOptions, splits: Splits) -> str:
     """Name of the data for report and card. What the builder made of other images than ImagiNet's is never called ImagiNet."""
-    if options.dataset != "imaginet":
-        return options.dataset
-    if options.config_name == "sample":
+    if options.data.dataset != "imaginet":
+        return options.data.dataset
+    if options.data.config_name == "sample":
         return "imaginet-sample"
     official = splits.description.startswith(imaginet.DESCRIPTIONS["official"])
-    return "imaginet" if official else Path(options.data_dir).resolve().name
+    return "imaginet" if official else Path(options.data.data_dir).resolve().name
 
 
 def write_report(report: Report, scores: AllScores, splits: Splits, views: RandomViews, output: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """The course of training in any tracker that Accelerate knows (TensorBoard, Weights & Biases, MLflow, ...), by its name.
 
-    accelerator = Accelerator(**tracker_arguments(options.tracker, output))
+    accelerator = Accelerator(**tracker_arguments(options.run.tracker, output))
     start_trackers(accelerator, options)          # once the output folder is there
     log_row(accelerator, row, step)               # after each epoch
     log_figures(accelerator, report, step)        # at the end; then accelerator.end_training()
@@ -64,7 +64,7 @@ def start_trackers(accelerator: Accelerator, options: TrainingOptions) -> None:
         accelerator.init_trackers(PROJECT, config=plain_options(options))
     except Exception as error:  # every tracker has errors of its own kind
         words = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"--tracker {options.tracker} could not start: {words}") from error
+        raise ValueError(f"--tracker {options.run.tracker} could not start: {words}") from error
 
 
 def plain_options(options: TrainingOptions) -> dict[str, bool | int | float | str]:

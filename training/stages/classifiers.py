@@ -1,14 +1,12 @@
 """Stage 2: the classifiers learn on the frozen trunk: origin, origin from the sub-network, family, generator."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from training.options import TrainingOptions
-from training.run.checkpoints import Checkpoints, RunState
+from training.run.context import Run
 from training.run.hardware import synchronise_batch_norm
 from training.stages.contrastive import freeze_all_but
 from training.stages.contrastive_loss import class_cross_entropy, origin_cross_entropy
@@ -42,11 +40,9 @@ class ClassifierNetwork(nn.Module):
         return {name: getattr(self.model, name)(inputs.get(name, feature)) for name in present}
 
 
-def train_classifiers(
-    accelerator: Accelerator, model: nn.Module, batches: Batches, held_out: HeldOutViews, options: TrainingOptions,
-    checkpoints: Checkpoints, state: RunState, log: Callable[[dict], None] = lambda row: None,
-) -> None:
-    """Runs stage 2 from where ``state`` stands; the model holds the result."""
+def train_classifiers(run: Run, model: nn.Module, batches: Batches, held_out: HeldOutViews) -> None:
+    """Runs stage 2 from where the run stands; the model holds the result."""
+    accelerator, options = run.accelerator, run.options.stage_2
     network = synchronise_batch_norm(accelerator, ClassifierNetwork(model))
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate = options.classifier_learning_rate
@@ -59,10 +55,11 @@ def train_classifiers(
         return {name: float(accelerator.reduce(loss.detach(), "mean")) for name, loss in losses.items()}
 
     stage = Stage(
-        name=NAME, epochs=options.classifier_epochs, first_epoch=options.epochs, network=prepared, optimizer=optimizer,
-        batches=batches, step=step, rate=lambda epoch: rate, held_out_loss=partial(held_out.loss, network, classifier_losses),
+        name=NAME, epochs=options.classifier_epochs, first_epoch=run.options.stage_1.epochs, network=prepared,
+        optimizer=optimizer, batches=batches, step=step, rate=lambda epoch: rate,
+        held_out_loss=partial(held_out.loss, network, classifier_losses),
     )
-    run_stage(accelerator, stage, options, checkpoints, state, log)
+    run_stage(run, stage)
     accelerator.free_memory()
 
 

@@ -1,7 +1,6 @@
 """Stage 1: the trunk, its sub-network and the projection heads learn with a contrastive loss."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -9,8 +8,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.options import TrainingOptions
-from training.run.checkpoints import Checkpoints, RunState
+from training.options import ContrastiveOptions
+from training.run.context import Run
 from training.run.hardware import synchronise_batch_norm
 from training.stages.contrastive_loss import Outputs, Stage1Loss, trained_parts
 from training.stages.gradient_cache import backward_in_chunks
@@ -51,18 +50,16 @@ class ContrastiveNetwork(nn.Module):
         return Outputs(embeddings, origin, family)
 
 
-def train_contrastive(
-    accelerator: Accelerator, model: nn.Module, batches: Batches, held_out: HeldOutViews, options: TrainingOptions,
-    checkpoints: Checkpoints, state: RunState, log: Callable[[dict], None] = lambda row: None,
-) -> None:
-    """Runs stage 1 from where ``state`` stands; the model holds the result (with ``ema_decay`` its moving average).
+def train_contrastive(run: Run, model: nn.Module, batches: Batches, held_out: HeldOutViews) -> None:
+    """Runs stage 1 from where the run stands; the model holds the result (with ``ema_decay`` its moving average).
 
     The contrastive loss sees the global batch: embeddings are gathered over processes. Batch normalisation uses each
     process's own part of the batch (on several GPUs the whole).
     """
+    accelerator, options = run.accelerator, run.options.stage_1
     network = synchronise_batch_norm(accelerator, ContrastiveNetwork(model, trained_parts(options)))
     average = make_average(network, options.ema_decay, accelerator.device)
-    if options.compile and accelerator.device.type != "cpu":  # on a CPU the first step would take minutes
+    if run.options.run.compile and accelerator.device.type != "cpu":  # on a CPU the first step would take minutes
         network.compile()
     loss_of = Stage1Loss(accelerator, options)
     prepared, optimizer = accelerator.prepare(network, make_optimizer(network, options))
@@ -70,10 +67,12 @@ def train_contrastive(
         name=NAME, epochs=options.epochs, first_epoch=0, network=prepared, optimizer=optimizer, batches=batches,
         step=partial(gradients, accelerator, prepared, loss_of, options.embed_chunk),
         rate=partial(learning_rate, options=options),
-        held_out_loss=lambda: held_out.loss(average.module if average else network, lambda outputs, batch: loss_of(Outputs(*outputs), batch, gather=False)[1]),
+        held_out_loss=lambda: held_out.loss(
+            average.module if average else network, lambda outputs, batch: loss_of(Outputs(*outputs), batch, gather=False)[1]
+        ),
         average=average,
     )
-    run_stage(accelerator, stage, options, checkpoints, state, log)
+    run_stage(run, stage)
     if average is not None:
         network.load_state_dict(average.module.state_dict())
     accelerator.free_memory()
@@ -93,7 +92,7 @@ def gradients(
     return terms
 
 
-def learning_rate(epoch: int, options: TrainingOptions) -> float:
+def learning_rate(epoch: int, options: ContrastiveOptions) -> float:
     """Rate of one epoch: linear warm-up from 1e-4 of the peak, then a cosine down to 1e-3 of it, stepped per epoch."""
     peak = options.learning_rate
     if epoch < options.warmup_epochs:
@@ -102,7 +101,7 @@ def learning_rate(epoch: int, options: TrainingOptions) -> float:
     return peak * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def make_optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, options: ContrastiveOptions) -> torch.optim.Optimizer:
     """SGD with momentum 0.9 (the recipe) or AdamW, on what is not frozen. AdamW does not decay biases and norms."""
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if options.optimizer == "sgd":

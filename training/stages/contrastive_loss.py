@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from training.options import TrainingOptions
+from training.options import ContrastiveOptions
 from training.stages.losses.consistency import ConsistencyLoss
 from training.stages.losses.selfcon import SelfConLoss
 
@@ -26,7 +26,7 @@ class Outputs(NamedTuple):
     family: Tensor
 
 
-def trained_parts(options: TrainingOptions) -> list[str]:
+def trained_parts(options: ContrastiveOptions) -> list[str]:
     """Names of the model's parts that learn in stage 1: those that the loss depends on."""
     heads = ["head", "sub_heads"]
     if options.objective == "ce":  # no loss of embeddings but that of consistency
@@ -44,10 +44,10 @@ class Stage1Loss(nn.Module):
 
     Args:
         accelerator: whose processes share the batch.
-        options: of the run.
+        options: of stage 1.
     """
 
-    def __init__(self, accelerator: Accelerator, options: TrainingOptions):
+    def __init__(self, accelerator: Accelerator, options: ContrastiveOptions):
         super().__init__()
         self.accelerator, self.objective = accelerator, options.objective
         self.cross_entropy_weight = 1.0 if options.objective == "ce" else options.cross_entropy_weight

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
-from training.options import TrainingOptions
-from training.run.checkpoints import Checkpoints, RunState
+from training.run.context import Run
 from training.run.progress import Progress
 from training.views.batches import Batches
 
@@ -74,23 +72,18 @@ class Totals:
         }
 
 
-def run_stage(
-    accelerator: Accelerator, stage: Stage, options: TrainingOptions, checkpoints: Checkpoints, state: RunState,
-    log: Callable[[dict], None],
-) -> None:
-    """Trains from where ``state`` stands to the end of the stage; ``state`` and its history move along.
-
-    Args:
-        log: gets each epoch's row: stage, epoch, learning_rate, loss and its terms, seconds, images.
+def run_stage(run: Run, stage: Stage) -> None:
+    """Trains from where the run stands to the end of the stage; its state and history move along.
 
     Raises:
         FloatingPointError: at the first loss that is not a finite number, with step and files; the state is saved for a look at it.
         OSError: if a checkpoint cannot be written.
     """
+    accelerator, state = run.accelerator, run.state
     if state.stage != stage.name:
         state.enter(stage.name)
     elif state.step or state.epoch:
-        checkpoints.restore(stage.average)
+        run.checkpoints.restore(stage.average)
     totals = Totals(**state.totals)
     steps = None if stage.batches.steps is None else stage.epochs * stage.batches.steps
     done = state.stage_steps
@@ -104,49 +97,48 @@ def run_stage(
             for batch in progress.timed(stage.batches.epoch(stage.first_epoch + state.epoch, skip=state.step)):
                 stage.optimizer.zero_grad()
                 terms = stage.step(batch)
-                check_finite(stage, terms, batch, checkpoints, state)
-                update(accelerator, stage, options.max_grad_norm)
+                check_finite(run, stage, terms, batch)
+                update(run, stage)
                 images = len(batch["label"]) * accelerator.num_processes
                 totals.add(terms, images)
                 progress.step(images, sum(terms.values()))
                 state.next_step()
-                if state.stage_steps % options.checkpoint_every == 0:
+                if state.stage_steps % run.options.run.checkpoint_every == 0:
                     totals.seconds = earlier + time.monotonic() - started
                     state.totals = vars(totals)
-                    checkpoints.save(state, stage.held_out_loss(), stage.average)
+                    run.checkpoints.save(state, stage.held_out_loss(), stage.average)
             if not state.step:
                 raise ValueError(f"An epoch of the stage {stage.name} has no batch; lower --batch_size.")
             totals.seconds = earlier + time.monotonic() - started
             row = totals.row(stage.name, state.epoch, rate)
             totals = Totals()
             state.next_epoch(row)
-            log(row)
+            run.log(row)
     if state.stage_steps > done:
-        checkpoints.save(state, stage.held_out_loss(), stage.average)
+        run.checkpoints.save(state, stage.held_out_loss(), stage.average)
 
 
-def update(accelerator: Accelerator, stage: Stage, max_grad_norm: float | None) -> None:
+def update(run: Run, stage: Stage) -> None:
     """Moves the weights along their gradients, and the moving average after them."""
+    max_grad_norm = run.options.stage_1.max_grad_norm
     if max_grad_norm is not None:
         # of what learns: in stage 2 the trunk still holds stage 1's last gradients, but not after a resumption
         learning = [parameter for parameter in stage.network.parameters() if parameter.requires_grad]
-        accelerator.clip_grad_norm_(learning, max_grad_norm)
+        run.accelerator.clip_grad_norm_(learning, max_grad_norm)
     stage.optimizer.step()
     if stage.average is not None:
-        stage.average.update_parameters(accelerator.unwrap_model(stage.network))
+        stage.average.update_parameters(run.accelerator.unwrap_model(stage.network))
 
 
-def check_finite(
-    stage: Stage, terms: dict[str, float], batch: dict[str, Tensor], checkpoints: Checkpoints, state: RunState
-) -> None:
+def check_finite(run: Run, stage: Stage, terms: dict[str, float], batch: dict[str, Tensor]) -> None:
     """Raises FloatingPointError if the loss is not a finite number, after saving the state before this step beside the checkpoints."""
     if all(map(math.isfinite, terms.values())):
         return
     paths = stage.batches.paths(batch)
-    folder = checkpoints.save_for_inspection(state, paths)
+    folder = run.checkpoints.save_for_inspection(run.state, paths)
     shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more of this process" if len(paths) > 8 else "")
     raise FloatingPointError(
-        f"The loss of stage {stage.name} is not a finite number in epoch {state.epoch}, step {state.step} "
+        f"The loss of stage {stage.name} is not a finite number in epoch {run.state.epoch}, step {run.state.step} "
         f"({', '.join(f'{name} {term}' for name, term in terms.items())}). Images of the batch: {shown}. All of them, and the "
         f"weights before the step, are in {folder}; look at the images, or lower --learning_rate."
     )

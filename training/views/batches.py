@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
+from imaginet_tools.images.image_set import REAL
 from training.views.random_views import RandomViews
 
 
@@ -37,8 +38,8 @@ class ShuffledBatches:
 
     Args:
         accelerator: whose processes share each batch.
-        views: the images' random views; with twins, a real image and its twin are always in the same batch.
-        batch_size: rows per step, over all processes (a twin is a row).
+        views: the images' random views; with reconstructions, a real image and its reconstruction are always in the same batch.
+        batch_size: rows per step, over all processes (a reconstruction is a row).
         seed: of the order.
         num_workers: processes that load and augment images, per training process.
 
@@ -47,10 +48,10 @@ class ShuffledBatches:
     """
 
     def __init__(self, accelerator: Accelerator, views: RandomViews, batch_size: int, seed: int, num_workers: int):
-        has_twin = views.images.label == 0 if views.twins is not None else np.zeros(len(views.images), dtype=bool)
-        check_batch_size(batch_size, len(has_twin) + int(has_twin.sum()), accelerator.num_processes)
+        has_reconstruction = (views.images.label == REAL) & (views.reconstructions is not None)
+        check_batch_size(batch_size, len(has_reconstruction) + int(has_reconstruction.sum()), accelerator.num_processes)
         self.accelerator, self.views, self.num_workers = accelerator, views, num_workers
-        self.order = BatchOrder(has_twin, batch_size, seed, accelerator.process_index, accelerator.num_processes)
+        self.order = BatchOrder(has_reconstruction, batch_size, seed, accelerator.process_index, accelerator.num_processes)
         self.steps = self.order.steps
         self.loader = DataLoader(
             views, batch_sampler=self.order, num_workers=num_workers, persistent_workers=num_workers > 0,
@@ -70,7 +71,8 @@ class ShuffledBatches:
 
     def paths(self, batch: dict[str, Tensor]) -> list[str]:
         listed = self.views.images.path
-        return [f"{listed[i % len(listed)]}{' (its twin)' if i >= len(listed) else ''}" for i in batch["index"].tolist()]
+        suffix = {False: "", True: " (its reconstruction)"}
+        return [f"{listed[i % len(listed)]}{suffix[i >= len(listed)]}" for i in batch["index"].tolist()]
 
 
 class BatchOrder(Sampler):
@@ -79,20 +81,20 @@ class BatchOrder(Sampler):
     The order of an epoch is drawn from seed and epoch number alone; images that do not fill a last batch wait for another epoch.
 
     Args:
-        has_twin: bool (N,); the twin of image i is number N + i and comes directly after it.
-        batch_size: numbers per batch over all processes; even where there are twins.
+        has_reconstruction: bool (N,); the reconstruction of image i is number N + i and comes directly after it.
+        batch_size: numbers per batch over all processes; even where there are reconstructions.
         seed: of the order.
         process, processes: which part to give.
     """
 
-    def __init__(self, has_twin: np.ndarray, batch_size: int, seed: int, process: int = 0, processes: int = 1):
-        self.has_twin, self.batch_size, self.seed = has_twin, batch_size, seed
-        if has_twin.any() and batch_size % 2:
-            raise ValueError(f"--twins needs an even --batch_size, got {batch_size}.")
+    def __init__(self, has_reconstruction: np.ndarray, batch_size: int, seed: int, process: int = 0, processes: int = 1):
+        self.has_reconstruction, self.batch_size, self.seed = has_reconstruction, batch_size, seed
+        if has_reconstruction.any() and batch_size % 2:
+            raise ValueError(f"Reconstructions need an even batch size, got {batch_size}.")
         share = batch_size // processes
         self.part = slice(process * share, (process + 1) * share)
         self.number, self.skip = 0, 0
-        singles, pairs = int((~has_twin).sum()), int(has_twin.sum())
+        singles, pairs = int((~has_reconstruction).sum()), int(has_reconstruction.sum())
         self.steps = (singles - (singles % 2 if pairs else 0) + 2 * pairs) // batch_size
 
     def set_epoch(self, number: int, skip: int = 0) -> None:
@@ -102,32 +104,32 @@ class BatchOrder(Sampler):
         return self.steps - self.skip
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng((self.seed, self.number)).permutation(len(self.has_twin))
-        if self.has_twin.any():
-            order = self._beside_twins(order)
+        order = np.random.default_rng((self.seed, self.number)).permutation(len(self.has_reconstruction))
+        if self.has_reconstruction.any():
+            order = self._beside_reconstructions(order)
         for step in range(self.skip, self.steps):
             yield order[step * self.batch_size : (step + 1) * self.batch_size][self.part].tolist()
 
-    def _beside_twins(self, order: np.ndarray) -> np.ndarray:
-        """The same order with each twin after its image, no pair cut by the border of two batches."""
-        singles = order[~self.has_twin[order]]
+    def _beside_reconstructions(self, order: np.ndarray) -> np.ndarray:
+        """The same order with each reconstruction after its image, no pair cut by the border of two batches."""
+        singles = order[~self.has_reconstruction[order]]
         if len(singles) % 2:  # an odd number of single images would leave a pair cut somewhere: one of them waits
             order = order[order != singles[-1]]
         result, waiting = [], deque()
         for image in order.tolist():
-            (waiting if self.has_twin[image] else result).append(image)
+            (waiting if self.has_reconstruction[image] else result).append(image)
             while waiting and (len(result) + 1) % self.batch_size:  # else a pair does not fit before the border
                 real = waiting.popleft()
-                result += [real, len(self.has_twin) + real]
+                result += [real, len(self.has_reconstruction) + real]
         return np.array(result)
 
 
 def check_batch_size(batch_size: int, available: int, processes: int) -> None:
     """Raises ValueError where ``available`` rows do not fill a batch, or it does not part evenly over the processes."""
     if available < batch_size:
-        raise ValueError(f"There are {available} training images, fewer than --batch_size {batch_size}; lower it.")
+        raise ValueError(f"There are {available} training images, fewer than the batch size {batch_size}; lower it.")
     if batch_size % processes or batch_size // processes < 2:
         raise ValueError(
-            f"--batch_size {batch_size} does not part over {processes} process(es): each needs the same number of images, and "
+            f"The batch size {batch_size} does not part over {processes} process(es): each needs the same number of images, and "
             "at least 2 images."
         )

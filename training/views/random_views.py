@@ -21,8 +21,8 @@ DEGRADED_MARGIN = 32
 
 def view_of_stage(stage: int, options: TrainingOptions) -> tuple[View, bool]:
     """What draws the views of stage 1 or 2, and whether each image is also shown degraded there."""
-    size = options.crop_size if stage == 1 else options.classifier_crop_size
-    return VIEWS[options.views][stage - 1](size), options.consistency and stage == 1
+    size = options.stage_1.crop_size if stage == 1 else options.stage_2.classifier_crop_size
+    return VIEWS[options.views.views][stage - 1](size), options.stage_1.consistency and stage == 1
 
 
 def margin_for(view: View, degraded: bool) -> int:
@@ -30,7 +30,7 @@ def margin_for(view: View, degraded: bool) -> int:
     return max(0, DEGRADED_MARGIN - view.margin) if degraded else 0
 
 
-class TwinPictures(Protocol):
+class ReconstructedPictures(Protocol):
     """Reconstructions of the real images, see ``training.reconstructions.reconstructions``."""
 
     def pixels(self, index: int) -> np.ndarray:
@@ -47,8 +47,8 @@ class RandomViews(torch.utils.data.Dataset):
     training" (2026, https://arxiv.org/abs/2604.10102): both show the same crop, turned alike; the second went through a chain
     drawn by ``degradations.draw_chain``, together with ``DEGRADED_MARGIN`` pixels around it.
 
-    With ``twins``, item N + i of N images is the twin of real image i: of label 1, family and generator -1, the same crop with
-    the same degradation and turn. The length stays N.
+    With ``reconstructions``, item N + i of N images is that of real image i: of label 1, family and generator -1, the same crop
+    with the same degradation and turn. The length stays N.
 
     Decoded images are kept, up to ``KEPT_BYTES`` in each loading process: a small data set is decoded once, not every epoch. Of
     other images no more than the view's window is read.
@@ -59,7 +59,7 @@ class RandomViews(torch.utils.data.Dataset):
         families, generators: class names, to number them; real images get -1.
         seed: of all views.
         degraded: each image as a pair of clean and degraded view.
-        twins: reconstructions of the real images.
+        reconstructions: reconstructions of the real images.
         crops: windows cut out before, for the same images and view, with the margin that :func:`margin_for` tells.
 
     Raises:
@@ -68,10 +68,10 @@ class RandomViews(torch.utils.data.Dataset):
 
     def __init__(
         self, images: ImageSet, view: View, families: list[str], generators: list[str], seed: int, degraded: bool = False,
-        twins: TwinPictures | None = None, crops: CropCache | None = None,
+        reconstructions: ReconstructedPictures | None = None, crops: CropCache | None = None,
     ):
         self.images, self.view, self.seed = images, view, seed
-        self.degraded, self.twins, self.crops = degraded, twins, crops
+        self.degraded, self.reconstructions, self.crops = degraded, reconstructions, crops
         self.margin = margin_for(view, degraded)
         if crops is not None and crops.margin != self.margin:
             raise ValueError(f"These views need windows with a margin of {self.margin}; the crop cache has {crops.margin}.")
@@ -92,30 +92,30 @@ class RandomViews(torch.utils.data.Dataset):
         return len(self.files)
 
     def __getitem__(self, number: int) -> dict:
-        is_twin, index = divmod(number, len(self.files))
+        is_reconstruction, index = divmod(number, len(self.files))
         rng = degradations.rng_for(self.files.path(index), f"{self.seed}/{int(self.epoch)}")
-        views = finished_views(self.view, *self._window(index, bool(is_twin), rng), rng, self.degraded)
-        labels = (SYNTHETIC, -1, -1) if is_twin else (self.label[index], self.family[index], self.generator[index])
+        views = finished_views(self.view, *self._window(index, bool(is_reconstruction), rng), rng, self.degraded)
+        labels = (SYNTHETIC, -1, -1) if is_reconstruction else (self.label[index], self.family[index], self.generator[index])
         label, family, generator = map(int, labels)
         return {
             "pixels": views,
             "label": label, "family": family, "generator": generator, "index": number,
         }
 
-    def _window(self, index: int, is_twin: bool, rng: np.random.Generator) -> tuple[np.ndarray, Window]:
-        """The window's pixels out of the image or its twin, and the window."""
+    def _window(self, index: int, is_reconstruction: bool, rng: np.random.Generator) -> tuple[np.ndarray, Window]:
+        """The window's pixels out of the image or its reconstruction, and the window."""
         if self.crops is not None:
             pixels, window = self.crops.window(index, int(self.epoch))
-            return (window.of(self._twin(index)) if is_twin else pixels), window
+            return (window.of(self._reconstruction(index)) if is_reconstruction else pixels), window
 
         def place(height: int, width: int) -> Window:
             return self.view.place(height, width, rng).grown(self.margin, height, width)
 
-        return _cut(self._twin(index), place) if is_twin else self._read(index, place)
+        return _cut(self._reconstruction(index), place) if is_reconstruction else self._read(index, place)
 
-    def _twin(self, index: int) -> np.ndarray:
+    def _reconstruction(self, index: int) -> np.ndarray:
         number = len(self) + index
-        return self.kept[number] if number in self.kept else self._keep(number, self.twins.pixels(index))
+        return self.kept[number] if number in self.kept else self._keep(number, self.reconstructions.pixels(index))
 
     def _read(self, index: int, place: Callable[[int, int], Window]) -> tuple[np.ndarray, Window]:
         if index in self.kept:

@@ -8,6 +8,7 @@ held out or not by a hash of its name alone, so that no list of names is needed 
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import count, islice
 from pathlib import Path
 
@@ -55,17 +56,18 @@ def load_streamed_splits(options: TrainingOptions) -> Splits:
         ValueError: if a split is missing or empty, has one class only, labels that are not real and synthetic, or columns
             with class names that are not of the feature ClassLabel.
     """
-    loaded = load_any(options.data_options(), streaming=True)
-    stream = _undecoded(loaded["train"], f"the train split of {options.dataset}")
-    names = [class_names(stream.features, column, options.dataset) for column in ABSENT]
+    loaded = load_any(options.data, streaming=True)
+    stream = _undecoded(loaded["train"], f"the train split of {options.data.dataset}")
+    names = [class_names(stream.features, column, options.data.dataset) for column in ABSENT]
     sample = _gather(stream, "train", options)
     part = np.array(sample["part"])
     train, held_out = (as_image_set(sample.select(np.flatnonzero(part == name)), name) for name in ("train", "held_out"))
     check_classes(train, "the training images that the stream gives")
-    check_classes(held_out, f"the held-out {options.held_out:.0%} of the source images that the stream gives (raise --held_out)")
+    share = f"{options.data.held_out:.0%}"
+    check_classes(held_out, f"the held-out {share} of the source images that the stream gives (raise --held_out)")
     test = None
     if "test" in loaded:
-        stream_of_test = _undecoded(loaded["test"], f"the test split of {options.dataset}")
+        stream_of_test = _undecoded(loaded["test"], f"the test split of {options.data.dataset}")
         test = as_image_set(_gather(stream_of_test, "test", options), "the test split")
         check_classes(test, "the scored images")
     description = f"{stream.info.description or ''} {SAMPLED}".strip()
@@ -86,8 +88,8 @@ def class_names(features: datasets.Features, column: str, dataset: str) -> list[
 
 def is_held_out(source_image: str, options: TrainingOptions) -> bool:
     """Whether a source image is kept for calibration: a hash of its name, as a number in [0, 1), is below the share held out."""
-    digest = hashlib.sha256(f"held out/{options.seed}/{source_image}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < options.held_out
+    digest = hashlib.sha256(f"held out/{options.run.seed}/{source_image}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < options.data.held_out
 
 
 def plain_row(row: dict, features: datasets.Features) -> dict:
@@ -120,7 +122,7 @@ class StreamedBatches:
     Args:
         accelerator: whose processes share each batch.
         splits: as ``load_streamed_splits`` gives them.
-        stage: 1 or 2. Stage 2 sees only the images on ``options.calibration_list``, or that the data set marks, if there are.
+        stage: 1 or 2. Stage 2 sees only the images on the calibration list, or those that the data set marks, if there are.
         options: batch_size, views, crop sizes, consistency, seed, held_out, num_workers and calibration_list.
 
     Raises:
@@ -131,11 +133,11 @@ class StreamedBatches:
 
     def __init__(self, accelerator: Accelerator, splits: Splits, stage: int, options: TrainingOptions):
         processes = accelerator.num_processes
-        check_batch_size(options.batch_size, options.batch_size, processes)
-        self.accelerator, self.options, self.share = accelerator, options, options.batch_size // processes
-        shuffled = splits.stream.shuffle(seed=options.seed, buffer_size=SHUFFLED_ROWS)
+        check_batch_size(options.stage_1.batch_size, options.stage_1.batch_size, processes)
+        self.accelerator, self.options, self.share = accelerator, options, options.stage_1.batch_size // processes
+        shuffled = splits.stream.shuffle(seed=options.run.seed, buffer_size=SHUFFLED_ROWS)
         own = split_dataset_by_node(shuffled, accelerator.process_index, processes)
-        self.num_workers = min(options.num_workers, own.num_shards)  # more would find nothing to read
+        self.num_workers = min(options.views.num_workers, own.num_shards)  # more would find nothing to read
         self.views = StreamedViews(own, splits, stage, options)
         self.given: list[str] = []
 
@@ -154,7 +156,7 @@ class StreamedBatches:
         if step == 0:
             raise ValueError(
                 f"The stream does not fill one batch: a process found fewer than {self.share} images to train on; lower "
-                f"--batch_size {self.options.batch_size} or start fewer processes."
+                f"--batch_size {self.options.stage_1.batch_size} or start fewer processes."
             )
 
     def paths(self, batch: dict[str, Tensor]) -> list[str]:
@@ -194,7 +196,8 @@ class StreamedViews(torch.utils.data.IterableDataset):
         self.stream, self.features, self.options = stream, stream.features, options
         self.view, self.degraded = view_of_stage(stage, options)
         self.families, self.generators = _numbers(splits.families), _numbers(splits.generators)
-        self.listed = imaginet.listed_paths(options.calibration_list) if stage == 2 and options.calibration_list else None
+        file = options.data.calibration_list
+        self.listed = imaginet.listed_paths(file) if stage == 2 and file else None
         self.only_marked = stage == 2 and self.listed is None and bool(splits.train.calibration.any())
         self.number = self.skipped = 0
 
@@ -220,7 +223,7 @@ class StreamedViews(torch.utils.data.IterableDataset):
                 yield row
 
     def _item(self, row: dict) -> dict:
-        rng = degradations.rng_for(row["path"], f"{self.options.seed}/{self.number}")
+        rng = degradations.rng_for(row["path"], f"{self.options.run.seed}/{self.number}")
         with PictureFile(_with_bytes(row["image"], row["path"]), row["path"]) as picture:
             window = self.view.place(picture.height, picture.width, rng)
             window = window.grown(margin_for(self.view, self.degraded), picture.height, picture.width)
@@ -247,12 +250,10 @@ def _undecoded(stream: datasets.IterableDataset, what: str) -> datasets.Iterable
 
 def _gather(stream: datasets.IterableDataset, split: str, options: TrainingOptions) -> datasets.Dataset:
     """What the run needs of a split, in the run's folder; found there if it was gathered before."""
-    origin = {name: getattr(options, name) for name in (
-        "dataset", "config_name", "data_dir", "annotations", "locations", "registry", "held_out", "seed",
-    )}
-    with plain_errors(options.dataset):
+    origin = {**asdict(options.data), "seed": options.run.seed}
+    with plain_errors(options.data.dataset):
         rows = datasets.Dataset.from_generator(
-            _sample if split == "train" else _all, features=GATHERED, cache_dir=str(Path(options.output_dir) / FOLDER),
+            _sample if split == "train" else _all, features=GATHERED, cache_dir=str(Path(options.run.output_dir) / FOLDER),
             gen_kwargs={"stream": stream, "options": options}, split=datasets.NamedSplit(split),
             fingerprint=f"{split}-{_hash_of(repr(origin).encode())}",
         )
@@ -263,7 +264,7 @@ def _gather(stream: datasets.IterableDataset, split: str, options: TrainingOptio
 def _sample(stream: datasets.IterableDataset, options: TrainingOptions) -> Iterator[dict]:
     """Held-out images and some that train, each up to its number of real and of synthetic ones."""
     most, found = {"held_out": HELD_OUT_IMAGES // 2, "train": SAMPLE_IMAGES // 2}, Counter()
-    for row in stream.shuffle(seed=options.seed, buffer_size=SHUFFLED_ROWS):
+    for row in stream.shuffle(seed=options.run.seed, buffer_size=SHUFFLED_ROWS):
         row = plain_row(row, stream.features)
         part = "held_out" if is_held_out(row["source_image"], options) else "train"
         if found[part, row["label"]] < most[part]:

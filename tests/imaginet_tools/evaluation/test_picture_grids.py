@@ -32,7 +32,7 @@ def grid(monkeypatch):
 
 
 class Negatives:
-    """Twins that can be told: every picture's negative."""
+    """Reconstructions that can be told: every picture's negative."""
 
     def __init__(self, images):
         self.images = images
@@ -67,10 +67,10 @@ def test_pairs_stand_side_by_side(splits, grid, tmp_path):
     assert not np.array_equal(clean, damaged) and closeness[0, 1] > closeness[0, 2] + 0.1  # the same crop
 
 
-def test_a_twin_stands_below_its_real_image(splits, grid, tmp_path):
-    draw_views(views(splits, twins=Negatives(splits.train)), tmp_path / "views.png", pictures=2, epochs=2)
-    assert [row[0] for row in grid["captions"]] == ["real", "twin", splits.train.generator[splits.train.label == 1][0]]
-    pairs = [np.corrcoef(own.ravel(), twin.ravel())[0, 1] for own, twin in zip(*grid["tiles"][:2], strict=True)]
+def test_a_reconstruction_stands_below_its_real_image(splits, grid, tmp_path):
+    draw_views(views(splits, reconstructions=Negatives(splits.train)), tmp_path / "views.png", pictures=2, epochs=2)
+    assert [row[0] for row in grid["captions"]] == ["real", "reconstruction", splits.train.generator[splits.train.label == 1][0]]
+    pairs = [np.corrcoef(own.ravel(), made.ravel())[0, 1] for own, made in zip(*grid["tiles"][:2], strict=True)]
     assert max(pairs) < -0.9  # the negative of the same crop with the same damage and turn
 
 

@@ -1,4 +1,4 @@
-"""Twins: what the autoencoders make of pictures, that stopped work goes on, and what is said of bad input."""
+"""Reconstructions: what the autoencoders make of pictures, that stopped work goes on, and what is said of bad input."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ from training.reconstructions.autoencoder import (
     train_small,
     weights_hash,
 )
-from training.reconstructions.reconstructions import RECORD, WEIGHTS, existing_file, make_twins
+from training.reconstructions.reconstructions import RECORD, WEIGHTS, existing_file, make_reconstructions
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def short_training(monkeypatch):
 
 
 def make(images, folder, accelerator, source="small", seed=1, num_workers=0):
-    return make_twins(images, source, folder, seed, accelerator, num_workers)
+    return make_reconstructions(images, source, folder, seed, accelerator, num_workers)
 
 
 def smooth_pictures(count, side=96):
@@ -91,7 +91,7 @@ def test_training_is_the_same_again_and_leaves_the_random_state_alone(accelerato
 
 def test_a_loss_that_is_not_finite_stops_the_training(accelerator, monkeypatch):
     monkeypatch.setattr(autoencoder, "RATE", 1e30)
-    with pytest.raises(FloatingPointError, match=r"loss of the twins' autoencoder is (nan|inf) at step \d+; try another --seed"):
+    with pytest.raises(FloatingPointError, match=r"autoencoder is (nan|inf) at step \d+; try another seed"):
         train_small(cut_crops(smooth_pictures(1), seed=1), 1, accelerator, steps=20)
 
 
@@ -133,10 +133,10 @@ def diffusers_folder(tmp_path_factory):
     return folder
 
 
-def test_twins_by_an_autoencoder_of_diffusers_are_its_own_reconstructions(images, diffusers_folder, tmp_path, accelerator):
+def test_an_autoencoder_of_diffusers_gives_its_own_reconstructions(images, diffusers_folder, tmp_path, accelerator):
     import diffusers
 
-    made = make(images, tmp_path / "twins", accelerator, source=str(diffusers_folder))
+    made = make(images, tmp_path / "reconstructions", accelerator, source=str(diffusers_folder))
     index = int(np.flatnonzero(images.label == REAL)[3])
     padded = np.pad(images.pixels(index), [(32, 48), (32, 48), (0, 0)], mode="reflect").astype(np.float32) / 127.5 - 1
     model = diffusers.AutoencoderKL.from_pretrained(diffusers_folder)
@@ -167,7 +167,7 @@ def test_a_model_that_reconstructs_no_pictures_is_refused(tmp_path):
 
 def test_a_folder_without_a_model_is_refused_in_a_sentence(tmp_path):
     pytest.importorskip("diffusers", reason="needs diffusers, which is optional")
-    with pytest.raises(ValueError, match=f"--twins {tmp_path} cannot be loaded with diffusers"):
+    with pytest.raises(ValueError, match=f"The autoencoder {tmp_path} cannot be loaded with diffusers"):
         load_diffusers(str(tmp_path))
 
 
@@ -177,32 +177,33 @@ def test_missing_diffusers_is_said(monkeypatch):
         load_diffusers("stabilityai/sd-vae-ft-mse")
 
 
-# the twins of a data set
+# the reconstructions of a data set
 
-def test_every_real_image_gets_a_twin_of_its_size_without_loss_and_no_synthetic_one_does(images, tmp_path, accelerator):
-    made = make(images, tmp_path / "twins", accelerator)
-    network = reconstructions.load_small(tmp_path / "twins" / WEIGHTS)
+def test_every_real_image_gets_a_reconstruction_of_its_size_without_loss_and_no_synthetic_one_does(images, tmp_path, accelerator):
+    made = make(images, tmp_path / "reconstructions", accelerator)
+    network = reconstructions.load_small(tmp_path / "reconstructions" / WEIGHTS)
     for index in range(len(images)):
         if images.label[index] == REAL:
             expected = reconstruct(network, images.pixels(index), accelerator.device)
             np.testing.assert_array_equal(made.pixels(index), expected)
         else:
-            with pytest.raises(ValueError, match="only real images have twins"):
+            with pytest.raises(ValueError, match="only real images have reconstructions"):
                 made.pixels(index)
 
 
 def test_the_sentence_for_the_user_gives_the_error_that_a_plain_computation_gives(images, tmp_path, accelerator):
-    made = make(images, tmp_path / "twins", accelerator)
+    made = make(images, tmp_path / "reconstructions", accelerator)
     real = np.flatnonzero(images.label == REAL)
     pairs = [(images.pixels(i).astype(float), made.pixels(i).astype(float)) for i in real]
     error = np.mean([abs(a - b) for a, b in pairs])
     level = psnr(np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs]))
     sentence = made.description
-    assert f"{len(real)} twins" in sentence and f"error is {error:.2f} of 255" in sentence and f"PSNR {level:.1f} dB" in sentence
+    for words in (f"{len(real)} reconstructions", f"error is {error:.2f} of 255", f"PSNR {level:.1f} dB"):
+        assert words in sentence
 
 
-def test_twins_of_some_of_the_images_are_counted_as_these_are(images, tmp_path, accelerator):
-    made = make(images, tmp_path / "twins", accelerator)
+def test_reconstructions_of_some_of_the_images_are_counted_as_these_are(images, tmp_path, accelerator):
+    made = make(images, tmp_path / "reconstructions", accelerator)
     chosen = np.flatnonzero(images.label == REAL)[::-3]
     some, pictures = made.select(chosen), images.select(chosen)
     for place, index in enumerate(chosen):
@@ -221,11 +222,11 @@ def test_stopped_work_goes_on_and_ends_as_if_it_had_not_been_stopped(images, tmp
     make(images, tmp_path / "whole", accelerator)
     written, real_write = [], reconstructions._write_one
 
-    def stop_at_the_sixth(folder, index, twin):
+    def stop_at_the_sixth(folder, index, reconstruction):
         if len(written) == 5:
             raise KeyboardInterrupt
         written.append(index)
-        real_write(folder, index, twin)
+        real_write(folder, index, reconstruction)
 
     monkeypatch.setattr(reconstructions, "_write_one", stop_at_the_sixth)
     with pytest.raises(KeyboardInterrupt):
@@ -237,18 +238,18 @@ def test_stopped_work_goes_on_and_ends_as_if_it_had_not_been_stopped(images, tmp
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
-def test_finished_twins_are_not_made_again_and_leave_the_random_state_alone(images, tmp_path, accelerator, monkeypatch):
+def test_finished_reconstructions_are_not_made_again_and_leave_the_random_state_alone(images, tmp_path, accelerator, monkeypatch):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    make(images, tmp_path / "twins", accelerator)
+    make(images, tmp_path / "reconstructions", accelerator)
     monkeypatch.setattr(reconstructions, "_write_one", None)
     monkeypatch.setattr(reconstructions, "train_small", None)
-    make(images, tmp_path / "twins", accelerator)
+    make(images, tmp_path / "reconstructions", accelerator)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_half_written_twin_or_record_is_none(images, tmp_path, accelerator):
+def test_a_half_written_reconstruction_or_record_is_none(images, tmp_path, accelerator):
     index = int(np.flatnonzero(images.label == REAL)[0])
     (tmp_path / f"{RECORD}.partial").write_text("{")
     make(images, tmp_path, accelerator)
@@ -260,15 +261,15 @@ def test_a_half_written_twin_or_record_is_none(images, tmp_path, accelerator):
     assert file.read_bytes() == expected and not list(tmp_path.rglob("*.partial"))
 
 
-def test_twins_of_other_images_another_seed_or_another_autoencoder_are_refused(images, tmp_path, accelerator, diffusers_folder):
-    make(images, tmp_path / "twins", accelerator)
+def test_those_of_other_images_another_seed_or_another_autoencoder_are_refused(images, tmp_path, accelerator, diffusers_folder):
+    make(images, tmp_path / "reconstructions", accelerator)
     others = images.select(np.arange(10))
-    with pytest.raises(ValueError, match="holds twins of other images than this run's"):
-        make(others, tmp_path / "twins", accelerator)
-    with pytest.raises(ValueError, match=r"holds twins of other seed than this run's \(1, not 2\)"):
-        make(images, tmp_path / "twins", accelerator, seed=2)
-    with pytest.raises(ValueError, match="holds twins of other source than this run's"):
-        make(images, tmp_path / "twins", accelerator, source=str(diffusers_folder))
+    with pytest.raises(ValueError, match="holds reconstructions of other images than this run's"):
+        make(others, tmp_path / "reconstructions", accelerator)
+    with pytest.raises(ValueError, match=r"holds reconstructions of other seed than this run's \(1, not 2\)"):
+        make(images, tmp_path / "reconstructions", accelerator, seed=2)
+    with pytest.raises(ValueError, match="holds reconstructions of other source than this run's"):
+        make(images, tmp_path / "reconstructions", accelerator, source=str(diffusers_folder))
 
 
 def test_changed_weights_under_the_same_name_are_refused(images, tmp_path, accelerator, diffusers_folder):
@@ -277,51 +278,51 @@ def test_changed_weights_under_the_same_name_are_refused(images, tmp_path, accel
     folder = tmp_path / "model"
     model = diffusers.AutoencoderKL.from_pretrained(diffusers_folder)
     model.save_pretrained(folder)
-    make(images, tmp_path / "twins", accelerator, source=str(folder))
+    make(images, tmp_path / "reconstructions", accelerator, source=str(folder))
     torch.nn.init.ones_(model.decoder.conv_out.bias)
     model.save_pretrained(folder)
-    with pytest.raises(ValueError, match="holds twins of other weights than this run's"):
-        make(images, tmp_path / "twins", accelerator, source=str(folder))
+    with pytest.raises(ValueError, match="holds reconstructions of other weights than this run's"):
+        make(images, tmp_path / "reconstructions", accelerator, source=str(folder))
 
 
 def test_the_same_paths_with_other_pixels_are_other_images(tiny_dataset, tmp_path, accelerator, images):
-    make(images, tmp_path / "twins", accelerator)
+    make(images, tmp_path / "reconstructions", accelerator)
     rows = records("train", 24)
     swapped = {row["path"]: other["image"] for row, other in zip(rows[::2], rows[2::2] + rows[:1], strict=True)}
     write_split(tmp_path / "other", "train", [{**row, "image": swapped.get(row["path"], row["image"])} for row in rows])
     other = load_splits(DataOptions(dataset=str(tmp_path / "other"), held_out=0.25), seed=42).train
     assert other.fingerprint() == images.fingerprint()
-    with pytest.raises(ValueError, match="holds twins of other images than this run's"):
-        make(other, tmp_path / "twins", accelerator)
+    with pytest.raises(ValueError, match="holds reconstructions of other images than this run's"):
+        make(other, tmp_path / "reconstructions", accelerator)
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(images, tmp_path, accelerator):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds something else than twins"):
+    with pytest.raises(FileExistsError, match="holds something else than reconstructions"):
         make(images, tmp_path, accelerator)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_damaged_records_weights_and_twins_are_named(images, tmp_path, accelerator):
-    made = make(images, tmp_path / "twins", accelerator)
+def test_damaged_records_weights_and_reconstructions_are_named(images, tmp_path, accelerator):
+    made = make(images, tmp_path / "reconstructions", accelerator)
     index = int(np.flatnonzero(images.label == REAL)[0])
-    existing_file(tmp_path / "twins", index).write_bytes(b"RIFF")
+    existing_file(tmp_path / "reconstructions", index).write_bytes(b"RIFF")
     with pytest.raises(ValueError, match=f"{index:07d}.webp cannot be read .* delete it and run again with --resume"):
         made.pixels(index)
-    existing_file(tmp_path / "twins", index).unlink()
-    with pytest.raises(ValueError, match=f"The twin .*{index:07d} is missing; run again with --resume"):
+    existing_file(tmp_path / "reconstructions", index).unlink()
+    with pytest.raises(ValueError, match=f"The reconstruction .*{index:07d} is missing; resume the run"):
         made.pixels(index)
-    (tmp_path / "twins" / WEIGHTS).write_bytes(b"no weights")
-    with pytest.raises(ValueError, match=f"{WEIGHTS} does not hold the twins' autoencoder"):
-        make(images, tmp_path / "twins", accelerator)
-    (tmp_path / "twins" / RECORD).write_text("{")
+    (tmp_path / "reconstructions" / WEIGHTS).write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=f"{WEIGHTS} does not hold the reconstructions' autoencoder"):
+        make(images, tmp_path / "reconstructions", accelerator)
+    (tmp_path / "reconstructions" / RECORD).write_text("{")
     with pytest.raises(ValueError, match=f"{RECORD} is damaged"):
-        make(images, tmp_path / "twins", accelerator)
+        make(images, tmp_path / "reconstructions", accelerator)
 
 
-def test_images_without_a_real_one_have_no_twins(images, tmp_path, accelerator):
-    with pytest.raises(ValueError, match="no real training image to make a twin of"):
-        make(images.select(images.label != REAL), tmp_path / "twins", accelerator)
+def test_images_without_a_real_one_have_no_reconstructions(images, tmp_path, accelerator):
+    with pytest.raises(ValueError, match="no real training image to reconstruct"):
+        make(images.select(images.label != REAL), tmp_path / "reconstructions", accelerator)
 
 
 def test_a_real_image_that_cannot_be_read_is_named(tmp_path, accelerator):
@@ -331,4 +332,4 @@ def test_a_real_image_that_cannot_be_read_is_named(tmp_path, accelerator):
     images = load_splits(DataOptions(dataset=str(tmp_path / "data"), held_out=0.3), seed=42).train
     assert rows[0]["path"] in images.path
     with pytest.raises(ValueError, match="train/real/0.png cannot be read as an image"):
-        make(images, tmp_path / "twins", accelerator)
+        make(images, tmp_path / "reconstructions", accelerator)

@@ -88,7 +88,7 @@ def test_resuming_does_not_depend_on_where_the_checkpoint_lies(tiny_dataset, tmp
 
 @pytest.mark.parametrize("changes", [
     {"max_grad_norm": 0.02}, {"embed_chunk": 4, "consistency": True}, {"crop_cache": "cache", "crop_cache_epochs": 2},
-    {"objective": "ce", "ema_decay": None, "twins": "small"},
+    {"objective": "ce", "ema_decay": None, "reconstructions": "small"},
 ])
 def test_every_way_of_training_is_resumed_exactly(tiny_dataset, tmp_path, changes, monkeypatch):
     """From the middle of stage 1 and of stage 2."""

@@ -1,7 +1,6 @@
 """What a report says the model has never seen, from options and data."""
 
 import functools
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +23,7 @@ def splits(generators, test_generators=None, contents=("photos",)):
 
 
 def text(*arguments, **options):
-    return " ".join(limits_of(splits(*arguments), replace(TrainingOptions(), **options)))
+    return " ".join(limits_of(splits(*arguments), TrainingOptions.of(**options)))
 
 
 def test_generators_and_contents_of_imaginet_that_training_lacked_are_named():
@@ -54,7 +53,7 @@ def test_folds_and_missing_tests_are_said():
     ({"views": "paper"}, False), ({"views": "robust"}, True), ({"views": "paper", "consistency": True}, True),
 ])
 def test_scoring_after_resizing_is_marked_where_training_never_resized(options, resized):
-    said = damage_seen(replace(TrainingOptions(), **options))
+    said = damage_seen(TrainingOptions.of(**options))
     assert ("without having been trained on that" in said) != resized
     assert "no other codecs" in said
 
@@ -73,7 +72,7 @@ def test_what_is_said_of_the_views_is_what_they_do(views, monkeypatch):
     view = VIEWS[views][0](64)
     for seed in range(250):
         view(image, np.random.default_rng(seed))
-    words = damage_seen(TrainingOptions(views=views))
+    words = damage_seen(TrainingOptions.of(views=views))
     kinds = {name for name, *_ in done}
     assert ("resize" in kinds) == ("shrinking" in words) and {"jpeg", "webp", "gaussian_blur", "gaussian_noise"} <= kinds
     qualities = [value for name, value in done if name in ("jpeg", "webp")]

@@ -23,7 +23,7 @@ from training.run.run_report import data_name, evaluate, write_report
 from training.views.random_views import RandomViews
 from training.views.recipes import RobustView
 
-OPTIONS = TrainingOptions(**{
+OPTIONS = TrainingOptions.of(**{
     **PRESETS["laptop"], "num_workers": 0, "held_out": 0.25, "bootstrap": 30, "audit_images": 0, "seed": 5,
 })
 SIZE = {"seconds": 1.0, "images": 36}
@@ -36,8 +36,9 @@ HISTORY = [
 @pytest.fixture(scope="module")
 def run(tiny_dataset):
     """A calibrated random model, its data, and the report on it."""
-    options = replace(OPTIONS, dataset=str(tiny_dataset))
-    splits, accelerator, model, processor = load_splits(options.data_options(), options.seed), Accelerator(cpu=True), small_model(), SelfConImageProcessor()
+    options = OPTIONS.replace(dataset=str(tiny_dataset))
+    splits, accelerator = load_splits(options.data, options.run.seed), Accelerator(cpu=True)
+    model, processor = small_model(), SelfConImageProcessor()
     calibrate(accelerator, model, processor, splits.held_out, workers=0)
     report, scores = evaluate(accelerator, model, processor, splits, options, HISTORY, 2.0)
     return SimpleNamespace(
@@ -126,6 +127,6 @@ def test_the_report_tells_how_the_run_was_made(run):
     ("me/other", "all", "official", "me/other"),
 ])
 def test_only_imaginet_itself_is_called_imaginet(tmp_path, dataset, config_name, kind, name):
-    options = replace(TrainingOptions(), dataset=dataset, config_name=config_name, data_dir=str(tmp_path / "my pictures"))
+    options = TrainingOptions.of(dataset=dataset, config_name=config_name, data_dir=str(tmp_path / "my pictures"))
     splits = SimpleNamespace(description=imaginet.DESCRIPTIONS[kind])
     assert data_name(options, splits) == name

@@ -30,7 +30,7 @@ def test_what_tensorboard_was_told_can_be_read_back(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     accelerator = Accelerator(cpu=True, **tracker_arguments("tensorboard", tmp_path))
-    start_trackers(accelerator, TrainingOptions(seed=7, tracker="tensorboard"))
+    start_trackers(accelerator, TrainingOptions.of(seed=7, tracker="tensorboard"))
     for step, row in enumerate(ROWS):
         log_row(accelerator, row, step)
     log_figures(accelerator, report(), 2)
@@ -48,7 +48,7 @@ def test_what_tensorboard_was_told_can_be_read_back(tmp_path):
 
 
 def test_options_are_plain_for_every_tracker():
-    values = plain_options(TrainingOptions(seed=3))
+    values = plain_options(TrainingOptions.of(seed=3))
     assert values["seed"] == 3 and values["widths"] == "64 128 256 512" and "fold" not in values
     assert json.loads(json.dumps(values)) == values and not [value for value in values.values() if isinstance(value, list | dict)]
 
@@ -99,7 +99,7 @@ def own(monkeypatch):
 def test_a_registered_tracker_works_by_name(own, tmp_path):
     assert "own" in installed_trackers()
     accelerator = Accelerator(cpu=True, **tracker_arguments("own", tmp_path))
-    start_trackers(accelerator, TrainingOptions(tracker="own"))
+    start_trackers(accelerator, TrainingOptions.of(tracker="own"))
     log_row(accelerator, ROWS[2], 9)
     values = {"classifiers/learning_rate": 0.01, "classifiers/loss": 0.5, "classifiers/seconds": 1.0, "classifiers/images": 64}
     assert own.seen[0]["tracker"] == "own" and own.seen[1:] == [(9, values)]
@@ -109,12 +109,12 @@ def test_a_tracker_that_cannot_start_is_said_in_one_sentence(own, tmp_path, monk
     monkeypatch.setattr(own, "broken", True)
     accelerator = Accelerator(cpu=True, **tracker_arguments("own", tmp_path))
     with pytest.raises(ValueError, match="--tracker own could not start: log in first$"):
-        start_trackers(accelerator, TrainingOptions(tracker="own"))
+        start_trackers(accelerator, TrainingOptions.of(tracker="own"))
 
 
 def test_without_a_tracker_nothing_happens(tmp_path):
     accelerator = Accelerator(cpu=True, **tracker_arguments(None, tmp_path))
-    start_trackers(accelerator, TrainingOptions())
+    start_trackers(accelerator, TrainingOptions.of())
     log_row(accelerator, ROWS[0], 0)
     log_figures(accelerator, replace(report(), figures=[]), 1)
     assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 
-from training.options import TrainingOptions
+from training.options import ContrastiveOptions
 from training.stages.contrastive_loss import Outputs, Stage1Loss, trained_parts
 from training.stages.losses.consistency import ConsistencyLoss
 from training.stages.losses.selfcon import SelfConLoss
@@ -34,7 +34,7 @@ def batch_of(images: int = IMAGES) -> dict[str, torch.Tensor]:
 
 
 def loss_of(accelerator, outputs, **options):
-    loss, terms = Stage1Loss(accelerator, TrainingOptions(**options))(outputs, batch_of())
+    loss, terms = Stage1Loss(accelerator, ContrastiveOptions(**options))(outputs, batch_of())
     assert loss.item() == pytest.approx(sum(terms.values()))
     return loss.item(), terms
 
@@ -64,10 +64,10 @@ def test_ce_is_the_cross_entropy_of_the_same_labels_and_nothing_else(accelerator
 
 def test_in_stage_1_learns_what_the_loss_depends_on():
     contrastive, origin = ["encoder", "head", "sub_heads"], ["classifier", "sub_classifier"]
-    assert trained_parts(TrainingOptions()) == contrastive
-    assert trained_parts(TrainingOptions(cross_entropy_weight=0.5)) == contrastive + origin
-    assert trained_parts(TrainingOptions(objective="ce")) == ["encoder", *origin, "family_classifier"]
-    assert trained_parts(TrainingOptions(objective="ce", consistency=True)) == [*contrastive, *origin, "family_classifier"]
+    assert trained_parts(ContrastiveOptions()) == contrastive
+    assert trained_parts(ContrastiveOptions(cross_entropy_weight=0.5)) == contrastive + origin
+    assert trained_parts(ContrastiveOptions(objective="ce")) == ["encoder", *origin, "family_classifier"]
+    assert trained_parts(ContrastiveOptions(objective="ce", consistency=True)) == [*contrastive, *origin, "family_classifier"]
 
 
 def test_the_degraded_view_is_a_further_positive_and_held_to_the_same_answer(accelerator):
@@ -100,6 +100,6 @@ def test_a_batch_without_synthetic_images_has_a_loss_and_gradients(accelerator):
     batch = {"label": torch.zeros(IMAGES, dtype=torch.int64), "family": torch.full((IMAGES,), -1)}
     for objective in ("selfcon", "supcon", "ce"):
         given = Outputs(embeddings, outputs.origin.clone().requires_grad_(), outputs.family)
-        loss, terms = Stage1Loss(accelerator, TrainingOptions(objective=objective))(given, batch)
+        loss, terms = Stage1Loss(accelerator, ContrastiveOptions(objective=objective))(given, batch)
         loss.backward()
         assert np.isfinite(loss.item()) and all(np.isfinite(list(terms.values())))

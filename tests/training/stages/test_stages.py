@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from tests.training.stages.two_processes import batch_of, loss_and_gradients, sm
 from training.options import TrainingOptions
 from training.presets import PRESETS
 from training.run.checkpoints import Checkpoints, RunState
+from training.run.context import Run
 from training.stages.classifiers import ClassifierNetwork, classifier_losses, train_classifiers
 from training.stages.contrastive import ContrastiveNetwork, make_optimizer, train_contrastive
 from training.stages.contrastive_loss import Outputs, Stage1Loss, trained_parts
@@ -25,7 +25,7 @@ from training.views.batches import ShuffledBatches
 from training.views.random_views import RandomViews
 from training.views.recipes import RobustView
 
-OPTIONS = TrainingOptions(**{
+OPTIONS = TrainingOptions.of(**{
     **PRESETS["laptop"], "batch_size": 8, "crop_size": 32, "classifier_crop_size": 32, "epochs": 1, "warmup_epochs": 0,
     "classifier_epochs": 1, "num_workers": 0, "held_out": 0.25, "aligned": False,
 })
@@ -38,7 +38,7 @@ def accelerator():
 
 @pytest.fixture(scope="module")
 def views(tiny_dataset):
-    splits = load_splits(DataOptions(dataset=str(tiny_dataset), held_out=OPTIONS.held_out), OPTIONS.seed)
+    splits = load_splits(DataOptions(dataset=str(tiny_dataset), held_out=OPTIONS.data.held_out), OPTIONS.run.seed)
     return RandomViews(splits.train, RobustView(32), splits.families, splits.generators, seed=1)
 
 
@@ -52,10 +52,11 @@ def changed(model, before):
 
 def trained(train, accelerator, model, views, folder, options) -> list[dict]:
     """Runs a stage; returns its history."""
-    batches = ShuffledBatches(accelerator, views, options.batch_size, options.seed, options.num_workers)
-    held_out, state = HeldOutViews(accelerator, views, options.batch_size), RunState()
-    train(accelerator, model, batches, held_out, options, Checkpoints(accelerator, folder, options, ""), state)
-    return state.history
+    batch_size = options.stage_1.batch_size
+    batches = ShuffledBatches(accelerator, views, batch_size, options.run.seed, options.views.num_workers)
+    run = Run(accelerator, options, Checkpoints(accelerator, folder, options, ""), RunState())
+    train(run, model, batches, HeldOutViews(accelerator, views, batch_size))
+    return run.state.history
 
 
 TRUNK = {"encoder", "head", "sub_heads"}
@@ -70,7 +71,7 @@ def test_stage_1_trains_trunk_and_heads_and_the_classifiers_only_if_asked(accele
     model = small_model()
     before = weights(model)
     history = trained(
-        train_contrastive, accelerator, model, views, tmp_path, replace(OPTIONS, learning_rate=0.01, weight_decay=0.0, **changes)
+        train_contrastive, accelerator, model, views, tmp_path, OPTIONS.replace(learning_rate=0.01, weight_decay=0.0, **changes)
     )
     assert changed(model, before) == learning
     assert terms == set(history[0]) - {"stage", "epoch", "learning_rate", "loss", "seconds", "images"}
@@ -79,7 +80,7 @@ def test_stage_1_trains_trunk_and_heads_and_the_classifiers_only_if_asked(accele
 
 def test_the_moving_average_is_that_of_the_weights_after_each_step(accelerator, views, tmp_path):
     """Against the average of two steps' weights by hand; the first of AveragedModel's updates copies."""
-    options = replace(OPTIONS, ema_decay=0.75, optimizer="sgd", epochs=1, batch_size=len(views) // 2)
+    options = OPTIONS.replace(ema_decay=0.75, optimizer="sgd", epochs=1, batch_size=len(views) // 2)
     model, steps = small_model(), []
     real = torch.optim.SGD.step
 
@@ -97,13 +98,13 @@ def test_the_moving_average_is_that_of_the_weights_after_each_step(accelerator, 
 def test_nothing_is_compiled_on_a_cpu(accelerator, views, tmp_path, monkeypatch):
     """There the first step would take minutes."""
     monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: pytest.fail("compiled"))
-    trained(train_contrastive, accelerator, small_model(), views, tmp_path, replace(OPTIONS, compile=True))
+    trained(train_contrastive, accelerator, small_model(), views, tmp_path, OPTIONS.replace(compile=True))
 
 
 def test_a_compiled_network_has_the_same_gradients_and_names():
     """With a backend that only traces; what --compile does on a GPU."""
-    one = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
-    other = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).eval()
+    one = ContrastiveNetwork(small_model(), trained_parts(OPTIONS.stage_1)).eval()
+    other = ContrastiveNetwork(small_model(), trained_parts(OPTIONS.stage_1)).eval()
     other.compile(backend="eager")
     batch = batch_of(8)
     for network in (one, other):
@@ -118,7 +119,7 @@ def test_gradients_are_clipped_to_the_norm_that_is_asked_for(accelerator, views,
     before = weights(model)
     trained(
         train_contrastive, accelerator, model, views, tmp_path,
-        replace(OPTIONS, optimizer="sgd", weight_decay=0.0, learning_rate=1.0, max_grad_norm=0.01, batch_size=len(views)),
+        OPTIONS.replace(optimizer="sgd", weight_decay=0.0, learning_rate=1.0, max_grad_norm=0.01, batch_size=len(views)),
     )
     moved = torch.cat([(value - before[name]).flatten() for name, value in model.named_parameters()]).norm().item()
     assert moved == pytest.approx(0.01, rel=1e-3)
@@ -133,9 +134,9 @@ def test_stage_2_trains_the_classifiers_and_moves_only_running_statistics_of_the
 
 
 def test_a_step_of_stage_1_lowers_the_loss_of_its_batch(accelerator):
-    network = ContrastiveNetwork(small_model(), trained_parts(OPTIONS)).train()
-    loss_of, batch = Stage1Loss(accelerator, OPTIONS), batch_of(16)
-    optimizer = make_optimizer(network, OPTIONS)
+    network = ContrastiveNetwork(small_model(), trained_parts(OPTIONS.stage_1)).train()
+    loss_of, batch = Stage1Loss(accelerator, OPTIONS.stage_1), batch_of(16)
+    optimizer = make_optimizer(network, OPTIONS.stage_1)
     losses = []
     for _ in range(2):
         torch.manual_seed(0)  # the same dropout

@@ -9,13 +9,13 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from modeling import SelfConConfig, SelfConForImageClassification
-from training.options import TrainingOptions
+from training.options import ContrastiveOptions
 from training.stages.classifiers import ClassifierNetwork, classifier_losses
 from training.stages.contrastive import ContrastiveNetwork
 from training.stages.contrastive_loss import Outputs, Stage1Loss, trained_parts
 from training.stages.gradient_cache import backward_in_chunks
 
-OPTIONS = TrainingOptions(cross_entropy_weight=1.0)
+OPTIONS = ContrastiveOptions(cross_entropy_weight=1.0)
 STEPS = 2
 """Whoever leaves a part of the network out of the loss learns of it in the second, from DistributedDataParallel."""
 

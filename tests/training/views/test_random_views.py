@@ -1,4 +1,4 @@
-"""Random views as a data set: what is read, pairs of clean and degraded views, twins, and what loading processes are sent."""
+"""Random views as a data set: what is read, pairs of clean and degraded views, reconstructions, what loading processes get."""
 
 import io
 import pickle
@@ -38,7 +38,7 @@ class Undamaged(PaperContrastiveView):
 
 
 class Negatives:
-    """Stands for twins: the real images with their colours inverted."""
+    """Stands for reconstructions: the real images with their colours inverted."""
 
     def __init__(self, images: ImageSet):
         self.images, self.read = images, []
@@ -92,27 +92,27 @@ def test_degraded_views_vary_and_repeat_with_the_epoch():
 
 
 @pytest.mark.parametrize("settings", [{}, {"degraded": True}, {"crops": True}], ids=["plain", "pairs", "crop cache"])
-def test_a_twin_has_the_crop_and_turn_of_its_image_and_its_own_labels(settings, tmp_path):
+def test_a_reconstruction_has_the_crop_and_turn_of_its_image_and_its_own_labels(settings, tmp_path):
     images, undamaged = image_set(), Undamaged(32)
     if settings.get("crops"):
         settings = {"crops": CropCache(tmp_path, images, undamaged, 5, windows=2, epochs=4, limit_bytes=10**9)}
         settings["crops"].prepare(0)
-    twins = Negatives(images)
-    views = views_of(images, undamaged, twins=twins, **settings)
+    reconstructions = Negatives(images)
+    views = views_of(images, undamaged, reconstructions=reconstructions, **settings)
     for index in np.flatnonzero(images.label == 0):
-        own, twin = views[index], views[len(images) + index]
-        assert (twin["pixels"][0] == 255 - own["pixels"][0]).all() and twin["pixels"].shape == own["pixels"].shape
-        assert (twin["label"], twin["family"], twin["generator"], twin["index"]) == (1, -1, -1, len(images) + index)
+        own, made = views[index], views[len(images) + index]
+        assert (made["pixels"][0] == 255 - own["pixels"][0]).all() and made["pixels"].shape == own["pixels"].shape
+        assert (made["label"], made["family"], made["generator"], made["index"]) == (1, -1, -1, len(images) + index)
         assert (own["label"], own["index"]) == (0, index)
     assert len(views) == len(images)
     views[len(images)]
-    assert len(twins.read) == len(set(twins.read)), "a twin that was kept is decoded again"
+    assert len(reconstructions.read) == len(set(reconstructions.read)), "a reconstruction that was kept is decoded again"
 
 
-def test_with_twins_the_images_have_the_views_that_they_have_without():
+def test_with_reconstructions_the_images_have_the_views_that_they_have_without():
     images = image_set()
-    with_twins, without = views_of(images, twins=Negatives(images)), views_of(images)
-    assert all((with_twins[index]["pixels"] == without[index]["pixels"]).all() for index in range(len(images)))
+    with_reconstructions, without = views_of(images, reconstructions=Negatives(images)), views_of(images)
+    assert all((with_reconstructions[index]["pixels"] == without[index]["pixels"]).all() for index in range(len(images)))
 
 
 def test_the_margin_counts_what_the_view_has_itself_and_a_cache_of_another_is_refused(tmp_path):

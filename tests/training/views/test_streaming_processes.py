@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -18,7 +17,7 @@ from training.views.streamed_batches import StreamedBatches, is_held_out, load_s
 
 
 def options_of(folder: Path, batch_size: int) -> TrainingOptions:
-    return TrainingOptions(**{
+    return TrainingOptions.of(**{
         **PRESETS["laptop"], "streaming": True, "aligned": False, "held_out": 0.2, "num_workers": 1, "crop_size": 32,
         "dataset": str(folder / "data"), "output_dir": str(folder / "run"), "batch_size": batch_size,
     })
@@ -89,7 +88,7 @@ def what_it_sees(folder: Path) -> tuple[int, dict]:
     seen = {str(number): [batches.paths(batch) for batch in batches.epoch(number)] for number in range(5)}
     seen["0 after one"] = [batches.paths(batch) for batch in batches.epoch(0, skip=1)]
     try:
-        next(StreamedBatches(accelerator, splits, 1, replace(options, batch_size=12)).epoch(0))
+        next(StreamedBatches(accelerator, splits, 1, options.replace(batch_size=12)).epoch(0))
     except ValueError as error:
         seen["too large"] = str(error)
     accelerator.end_training()
