@@ -22,6 +22,7 @@ from datasets.utils import tqdm
 from PIL import Image
 
 import imaginet
+from imaginet_core.errors import first_line
 from imaginet_core.storage import archives
 from imaginet_core.storage.files import is_remote
 from imaginet_core.storage.listings import absolute, index_file
@@ -80,7 +81,7 @@ def _download_map() -> str:
         try:
             return downloads.download(f"{folder}/{MAP_NAME}")
         except OSError as error:  # of every network library that datasets uses
-            reasons.append(f"{folder}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            reasons.append(f"{folder}: {first_line(error)}")
     raise ConnectionError(
         f"FFHQ lies there under its own numbers, and upstream's map {MAP_NAME} could not be fetched ({'; '.join(reasons)}). "
         f"Put {MAP_NAME} into the data folder's annotations/."

@@ -7,13 +7,13 @@ import json
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import datasets
 
 from imaginet_core.storage.files import ArchiveError, State
+from imaginet_core.storage.safe_writes import write_aside
 
 logger = logging.getLogger(__name__)
 
@@ -75,20 +75,8 @@ def _index_of(container: str, state: State, make: Callable) -> dict:
         logger.warning("The index %s cannot be read (%s) and is made anew.", file, error)
     entries = make(container, state)
     try:
-        _write_aside(file, json.dumps({**head, "entries": entries}))
+        with write_aside(file) as aside:
+            aside.write_text(json.dumps({**head, "entries": entries}), encoding="utf-8")
     except OSError as error:
         logger.warning("The index of %s cannot be kept in %s (%s); next time it is made again.", container, file.parent, error)
     return entries
-
-
-def _write_aside(file: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
-    try:
-        with io.open(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(aside, file)
-    except BaseException:
-        os.unlink(aside)
-        raise

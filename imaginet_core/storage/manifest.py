@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from datasets.utils import tqdm
 
 import imaginet
+from imaginet_core.errors import first_line
 from imaginet_core.storage.parquet_shards import shard_files
 
 NAME = "manifest.parquet"
@@ -79,7 +80,7 @@ def read(manifest: str) -> dict[str, Entry]:
     try:
         table = pq.read_table(file)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{file} is no Parquet file, or cut short ({str(error).splitlines()[0]}).") from error
+        raise ValueError(f"{file} is no Parquet file, or cut short ({first_line(error)}).") from error
     if table.schema.names != SCHEMA.names:
         raise ValueError(
             f"{file} is no manifest: its columns are {', '.join(table.schema.names)}, not {', '.join(SCHEMA.names)}."
@@ -101,7 +102,7 @@ def folder_of(manifest: str) -> str:
     except (HfHubHTTPError, HTTPError, OSError) as error:
         raise ConnectionError(
             f"{manifest} is no folder here, and the data set of this name could not be fetched from the Hub "
-            f"({next(iter(str(error).splitlines()), type(error).__name__)})."
+            f"({first_line(error)})."
         ) from error
 
 
