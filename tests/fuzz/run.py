@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,7 +27,8 @@ CHUNK = 250
 SECONDS_EACH = 0.1
 """Of the processor, allowed on top of SECONDS for each of many pictures taken together."""
 PICTURE_ROUTES = tuple(f"picture: {route}" for route in (*ONE_BY_ONE, *TOGETHER))
-ROUTES = (*PICTURE_ROUTES, *(f"archive: {route}" for route in ARCHIVE_ROUTES))
+ARCHIVE_ROUTE_NAMES = tuple(f"archive: {route}" for route in ARCHIVE_ROUTES)
+ROUTES = (*PICTURE_ROUTES, *ARCHIVE_ROUTE_NAMES)
 
 
 def input_of(kind: str, seed: int, number: int):
@@ -110,23 +112,22 @@ def groups(faults: list[dict], folder: Path) -> list[str]:
     return lines
 
 
-def plan(cases: int, archives: int) -> list[tuple[str, str, list[int]]]:
+def plan(cases: int, archives: int, routes: Sequence[str] = ROUTES) -> list[tuple[str, str, list[int]]]:
     """(name, route, numbers of the cases) of every job."""
-    jobs = [
-        (f"{route} {start}", route, list(range(start, min(start + CHUNK, cases))))
-        for start in range(0, cases, CHUNK)
-        for route in PICTURE_ROUTES
-    ]
-    return jobs + [
-        (f"archive: {route} {number}", f"archive: {route}", [number]) for number in range(archives) for route in ARCHIVE_ROUTES
-    ]
+    jobs = []
+    for start in range(0, cases, CHUNK):
+        chunk = list(range(start, min(start + CHUNK, cases)))
+        jobs += [(f"{route} {start}", route, chunk) for route in PICTURE_ROUTES if route in routes]
+    for number in range(archives):
+        jobs += [(f"{route} {number}", route, [number]) for route in ARCHIVE_ROUTE_NAMES if route in routes]
+    return jobs
 
 
-def run(cases: int, archives: int, seed: int, folder: Path) -> Journal:
+def run(cases: int, archives: int, seed: int, folder: Path, routes: Sequence[str] = ROUTES) -> Journal:
     """Does what is not done yet; with a progress bar."""
     journal = Journal(folder, seed)
     child = Child("tests.fuzz.routes", folder / "child")
-    jobs = plan(cases, archives)
+    jobs = plan(cases, archives, routes)
     total = sum(len(numbers) for _, _, numbers in jobs)
     try:
         with tqdm(total=total, unit="case", desc="fuzzing", smoothing=0.05) as bar:
@@ -151,6 +152,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000, help="mutated pictures (default 10,000)")
     parser.add_argument("--archives", type=int, default=200, help="mutated archives (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of all choices (default 0)")
+    parser.add_argument("--routes", nargs="+", choices=ROUTES, metavar="ROUTE", default=ROUTES, help=f"some of: {', '.join(ROUTES)}")
     parser.add_argument("--output", type=Path, required=True, help="folder to make, or one in which the same run was stopped")
     parser.add_argument(
         "--show", nargs=2, metavar=("KIND", "NUMBER"), help="only write the file of one case: picture or archive, number"
@@ -162,7 +164,7 @@ def main() -> int:
         (options.output / name).write_bytes(content)
         print(f"{options.output / name}: {story}")
         return 0
-    journal = run(options.cases, options.archives, options.seed, options.output)
+    journal = run(options.cases, options.archives, options.seed, options.output, options.routes)
     print(journal.table())
     print("\n".join(groups(journal.faults(), options.output)))
     return 1 if journal.faults() else 0

@@ -38,6 +38,10 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
     return file.getvalue()
 
 
+LARGE = 420, 330
+"""Width and height of pictures of which a window is read without the rest."""
+
+
 def _jpegs(image: Image.Image) -> dict[str, bytes]:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a picture"
@@ -47,6 +51,8 @@ def _jpegs(image: Image.Image) -> dict[str, bytes]:
         "progressive": saved(image, "JPEG", quality=75, progressive=True),
         "optimised": saved(image, "JPEG", quality=60, optimize=True, restart_marker_blocks=4),
         "grey": saved(image.convert("L"), "JPEG"),
+        "large": saved(scene(7, *LARGE), "JPEG", quality=75),
+        "large_progressive": saved(scene(7, *LARGE), "JPEG", quality=75, progressive=True),
         "cmyk": saved(image.convert("CMYK"), "JPEG"),
         "turned": saved(image, "JPEG", exif=exif, icc_profile=b"not a profile" * 9, comment=b"said"),
     }
@@ -60,6 +66,7 @@ def _pngs(image: Image.Image) -> dict[str, bytes]:
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     return {
         "rgb": saved(image, "PNG"),
+        "large": saved(scene(7, *LARGE).quantize(8), "PNG"),
         "rgba": saved(faded, "PNG"),
         "grey": saved(grey, "PNG"),
         "grey_alpha": saved(faded.convert("LA"), "PNG"),
@@ -79,6 +86,7 @@ def _webps(image: Image.Image) -> dict[str, bytes]:
         "lossy": saved(image, "WEBP", quality=70),
         "lossless": saved(image, "WEBP", lossless=True),
         "alpha": saved(faded, "WEBP", quality=70),
+        "large": saved(scene(7, *LARGE), "WEBP", quality=70),
         "exif": saved(image, "WEBP", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
         "animated": saved(image, "WEBP", save_all=True, append_images=[scene(8), scene(9)], duration=50),
     }
