@@ -53,6 +53,11 @@ def processes_with(mark: str) -> list[int]:
     return sorted(found)
 
 
+def workers_of(root: int, mark: str) -> list[int]:
+    """The run's processes but its first one and those that only keep the books of others."""
+    return [pid for pid in processes_with(mark) if pid != root and not any(name in _command_line(pid) for name in HELPERS)]
+
+
 def _command_line(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
@@ -157,13 +162,11 @@ def stop(command: Command, place: Place, mark: str, manner: str, times: Times, r
     elif manner == "interrupt":
         os.killpg(run.pid, signal.SIGINT)
     else:
-        workers = [
-            pid for pid in processes_with(mark) if pid != run.pid and not any(name in _command_line(pid) for name in HELPERS)
-        ]
-        if not workers:
-            at = None  # they are not there yet, or not any more
-        else:
-            os.kill(rng.choice(workers), signal.SIGKILL)
+        while run.poll() is None and not (workers := workers_of(run.pid, mark)):
+            time.sleep(0.01)
+        if run.poll() is not None:
+            return Stopped(None, run.returncode, place.last_words(), _left(mark))
+        os.kill(rng.choice(workers), signal.SIGKILL)
     try:
         status = run.wait(ENDS_WITHIN + (times.ended if manner == "worker" else 0))
     except subprocess.TimeoutExpired:
