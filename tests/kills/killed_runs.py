@@ -65,6 +65,11 @@ def _command_line(pid: int) -> str:
         return ""
 
 
+def _hear_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so does all that it starts in turn."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Place(NamedTuple):
     """The folders of one trial: what the command reads, where it writes, and a home and a current folder of its own."""
 
@@ -97,6 +102,7 @@ class Place(NamedTuple):
                 cwd=ROOT,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=_hear_interrupts,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
