@@ -1,0 +1,173 @@
+"""Any backbone of timm (https://huggingface.co/docs/timm) as trunk of the detector, through timm's interface of features."""
+
+import difflib
+from collections.abc import Iterable
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from .configuration_selfcon import SelfConConfig
+
+SIZES_IT_MUST_TAKE = (96, 256)
+"""Side in pixels of the published recipe's training crops, and of the crops that are scored."""
+QUARTERS = 4
+"""Stages of a backbone all of whose blocks have the same resolution (a plain vision transformer)."""
+
+
+def the_timm() -> ModuleType:
+    """timm, which only detectors with a backbone of its need. Raises ModuleNotFoundError that says how to install it."""
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("This detector's backbone comes from timm, which is not installed: pip install timm") from error
+    return timm
+
+
+class TimmEncoder(nn.Module):
+    """Trunk and sub-network on a backbone of timm: one pass gives both features.
+
+    The trunk's feature is the global average of the last feature map. The sub-network leaves after stage
+    ``config.sub_network_after``, counted from 1 as timm counts them; it is a global average and one linear layer. Stages of a
+    convolutional or pyramid network are those of timm's ``feature_info`` (ResNets: stem, then four layers; ConvNeXt: four); a
+    plain transformer, whose blocks all have one resolution, counts as four stages of equally many blocks.
+
+    Args:
+        config: its ``backbone``, ``sub_network_after`` and ``high_pass`` are used.
+        front_end: the fixed front end, float (B, 3, H, W) -> (B, its ``channels`` or 3, H, W).
+
+    Raises:
+        ModuleNotFoundError: without timm.
+        ValueError: for an unknown backbone, one that cannot give feature maps of the sizes needed, or no such stage.
+    """
+
+    def __init__(self, config: SelfConConfig, front_end: nn.Module):
+        super().__init__()
+        self.high_pass = front_end
+        self.name, self.inputs = config.backbone, getattr(front_end, "channels", 3)
+        self.stages = _checked_stages(self.name, self.inputs, config.sub_network_after)
+        self.check_sizes(SIZES_IT_MUST_TAKE)
+        self.trunk = self.new_trunk()
+        # timm has filled the trunk in its own way; Transformers asks this flag before it fills a module in ours
+        for module in self.trunk.modules():
+            module._is_hf_initialized = True
+        channels = self.trunk.feature_info.channels()
+        self.feature_size = channels[-1]
+        self.selfcon_layer = nn.Linear(channels[0], self.feature_size)
+        self.built_empty = next(self.trunk.parameters()).is_meta
+
+    def new_trunk(self, pretrained: bool = False, state: dict[str, Tensor] | None = None) -> nn.Module:
+        """A new backbone as this encoder's.
+
+        Args:
+            pretrained: with timm's pretrained weights, which it fetches, instead of random ones.
+            state: take these, under the names of timm's whole model, for the pretrained weights.
+        """
+        return _create(self.name, self.inputs, self.stages, pretrained, state)
+
+    def check_sizes(self, sides: Iterable[int]) -> None:
+        """Raises ValueError unless the backbone takes square pictures of each of these sides in pixels; computes nothing."""
+        with torch.device("meta"):
+            trunk = self.new_trunk().eval()
+            for side in sides:
+                self._check_size(trunk, side)
+
+    def _check_size(self, trunk: nn.Module, side: int) -> None:
+        try:
+            with torch.no_grad():
+                maps = trunk(torch.empty(1, self.inputs, side, side))
+            found = [feature.mean(_area(trunk)).shape[1] for feature in maps]
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"The backbone {self.name} does not take pictures of {side}×{side} pixels ({_reason(error)}); choose one that "
+                "takes any size, such as a ResNet, a ConvNeXt or a vit_*."
+            ) from error
+        if found != trunk.feature_info.channels():
+            raise ValueError(f"The backbone {self.name} gives no feature maps that can be averaged; choose another.")
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """float (B, 3, H, W) -> features of sub-network and trunk, each (B, feature_size)."""
+        inner, last = self.trunk(self.high_pass(pixels))
+        area = _area(self.trunk)
+        return self.selfcon_layer(inner.mean(area)), last.mean(area)
+
+    @torch.no_grad()
+    def fill_what_was_not_loaded(self) -> None:
+        """Gives the trunk's tensors that came from no file timm's own start values.
+
+        ``from_pretrained`` builds a model without values and fills it from the file; the tables that timm computes and never
+        saves (positions, masks) are in no file.
+        """
+        here = {**dict(self.trunk.named_parameters()), **dict(self.trunk.named_buffers())}
+        empty = [name for name, tensor in here.items() if not getattr(tensor, "_is_hf_initialized", False)]
+        if not self.built_empty or not empty:
+            return
+        with torch.device("cpu"):
+            fresh = self.new_trunk()
+        values = {**dict(fresh.named_parameters()), **dict(fresh.named_buffers())}
+        for name in empty:
+            here[name].copy_(values[name])
+        self.built_empty = False
+
+
+def _create(
+    name: str, inputs: int, stages: tuple[int, ...] | None, pretrained: bool = False, state: dict[str, Tensor] | None = None
+) -> nn.Module:
+    """timm's network of features at ``stages`` (from 0; None: those that timm chooses), for pictures of any size if it can."""
+    chosen = {"features_only": True, "in_chans": inputs} | ({} if stages is None else {"out_indices": stages})
+    if state is not None:
+        chosen["pretrained_cfg_overlay"] = {"state_dict": dict(state)}
+    # transformers alone know these options; other networks say with a TypeError that they do not
+    for any_size in ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"dynamic_img_size": True}):
+        try:
+            return the_timm().create_model(name, pretrained, **chosen, **any_size)
+        except TypeError as error:
+            if "dynamic_img" not in str(error):
+                raise
+    return the_timm().create_model(name, pretrained, **chosen)
+
+
+def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[int, int]:
+    """timm's indices of the feature maps after which the sub-network leaves and the trunk ends."""
+    _check_known(name)
+    with torch.device("meta"):
+        try:
+            ends = _stage_ends(_create(name, inputs, None))
+        except (RuntimeError, AttributeError, TypeError, ValueError, AssertionError) as error:
+            raise ValueError(
+                f"The backbone {name} cannot be built for feature maps of {inputs} input channels: {_reason(error)}"
+            ) from error
+    if not 1 <= sub_network_after < len(ends):
+        raise ValueError(
+            f"sub_network_after must be 1 to {len(ends) - 1} with backbone {name}, which has {len(ends)} stages, "
+            f"got {sub_network_after}."
+        )
+    return ends[sub_network_after - 1], ends[-1]
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _stage_ends(trunk: nn.Module) -> list[int]:
+    """timm's index of the last feature map of each stage of a backbone."""
+    reductions = [stage["reduction"] for stage in trunk.feature_info.info]
+    if len(set(reductions)) > 1 or len(reductions) <= QUARTERS:
+        return list(range(len(reductions)))
+    return [len(reductions) * quarter // QUARTERS - 1 for quarter in range(1, QUARTERS + 1)]
+
+
+def _area(trunk: nn.Module) -> tuple[int, int]:
+    """The dimensions of height and width in the backbone's feature maps."""
+    return (1, 2) if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else (2, 3)
+
+
+def _check_known(name: str) -> None:
+    """Raises ValueError with near names unless timm has a backbone ``name``, which may end in a tag of its pretrained weights."""
+    timm = the_timm()
+    known = timm.list_models()
+    if name in known or ("." in name and name in timm.list_pretrained()):
+        return
+    near = difflib.get_close_matches(name, [*known, *timm.list_pretrained()], n=3, cutoff=0.5)
+    meant = f"; did you mean {' or '.join(near)}?" if near else "."
+    raise ValueError(f"timm {timm.__version__} has no backbone {name!r}{meant} All names: timm.list_models().")

@@ -1,0 +1,90 @@
+"""Configuration of a SelfCon detector: network, front end, class names, calibration, operating points."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+LABELS = ("real", "synthetic")
+BLOCKS = ("basic", "bottleneck")
+HIGH_PASS = ("mean2x2", "local_contrast")
+
+
+@strict
+class SelfConConfig(PreTrainedConfig):
+    """Everything that a saved detector needs besides its weights. The defaults are ImagiNet's network
+    (https://arxiv.org/abs/2407.20020): a ResNet-50 v1.5 whose stem does not downsample.
+
+    Attributes:
+        stem_kernel, stem_stride, stem_width: kernel, stride and channels of the first convolution.
+        stem_pool: a 3×3 max-pool with stride 1 after it.
+        block: "bottleneck" (1×1, 3×3, 1×1; four times as wide at its end) or "basic" (3×3, 3×3).
+        widths, depths: channels and blocks of each layer; every layer but the first halves height and width.
+        sub_network_after: the sub-network leaves after this layer, counted from 1; not after the last.
+        backbone: a backbone of timm by name instead of all of the above, or None; ``sub_network_after`` then counts its stages,
+            see ``backbones.TimmEncoder``.
+        high_pass: a fixed front end, or None. "mean2x2" takes from each pixel the mean of its 2×2 block, which leaves the
+            finest detail, where generators leave their traces; "local_contrast" adds the same divided by its local strength,
+            at full and at half size.
+        projection_size: size of the embeddings that the contrastive loss compares.
+        classifier_hidden: hidden units of each classifier.
+        contents: content types of the training images.
+        families, generators: names of what the synthetic training images were made with, in the order of the family and the
+            generator classifier's classes, without "real". There is such a classifier where there are two names or more.
+        sub_classifier: whether there is an origin classifier on the sub-network; False where it was never trained.
+        temperature, bias: probability of "synthetic" = sigmoid(logit / temperature + bias).
+        operating_points: thresholds on that probability, each a dict with at least name and threshold (null with a reason where
+            there were too few images to tell), see ``evaluation.calibration.operating_points``.
+
+    Raises:
+        ValueError: for values that make no network.
+    """
+
+    model_type = "selfcon"
+
+    stem_kernel: int = 7
+    stem_stride: int = 1
+    stem_width: int = 64
+    stem_pool: bool = True
+    block: str = "bottleneck"
+    widths: list[int] | tuple[int, ...] = (64, 128, 256, 512)
+    depths: list[int] | tuple[int, ...] = (3, 4, 6, 3)
+    sub_network_after: int = 2
+    backbone: str | None = None
+    high_pass: str | None = None
+    projection_size: int = 128
+    classifier_hidden: int = 1024
+    contents: list[str] | tuple[str, ...] = ()
+    families: list[str] | tuple[str, ...] = ()
+    generators: list[str] | tuple[str, ...] = ()
+    sub_classifier: bool = True
+    temperature: float = 1.0
+    bias: float = 0.0
+    operating_points: list[dict] | tuple[dict, ...] = ()
+
+    def __post_init__(self, **kwargs):
+        for name in ("widths", "depths", "contents", "families", "generators", "operating_points"):
+            setattr(self, name, list(getattr(self, name)))
+        kwargs.setdefault("id2label", dict(enumerate(LABELS)))
+        kwargs.setdefault("label2id", {label: number for number, label in enumerate(LABELS)})
+        super().__post_init__(**kwargs)
+
+    def validate_network(self):
+        """Called by the dataclass on creation and on saving."""
+        if self.block not in BLOCKS:
+            raise ValueError(f"block must be one of {', '.join(BLOCKS)}, got {self.block!r}.")
+        if self.high_pass is not None and self.high_pass not in HIGH_PASS:
+            raise ValueError(f"high_pass must be None or one of {', '.join(HIGH_PASS)}, got {self.high_pass!r}.")
+        if len(self.widths) != len(self.depths) or len(self.widths) < 2:
+            raise ValueError(f"widths {self.widths} and depths {self.depths} must have the same length, at least 2.")
+        last = len(self.widths) - 1
+        if self.backbone is not None:  # the network itself checks it, where timm can say how many stages there are
+            last = max(1, self.sub_network_after)
+        if not 1 <= self.sub_network_after <= last:
+            raise ValueError(f"sub_network_after must be 1 to {last}, got {self.sub_network_after}.")
+        numbers = (self.stem_stride, self.stem_width, *self.widths, *self.depths, self.projection_size, self.classifier_hidden)
+        if min(numbers) < 1 or self.stem_kernel % 2 == 0:
+            raise ValueError("Widths, depths, sizes and strides must be positive and stem_kernel odd.")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}.")
+        for names in (self.families, self.generators):
+            if "real" in names or len(set(names)) != len(names):
+                raise ValueError(f"families and generators name each kind of synthetic image once and no 'real', got {names}.")

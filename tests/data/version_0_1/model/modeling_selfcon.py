@@ -1,0 +1,277 @@
+"""The SelfCon detector: a trunk with a sub-network, projection heads and classifiers.
+
+The network of ImagiNet (https://arxiv.org/abs/2407.20020) with its names of weights: ``encoder.*`` is the trunk,
+``encoder.selfcon_layer`` the sub-network, ``head`` and ``sub_heads`` project for the contrastive loss, ``classifier`` tells
+real from synthetic. ``sub_classifier`` (the same from the sub-network's feature), ``family_classifier`` and
+``generator_classifier`` are additions of this project.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import ModelOutput
+
+from .backbones import TimmEncoder
+from .configuration_selfcon import SelfConConfig
+
+
+@dataclass
+class SelfConOutput(ModelOutput):
+    """What the detector says of B images, all float.
+
+    Attributes:
+        loss: scalar; cross-entropy of ``logits``, if labels were given.
+        logits: (B, 2), real and synthetic; their softmax is the calibrated probability.
+        origin_logit: (B,), the classifier's own answer before temperature and bias, higher for synthetic.
+        sub_logit: (B,), the same from the sub-network; None without classifier.
+        family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
+        generator_logits: (B, generators), the same for generators.
+        feature: (B, feature size), the trunk's feature, which all classifiers but the sub-network's see.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    origin_logit: Tensor | None = None
+    sub_logit: Tensor | None = None
+    family_logits: Tensor | None = None
+    generator_logits: Tensor | None = None
+    feature: Tensor | None = None
+
+
+def halved(pixels: Tensor) -> Tensor:
+    """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
+    height, width = pixels.shape[-2:]
+    return F.avg_pool2d(F.pad(pixels, (0, width % 2, 0, height % 2), mode="replicate"), 2)
+
+
+def doubled(pixels: Tensor, like: Tensor) -> Tensor:
+    """Each pixel four times, cut to the height and width of ``like``."""
+    return F.interpolate(pixels, scale_factor=2, mode="nearest")[..., : like.shape[-2], : like.shape[-1]]
+
+
+class HighPass(nn.Module):
+    """Takes from each pixel the mean of its 2×2 block: float (B, 3, H, W) -> the same shape. Nothing is learned."""
+
+    channels = 3
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels - doubled(halved(pixels), pixels)
+
+
+class LocalContrast(nn.Module):
+    """The high-pass at two scales, plain and freed of its strength: float (B, 3, H, W) -> (B, 9, H, W). Nothing is learned.
+
+    Channels: the high-pass; the same divided by its root mean square in a window around each pixel, so that a
+    generator's trace looks alike in flat and in busy places; the same of the half-sized image, which outlives resizing.
+
+    Args:
+        window: side of the window in pixels, odd.
+        floor: root mean square, in units of the normalised pixels, below which the division fades out (about two grey levels).
+        scale: of the divided channels, so that they start no louder than the plain ones.
+    """
+
+    channels = 9
+
+    def __init__(self, window: int = 9, floor: float = 0.03, scale: float = 0.3):
+        super().__init__()
+        self.high_pass = HighPass()
+        self.window, self.floor, self.scale = window, floor, scale
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        fine = self.high_pass(pixels)
+        coarse = doubled(self.high_pass(halved(pixels)), pixels)
+        return torch.cat([fine, self.divided(fine), self.divided(coarse)], dim=1)
+
+    def divided(self, detail: Tensor) -> Tensor:
+        """``detail`` (B, 3, H, W) by its root mean square over channels and window."""
+        power = F.avg_pool2d(
+            detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
+        )
+        return self.scale * detail / (power + self.floor**2).sqrt()
+
+
+FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalContrast}
+"""By ``high_pass`` of the configuration."""
+
+
+class Block(nn.Module):
+    """A residual block; the stride is on its 3×3 convolution (v1.5).
+
+    Args:
+        kind: "basic" or "bottleneck".
+        inputs: channels coming in.
+        width: channels inside.
+        stride: of the block.
+    """
+
+    EXPANSION = {"basic": 1, "bottleneck": 4}
+
+    def __init__(self, kind: str, inputs: int, width: int, stride: int):
+        super().__init__()
+        outputs = width * self.EXPANSION[kind]
+        # (in, out, kernel, stride) of each convolution
+        shapes = {
+            "basic": [(inputs, width, 3, stride), (width, width, 3, 1)],
+            "bottleneck": [(inputs, width, 1, 1), (width, width, 3, stride), (width, outputs, 1, 1)],
+        }[kind]
+        self.convolutions = len(shapes)
+        for number, (i, o, kernel, step) in enumerate(shapes, start=1):
+            self.add_module(f"conv{number}", nn.Conv2d(i, o, kernel, step, padding=kernel // 2, bias=False))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(o))
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
+        residual = x
+        for number in range(1, self.convolutions + 1):
+            residual = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(residual))
+            if number < self.convolutions:
+                residual = F.relu(residual, inplace=True)
+        return F.relu(residual + self.shortcut(x), inplace=True)
+
+
+class Encoder(nn.Module):
+    """ResNet trunk and sub-network: one pass gives both features."""
+
+    def __init__(self, config: SelfConConfig, front_end: nn.Module):
+        super().__init__()
+        self.high_pass = front_end
+        channels = getattr(front_end, "channels", 3)
+        self.conv1 = nn.Conv2d(
+            channels, config.stem_width, config.stem_kernel, config.stem_stride, padding=config.stem_kernel // 2, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(config.stem_width)
+        self.maxpool = nn.MaxPool2d(3, stride=1, padding=1) if config.stem_pool else nn.Identity()
+        expansion, inputs = Block.EXPANSION[config.block], config.stem_width
+        self.layers = [f"layer{number}" for number in range(1, len(config.widths) + 1)]
+        for name, width, depth in zip(self.layers, config.widths, config.depths, strict=True):
+            blocks = []
+            for number in range(depth):
+                stride = 2 if number == 0 and name != "layer1" else 1
+                blocks.append(Block(config.block, inputs, width, stride))
+                inputs = width * expansion
+            self.add_module(name, nn.Sequential(*blocks))
+        self.feature_size = inputs
+        # a list with one place per layer but the last, as in the published weights; only one place holds weights
+        sub_network = nn.Linear(config.widths[config.sub_network_after - 1] * expansion, self.feature_size)
+        self.selfcon_layer = nn.ModuleList(
+            sub_network if number == config.sub_network_after else nn.Identity() for number in range(1, len(self.layers))
+        )
+        self.sub_network_at = config.sub_network_after - 1
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """float (B, 3, H, W) -> features of sub-network and trunk, each (B, feature_size)."""
+        x = self.maxpool(F.relu(self.bn1(self.conv1(self.high_pass(pixels))), inplace=True))
+        for position, name in enumerate(self.layers):
+            x = getattr(self, name)(x)
+            if position == self.sub_network_at:
+                sub = self.selfcon_layer[position](x.mean((2, 3)))
+        return sub, x.mean((2, 3))
+
+
+class L2Normalise(nn.Module):
+    """float (B, D) -> the same, each row of length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=1)
+
+
+class SelfConForImageClassification(PreTrainedModel):
+    """Tells real from synthetic images, and among the synthetic ones families and generators.
+
+    ``forward`` gives :class:`SelfConOutput`. Training uses :meth:`encode` and :meth:`project`.
+    """
+
+    config_class = SelfConConfig
+    main_input_name = "pixel_values"
+    _no_split_modules = ["Block"]
+
+    def __init__(self, config: SelfConConfig):
+        super().__init__(config)
+        self.encoder = (Encoder if config.backbone is None else TimmEncoder)(config, FRONT_ENDS[config.high_pass]())
+        size, hidden = self.encoder.feature_size, config.classifier_hidden
+        self.head = self._projection_head(size, config.projection_size)
+        self.sub_heads = nn.ModuleList([self._projection_head(size, config.projection_size)])
+        self.classifier = self._origin_classifier(size, hidden)
+        self.sub_classifier = self._origin_classifier(size, hidden) if config.sub_classifier else None
+        self.family_classifier = self._kind_classifier(size, hidden, len(config.families))
+        self.generator_classifier = self._kind_classifier(size, hidden, len(config.generators))
+        self.post_init()
+
+    @staticmethod
+    def _projection_head(size: int, projection_size: int) -> nn.Sequential:
+        return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, projection_size))
+
+    @staticmethod
+    def _origin_classifier(size: int, hidden: int) -> nn.Sequential:
+        return nn.Sequential(nn.BatchNorm1d(size), nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
+
+    @staticmethod
+    def _kind_classifier(size: int, hidden: int, kinds: int) -> nn.Sequential | None:
+        if kinds < 2:
+            return None
+        return nn.Sequential(L2Normalise(), nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, kinds))
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            bound = module.in_features**-0.5
+            init.uniform_(module.weight, -bound, bound)
+            init.uniform_(module.bias, -bound, bound)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for tensor, start in ((module.weight, 1), (module.bias, 0), (module.running_mean, 0), (module.running_var, 1)):
+                init.constant_(tensor, start)
+            init.constant_(module.num_batches_tracked, 0)
+
+    def initialize_weights(self) -> None:
+        """Gives start values to every tensor that has none yet; Transformers calls it for new models and after loading."""
+        super().initialize_weights()
+        if isinstance(self.encoder, TimmEncoder):
+            self.encoder.fill_what_was_not_loaded()
+
+    def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""
+        return self.encoder(pixel_values)
+
+    def project(self, sub: Tensor, feature: Tensor) -> Tensor:
+        """Embeddings for the contrastive loss, each of length 1: float (B, 2, projection size), sub-network first."""
+        return F.normalize(torch.stack([self.sub_heads[0](sub), self.head(feature)], dim=1), dim=2)
+
+    def forward(
+        self, pixel_values: Tensor, labels: Tensor | None = None, crop_counts: Tensor | None = None, **kwargs
+    ) -> SelfConOutput:
+        """Scores images.
+
+        Args:
+            pixel_values: float (B, 3, H, W), as the image processor makes them.
+            labels: int (B,), 0 real, 1 synthetic; then ``loss`` is filled.
+            crop_counts: int (B,); then ``pixel_values`` holds this many crops of each image, one image after the other, and
+                what is said of an image is the mean of what is said of its crops.
+        """
+        sub, feature = self.encode(pixel_values)
+        said = {
+            "origin_logit": self.classifier(feature)[:, 0],
+            "sub_logit": None if self.sub_classifier is None else self.sub_classifier(sub)[:, 0],
+            "family_logits": None if self.family_classifier is None else self.family_classifier(feature),
+            "generator_logits": None if self.generator_classifier is None else self.generator_classifier(feature),
+            "feature": feature,
+        }
+        if crop_counts is not None:
+            said = {name: None if each is None else mean_of_groups(each, crop_counts) for name, each in said.items()}
+        calibrated = said["origin_logit"] / self.config.temperature + self.config.bias
+        logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
+        loss = None if labels is None else F.cross_entropy(logits, labels)
+        return SelfConOutput(loss=loss, logits=logits, **said)
+
+
+def mean_of_groups(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean of each group of consecutive rows: (sum of counts, ...), int (B,) -> (B, ...)."""
+    return torch.stack([group.mean(0) for group in values.split(counts.tolist())])
