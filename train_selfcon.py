@@ -28,9 +28,10 @@ from huggingface_hub.errors import StrictDataclassError
 from imaginet_tools.evaluation.calibrate import calibrate
 from imaginet_tools.evaluation.predict import same_weights_everywhere
 from imaginet_tools.evaluation.tables import screen_table
-from imaginet_tools.images.aligned import aligned
+from imaginet_tools.images.aligned import align_images
 from imaginet_tools.images.image_set import ImageSet, sentence
 from imaginet_tools.images.splits import Splits, calibration_images, load_splits
+from imaginet_tools.images.streamed import load_streamed_splits
 from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
 from training.command_line import parse_options
@@ -48,7 +49,7 @@ from training.stages.held_out_loss import HeldOutViews
 from training.views.batches import Batches, ShuffledBatches
 from training.views.crop_cache import CropCache
 from training.views.random_views import RandomViews, margin_for, view_of_stage
-from training.views.streamed_batches import StreamedBatches, load_streamed_splits
+from training.views.streamed_batches import StreamedBatches
 
 PROCESS_TIMEOUT = timedelta(days=1)
 """How long processes wait for one that prepares data, cuts out windows or uploads."""
@@ -85,11 +86,11 @@ def load(options: TrainingOptions) -> Splits:
     Raises ValueError for data that cannot be trained on.
     """
     if options.data.streaming:
-        return load_streamed_splits(options)
+        return load_streamed_splits(options.data, options.run.seed, Path(options.run.output_dir))
     splits = load_splits(options.data, options.run.seed)
     if not options.views.aligned:
         return splits
-    alignment = aligned(splits.train, available_cores())
+    alignment = align_images(splits.train, available_cores())
     return splits._replace(train=alignment.images, description=f"{splits.description} {alignment.description}".strip())
 
 

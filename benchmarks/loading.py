@@ -29,7 +29,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from imaginet_core.pictures import degradations
-from imaginet_tools.images.image_set import ImageSet, as_image_set  # noqa: E402
+from imaginet_tools.images.image_set import ImageSet  # noqa: E402
 from training.views import random_views  # noqa: E402
 from training.views.crop_cache import CropCache  # noqa: E402
 from training.views.recipes import PaperContrastiveView  # noqa: E402
@@ -69,7 +69,7 @@ def make_mix(photos: list[Path], count: int, folder: Path) -> ImageSet:
                          "path": f"{name}/{number}"})
     features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string"), "path": datasets.Value("string")})
     datasets.Dataset.from_list(rows, features=features).save_to_disk(folder)
-    return as_image_set(datasets.load_from_disk(folder), "the mix")
+    return ImageSet.from_rows(datasets.load_from_disk(folder), "the mix")
 
 
 class WholePictures(torch.utils.data.Dataset):
@@ -181,7 +181,7 @@ def many_rows(rows: int, folder: Path) -> ImageSet:
                                   "path": datasets.Value("string")})
     made = datasets.Dataset.from_generator(generate, features=features, cache_dir=str(folder))
     os.sync()  # pages of a file that are not on the disk yet would count as memory of the process that reads them
-    return as_image_set(made, "the rows").select(np.random.default_rng(0).random(rows) < 0.9)
+    return ImageSet.from_rows(made, "the rows").select(np.random.default_rng(0).random(rows) < 0.9)
 
 
 def loading_process(rows: int, method: str, folder: Path) -> dict[str, float]:

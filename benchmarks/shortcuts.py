@@ -23,13 +23,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from imaginet_tools.audit.audit import SETS  # noqa: E402
-from imaginet_tools.images.collect import of_raw  # noqa: E402
+from imaginet_tools.images.image_set import ImageSet  # noqa: E402
 from tests.imaginet_tools.audit.audit_trees import biased_lab, random_pixels  # noqa: E402
 
 VIEWS = ("raw", "aligned")
@@ -39,8 +40,8 @@ CASES = ("official_formats", "biased", "lab", "sample", *FORMER)
 
 def write_former_jpegs(folder: Path, lab: Path, quality: int | None) -> Path:
     """PNG copies of the lab's real pictures, every other one after JPEG of the quality, and a CSV file that calls those real."""
-    images = of_raw("all", data_dir=str(lab))
-    real = sorted((index for index, each in enumerate(images.pictures) if each.label == 0), key=lambda i: images.pictures[i].name)
+    images = ImageSet.from_raw("all", data_dir=str(lab))
+    real = sorted(np.flatnonzero(images.label == 0).tolist(), key=lambda index: images.path[index])
     place = {index: number for number, index in enumerate(real)}
     folder.mkdir()
     rows = []
@@ -51,7 +52,7 @@ def write_former_jpegs(folder: Path, lab: Path, quality: int | None) -> Path:
             picture.save(former, "JPEG", quality=quality)
             picture = Image.open(former)
         picture.save(folder / f"{number:03}.png")
-        rows.append((f"{number:03}.png", number % 2, images.pictures[index].source_image))
+        rows.append((f"{number:03}.png", number % 2, images.source_image[index]))
     with io.open(folder / "images.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("path", "label", "source_image"), *sorted(rows)])
     return folder / "images.csv"

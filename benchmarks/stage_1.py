@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from imaginet_core.pictures.decode import decode  # noqa: E402
-from imaginet_tools.images.collect import of_raw  # noqa: E402
+from imaginet_tools.images.image_set import ImageSet  # noqa: E402
 from modeling import SelfConConfig, SelfConForImageClassification  # noqa: E402
 from training.options import TrainingOptions  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
@@ -34,17 +34,17 @@ def network_of(options: TrainingOptions) -> ContrastiveNetwork:
 
 def sample_batches(count: int, size: int, side: int, seed: int = 0) -> list[dict[str, Tensor]]:
     """Batches of crops of the sample's training images, half of them synthetic; as a loader gives them."""
-    images, rng = of_raw("sample", ("train",)), np.random.default_rng(seed)
-    pixels = dict(images.read(list(range(len(images.pictures)))))
-    of_label = [[index for index, each in enumerate(images.pictures) if each.label == label] for label in (0, 1)]
+    images, rng = ImageSet.from_raw("sample", ("train",)), np.random.default_rng(seed)
+    pixels = dict(images.read(list(range(len(images)))))
+    of_label = [np.flatnonzero(images.label == label) for label in (0, 1)]
     batches = []
     for _ in range(count):
         chosen = [int(index) for each in of_label for index in rng.choice(each, size // 2, replace=size // 2 > len(each))]
         crops = [_crop(decode(pixels[index]), side, rng) for index in chosen]
-        family = [images.pictures[index].generator for index in chosen]
+        family = images.generator[chosen].tolist()
         batches.append({
             "pixels": torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)[:, None].contiguous(),
-            "label": torch.tensor([images.pictures[index].label for index in chosen]),
+            "label": torch.tensor(images.label[chosen]),
             "family": torch.tensor([-1 if name == "real" else family_names().index(name) for name in family]),
         })
     return batches
@@ -52,7 +52,7 @@ def sample_batches(count: int, size: int, side: int, seed: int = 0) -> list[dict
 
 def family_names() -> list[str]:
     """The sample's generators, each a family here."""
-    return sorted({each.generator for each in of_raw("sample", ("train",)).pictures} - {"real"})
+    return sorted({*ImageSet.from_raw("sample", ("train",)).generator.tolist()} - {"real"})
 
 
 def _crop(image: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

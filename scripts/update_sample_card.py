@@ -4,15 +4,16 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 
 from imaginet_tools.audit.audit import audit
-from imaginet_tools.images import collect
+from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.publish.dataset_card import PREVIEW, template_folder
 from imaginet_tools.publish.export import export
 
 if __name__ == "__main__":
-    images = collect.of_raw("sample")
-    found = audit(images._replace(title=os.path.basename(images.title)))  # the folder of the clone is nobody's business
+    images = ImageSet.from_raw("sample")
+    found = audit(replace(images, title=os.path.basename(images.title)))  # the folder of the clone is nobody's business
     with open(f"{template_folder()}/audit.sample.json", "w", encoding="utf-8") as file:
         json.dump(found.to_json(), file, indent=1, ensure_ascii=False)
         file.write("\n")

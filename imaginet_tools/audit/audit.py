@@ -27,8 +27,7 @@ from imaginet_core.pictures.header import read_header
 from imaginet_core.pictures.perturbed_test_set import perturb
 from imaginet_tools.audit.classifier import FEW, Examination, examine
 from imaginet_tools.audit.features import features
-from imaginet_tools.images import collect
-from imaginet_tools.images.collect import Collection
+from imaginet_tools.images.image_set import ImageSet
 
 SCHEMA = "imaginet-audit/1"
 SETS = {
@@ -76,11 +75,11 @@ class Audit:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
 
 
-def audit(collection: Collection, view: str = "raw", limit: int = LIMIT, processes: int = 1) -> Audit:
+def audit(images: ImageSet, view: str = "raw", limit: int = LIMIT, processes: int = 1) -> Audit:
     """Examines a data set.
 
     Args:
-        collection: see imaginet_tools/images/collect.py.
+        images: of which no two have one path.
         view: "raw", or what alignment or perturbation makes of the images.
         limit: greatest number of images, 0 for all; chosen by a checksum of the names, with the shares of labels, contents and
             generators.
@@ -89,58 +88,58 @@ def audit(collection: Collection, view: str = "raw", limit: int = LIMIT, process
     Raises:
         ValueError: if there are too few source images of a class (FEW), or the images cannot be aligned.
     """
-    chosen = collect.choose(collection.pictures, limit)
-    _check_enough([collection.pictures[index] for index in chosen])
+    chosen = images.choose(limit)
+    _check_enough(images.select(chosen))
     started = time.perf_counter()
-    found, left_out = measure_images(collection, chosen, view, processes)
+    found, left_out = measure_images(images, chosen.tolist(), view, processes)
     seconds = time.perf_counter() - started
-    pictures = [collection.pictures[index] for index in found]
-    _check_enough(pictures)
+    measured = images.select(np.array(list(found), dtype=np.int64))
+    _check_enough(measured)
     sets = {}
     for name in tqdm(SETS, desc="classifying", unit="set"):
         rows = [found[index]["metadata" if name == "container" else name] for index in found]
         names = [column for column in rows[0] if name != "container" or column != "bytes_per_pixel"]
         table = np.array([[row[column] for column in names] for row in rows])
-        sets[name] = examine(table, names, pictures, processes)
-    missing = {"missing": f"{collection.left_out} listed images are not there"} if collection.left_out else {}
-    counts = Counter(imaginet.LABELS[picture.label] for picture in pictures)
+        sets[name] = examine(table, names, measured, processes)
+    missing = {"missing": f"{images.missing} listed images are not there"} if images.missing else {}
+    counts = Counter(imaginet.LABELS[label] for label in measured.label)
     return Audit(
-        datetime.now(timezone.utc).isoformat(timespec="seconds"), collection.title, view, dict(counts), len(collection.pictures),
+        datetime.now(timezone.utc).isoformat(timespec="seconds"), images.title, view, dict(counts), len(images),
         {**missing, **left_out}, round(1000 * seconds / len(chosen), 1), processes, sets, sentence_of(sets),
     )
 
 
-def _check_enough(pictures: list) -> None:
+def _check_enough(images: ImageSet) -> None:
     for value, label in enumerate(imaginet.LABELS):
-        count = len({each.source_image for each in pictures if each.label == value})
+        count = len(set(images.source_image[images.label == value]))
         if count < FEW:
             raise ValueError(f"An audit needs at least {FEW} {label} source images; there are {count}.")
 
 
-def measure_images(collection: Collection, chosen: list[int], view: str, processes: int) -> tuple[dict, dict]:
+def measure_images(images: ImageSet, chosen: list[int], view: str, processes: int) -> tuple[dict, dict]:
     """(index -> features, path -> why it was left out) of the images; with progress bars, in parallel."""
-    steps, left_out = {}, {}
+    steps, left_out, paths = {}, {}, images.path.tolist()
     if view == "aligned":
         facts = []
-        for index, content in tqdm(collection.read(chosen), desc="reading headers", unit="image", total=len(chosen)):
-            picture = collection.pictures[index]
+        for index, content in tqdm(images.read(chosen), desc="reading headers", unit="image", total=len(chosen)):
+            label = imaginet.LABELS[images.label[index]]
             try:
-                facts.append(Facts(picture.name, picture.content, imaginet.LABELS[picture.label], read_header(content)))
+                facts.append(Facts(paths[index], str(images.content[index]), label, read_header(content)))
             except ValueError as error:
-                left_out[picture.name] = str(error)
+                left_out[paths[index]] = str(error)
         kinds = {(each.content, each.label) for each in facts}
         lonely = {content for content, _ in kinds if not {(content, label) for label in imaginet.LABELS} <= kinds}
         reason = "all images of {0.content} that are looked at are {0.label}"
         left_out |= {each.path: reason.format(each) for each in facts if each.content in lonely}
         steps = plan_alignment(each for each in facts if each.content not in lonely)
-        chosen = [index for index in chosen if collection.pictures[index].name in steps]
-    jobs = ((index, content, collection.pictures[index].name, view, steps.get(collection.pictures[index].name))
-            for index, content in collection.read(chosen))
+        chosen = [index for index in chosen if paths[index] in steps]
+    jobs = ((index, content, paths[index], view, steps.get(paths[index]))
+            for index, content in images.read(chosen))
     found = {}
     with tqdm(desc="measuring", unit="image", total=len(chosen)) as bar:
         for index, measured in in_processes(_measure, jobs, processes):
             if isinstance(measured, str):
-                left_out[collection.pictures[index].name] = measured
+                left_out[paths[index]] = measured
             else:
                 found[index] = measured
             bar.update()

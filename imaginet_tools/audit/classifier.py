@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imaginet_tools.images.collect import Picture
+from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics import detection
 
 FEW = 10
@@ -61,22 +61,21 @@ class Examination:
     features: list[Feature]
 
 
-def examine(table: np.ndarray, names: list[str], pictures: list[Picture], processes: int = 1) -> Examination:
+def examine(table: np.ndarray, names: list[str], images: ImageSet, processes: int = 1) -> Examination:
     """What a table of numbers tells of the labels.
 
     Args:
         table: float (N, F), finite.
         names: of its columns.
-        pictures: N.
+        images: N.
         processes: threads for growing the trees.
     """
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.tree import DecisionTreeClassifier
 
-    label = np.array([picture.label for picture in pictures])
-    source = np.array([picture.source_image for picture in pictures])
-    folds = folds_of(label, source)
+    label = images.label
+    folds = folds_of(label, images.source_image)
     # A split needs some evidence, a chi-square of about 4. Else, where the classes are matched value for value, what is held
     # out would be the opposite of what was learnt, and the AUC would fall below 0.5.
     common = dict(min_impurity_decrease=2 / len(label), class_weight="balanced", random_state=0)
@@ -88,7 +87,7 @@ def examine(table: np.ndarray, names: list[str], pictures: list[Picture], proces
         alone.append(Feature(name, float(roc_auc_score(label, out_of_fold(tree, table[:, columns], label, folds)))))
     alone.sort(key=lambda feature: -feature.auc)
     telling = [feature for feature in alone[:TELLING] if feature.auc >= WORTH_NAMING]
-    return Examination(_groups(pictures, label, source, probability), telling)
+    return Examination(_groups(images, probability), telling)
 
 
 def folds_of(label: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -120,9 +119,10 @@ def _features(names: list[str]) -> dict[str, list[int]]:
     return found
 
 
-def _groups(pictures: list[Picture], label: np.ndarray, source: np.ndarray, probability: np.ndarray) -> list[Group]:
-    content, generator = (np.array([getattr(picture, name) for picture in pictures]) for name in ("content", "generator"))
-    scores = detection.Scores(label, np.clip(probability, 0, 1), content, generator, source)
+def _groups(images: ImageSet, probability: np.ndarray) -> list[Group]:
+    scores = detection.Scores(
+        images.label, np.clip(probability, 0, 1), images.content, images.generator, images.source_image
+    )
     found = []
     for kind, name, chosen in detection.groups(scores):
         own = scores.select(chosen)

@@ -2,8 +2,7 @@
 
 import argparse
 
-from imaginet_tools.images import collect
-from imaginet_tools.images.collect import Collection
+from imaginet_tools.images.image_set import ImageSet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--real", help="the label of --dataset that means real")
 
 
-def collect_images(options: argparse.Namespace) -> Collection:
+def collect_images(options: argparse.Namespace) -> ImageSet:
     """The images that the command line names."""
     if options.folder:
-        return collect.of_folder(options.folder)
+        return ImageSet.from_folder(options.folder)
     if options.csv:
-        return collect.of_csv(options.csv)
+        return ImageSet.from_csv(options.csv)
     if options.dataset:
         columns = options.image_column, options.label_column
-        return collect.of_dataset(options.dataset, options.config_name, options.split, *columns, options.real)
+        return ImageSet.from_dataset(options.dataset, options.config_name, options.split, *columns, options.real)
     given = {name: getattr(options, name) for name in ("data_dir", "annotations", "locations", "registry")}
     name = "sample" if options.sample else options.config_name or "all"
-    return collect.of_raw(name, (options.split,) if options.split else (), **given)
+    return ImageSet.from_raw(name, (options.split,) if options.split else (), **given)

@@ -27,9 +27,9 @@ def main(arguments: list[str]) -> int:
     """Runs the command; returns 0 when all is done, or ends with a sentence."""
     options = parse(arguments)
     with in_one_sentence("perturb", interrupted="the same command goes on where it was"):
-        collection = collect_images(options)
-        outcome = perturb_all(collection, options.out, options.num_proc, options.on_corrupt)
-    absent = f" {collection.left_out:,} listed images are not there." if collection.left_out else ""
+        images = collect_images(options)
+        outcome = perturb_all(images, options.out, options.num_proc, options.on_corrupt)
+    absent = f" {images.missing:,} listed images are not there." if images.missing else ""
     broken = f" {len(outcome.left_out):,} broken ones are named in {imaginet.LEFT_OUT}." if outcome.left_out else ""
     print(f"{outcome.images:,} images in {options.out}, with {METADATA}.{absent}{broken}")
     return 0

@@ -1,7 +1,6 @@
 """Aligned training images: real and synthetic ones with the same sizes and the same kind of compression history."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import NamedTuple
 
 import datasets
@@ -22,7 +21,7 @@ class Alignment(NamedTuple):
     description: str
 
 
-def aligned(images: ImageSet, num_proc: int) -> Alignment:
+def align_images(images: ImageSet, num_proc: int) -> Alignment:
     """Takes away what the files' headers tell of the label; kept in the cache of ``datasets``.
 
     As ``imaginet_core.pictures.alignment``, with one difference: where all files of a content type were compressed alike (or not at all)
@@ -56,7 +55,7 @@ def aligned(images: ImageSet, num_proc: int) -> Alignment:
         fn_kwargs={"paths": images.path.tolist(), "steps": [tuple(step) for step in steps], "compress": compress.tolist()},
     )
     return Alignment(
-        replace(images, rows=rows.cast_column("image", datasets.Image(decode=False))),
+        images.with_rows(rows.cast_column("image", datasets.Image(decode=False))),
         f"Alignment: {int(cropped.sum())} of {len(images)} training images cropped, {int(compress.sum())} recompressed; --no-aligned leaves "
         "them as they are.",
     )
@@ -70,7 +69,7 @@ def _groups(images: ImageSet) -> np.ndarray:
 
 def _header(images: ImageSet, index: int) -> Header:
     try:
-        return read_header(content_of(images.rows[index]["image"]))
+        return read_header(images.content_of(index))
     except ValueError as error:
         raise ValueError(f"{images.path[index]} cannot be read as an image ({error}); replace it and run again.") from error
 

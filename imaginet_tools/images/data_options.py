@@ -21,6 +21,8 @@ class DataOptions:
         None, "configuration of the dataset; imaginet has all (its default), photos, paintings, faces, uncategorized and sample"
     )
     data_dir: str | None = _option(None, "folder with the raw images and lists (see README.md); not needed for 'sample'")
+    image_column: str = _option("image", "column of the dataset with the images")
+    label_column: str = _option("label", "column of the dataset with the labels: words for real and synthetic, or 0 and 1")
     annotations: str | None = _option(None, "folder with the lists, if they lie elsewhere than in --data_dir")
     locations: str | None = _option(None, "YAML file: sources that lie elsewhere than in --data_dir (see README.md)")
     registry: str | None = _option(None, "YAML file with sources of your own (see imaginet_core/storage/registry_file.py)")

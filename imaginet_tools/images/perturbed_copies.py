@@ -25,7 +25,7 @@ import imaginet
 from imaginet_core.parallel import in_processes
 from imaginet_core.pictures.perturbed_test_set import perturb
 from imaginet_core.storage.safe_writes import lock_or_refuse
-from imaginet_tools.images.collect import Collection, Picture
+from imaginet_tools.images.image_set import ImageSet
 
 METADATA = "metadata.csv"
 JOURNAL, LOCK = ".perturbing.jsonl", ".perturbing.lock"
@@ -44,11 +44,11 @@ class Outcome(NamedTuple):
     left_out: dict[str, str]
 
 
-def perturb_all(collection: Collection, out: str, processes: int = 1, on_corrupt: str = "error") -> Outcome:
+def perturb_all(images: ImageSet, out: str, processes: int = 1, on_corrupt: str = "error") -> Outcome:
     """Writes the perturbed copies of all images.
 
     Args:
-        collection: see imaginet_tools/images/collect.py.
+        images: of which no two have one path.
         out: folder to make, or one in which an earlier run was stopped.
         processes: at least 1; the files do not depend on it.
         on_corrupt: "error", or "skip" to leave broken images out and name them in imaginet.LEFT_OUT.
@@ -61,8 +61,8 @@ def perturb_all(collection: Collection, out: str, processes: int = 1, on_corrupt
     os.makedirs(out, exist_ok=True)
     lock = lock_or_refuse(f"{out}/{LOCK}", f"Another run is writing {out} right now.")
     try:
-        done = _resume(collection, out)
-        broken = _perturb_rest(collection, out, done, processes)
+        done = _resume(images, out)
+        broken = _perturb_rest(images, out, done, processes)
         if broken and on_corrupt == "error":
             named = "; ".join(f"{name}: {reason}" for name, reason in list(broken.items())[:10])
             raise ValueError(
@@ -87,9 +87,9 @@ def _check_folder(out: str) -> None:
         raise FileExistsError(f"{out} is not empty; give another --out.")
 
 
-def _resume(collection: Collection, out: str) -> dict[int, dict]:
+def _resume(images: ImageSet, out: str) -> dict[int, dict]:
     """Index -> row of METADATA of the images that an earlier run finished; starts the journal if there was none."""
-    digest = hashlib.sha256(json.dumps(sorted((each.name, each.label) for each in collection.pictures)).encode())
+    digest = hashlib.sha256(json.dumps(sorted(zip(images.path.tolist(), images.label.tolist(), strict=True))).encode())
     first = json.dumps({"images": digest.hexdigest()})
     journal = f"{out}/{JOURNAL}"
     lines = []
@@ -102,23 +102,22 @@ def _resume(collection: Collection, out: str) -> dict[int, dict]:
         file.write("\n".join([*lines, ""]) if lines else first + "\n")
     os.replace(f"{journal}.part", journal)
     rows = {row["original"]: row for row in map(json.loads, lines[1:])}
-    return {index: rows[picture.name] for index, picture in enumerate(collection.pictures) if picture.name in rows}
+    return {index: rows[path] for index, path in enumerate(images.path.tolist()) if path in rows}
 
 
-def _perturb_rest(collection: Collection, out: str, done: dict[int, dict], processes: int) -> dict[str, str]:
+def _perturb_rest(images: ImageSet, out: str, done: dict[int, dict], processes: int) -> dict[str, str]:
     """Perturbs what is not done, notes it in ``done`` and in the journal, and returns name -> reason of broken images."""
-    rest, broken = [index for index in range(len(collection.pictures)) if index not in done], {}
-    jobs = ((index, content, collection.pictures[index].name) for index, content in collection.read(rest))
+    rest, broken, paths = [index for index in range(len(images)) if index not in done], {}, images.path.tolist()
+    jobs = ((index, content, paths[index]) for index, content in images.read(rest))
     with (
         io.open(f"{out}/{JOURNAL}", "a", encoding="utf-8") as journal,
-        tqdm(desc="perturbing", unit="image", total=len(collection.pictures), initial=len(done)) as bar,
+        tqdm(desc="perturbing", unit="image", total=len(images), initial=len(done)) as bar,
     ):
         for index, content, drawn in in_processes(_perturbed, jobs, processes):
-            picture = collection.pictures[index]
             if content is None:
-                broken[picture.name] = drawn
+                broken[paths[index]] = drawn
             else:
-                done[index] = {**_row(picture), **drawn}
+                done[index] = {**_row(images, index), **drawn}
                 _write(f"{out}/{done[index]['path']}", content)
                 journal.write(json.dumps(done[index]) + "\n")
                 journal.flush()
@@ -135,14 +134,14 @@ def _perturbed(job: tuple) -> tuple:
         return index, None, str(error)
 
 
-def _row(picture: Picture) -> dict:
-    label = imaginet.LABELS[picture.label]
-    generator = re.sub(r"[^\w.-]+", "_", picture.generator).strip("._") or "unknown"
-    checksum = hashlib.sha256(picture.name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+def _row(images: ImageSet, index: int) -> dict:
+    label, path = imaginet.LABELS[images.label[index]], str(images.path[index])
+    generator = re.sub(r"[^\w.-]+", "_", images.generator[index]).strip("._") or "unknown"
+    checksum = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     file = f"{label}/{checksum}.webp" if label == "real" else f"{label}/{generator}/{checksum}.webp"
     return {
-        "file_name": file, "path": file, "label": label, "content": picture.content, "generator": picture.generator,
-        "source_image": picture.source_image, "original": picture.name,
+        "file_name": file, "path": file, "label": label, "content": str(images.content[index]),
+        "generator": str(images.generator[index]), "source_image": str(images.source_image[index]), "original": path,
     }
 
 

@@ -4,6 +4,7 @@ Any data set that ``datasets.load_dataset`` gives, or that ``save_to_disk`` wrot
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,17 @@ import numpy as np
 
 import imaginet  # registers its builder with load_dataset, too
 from imaginet_tools.images.data_options import DataOptions
-from imaginet_tools.images.image_set import REAL, SYNTHETIC, ImageSet, as_image_set
+from imaginet_tools.images.image_set import REAL, SYNTHETIC, ImageSet
 
 SHARDS = 64
 """Parts that a data set of ``save_to_disk`` is streamed in, so that processes and workers can share them."""
 
+VALIDATION = ("validation", "val", "valid", "dev")
+"""What data sets call a split for validation."""
 Loaded = datasets.DatasetDict | datasets.IterableDatasetDict
+
+
+log = logging.getLogger(__name__)
 
 
 class Splits(NamedTuple):
@@ -48,8 +54,8 @@ def load_splits(data: DataOptions, seed: int) -> Splits:
         ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
     """
     loaded = load_any(data)
-    pool = as_image_set(loaded["train"], f"the train split of {data.dataset}")
-    test = as_image_set(loaded["test"], f"the test split of {data.dataset}") if "test" in loaded else None
+    pool = ImageSet.from_rows(loaded["train"], f"the train split of {data.dataset}")
+    test = ImageSet.from_rows(loaded["test"], f"the test split of {data.dataset}") if "test" in loaded else None
     if data.fold is not None:
         number, count = data.fold_numbers()
         in_fold = np.floor(_position(pool.source_image, "fold") * count) == number - 1
@@ -67,14 +73,16 @@ def load_splits(data: DataOptions, seed: int) -> Splits:
 
 
 def load_any(data: DataOptions, streaming: bool = False) -> Loaded:
-    """The data set of the options by split, with at least the split "train".
+    """The data set of the options by split, with at least the split "train"; images and labels are in ``image`` and ``label``.
+
+    Without a split "test", a split for validation takes its place.
 
     Args:
-        data: ``dataset`` with its ``config_name``, ``data_dir``, ``annotations``, ``locations`` and ``registry``.
+        data: ``dataset`` with its ``config_name``, ``data_dir``, ``annotations``, ``locations``, ``registry`` and columns.
         streaming: give streams, which prepare nothing.
 
     Raises:
-        ValueError: if it cannot be built, a split is empty or there is no train split.
+        ValueError: if it cannot be built, a split is empty, there is no train split, or no such column.
         OSError: if there is no such data set.
     """
     folder = Path(data.dataset)
@@ -84,7 +92,28 @@ def load_any(data: DataOptions, streaming: bool = False) -> Loaded:
         loaded = _load(data, streaming)
     if "train" not in loaded:
         raise ValueError(f"{data.dataset} has no train split (only {', '.join(loaded)}); training needs one.")
-    return loaded
+    for name in [name for name in VALIDATION if name in loaded]:
+        if "test" in loaded:
+            log.warning(f"The split {name} of {data.dataset} is not used: what is held out comes from the split train.")
+        else:
+            log.warning(f"{data.dataset} has no split test; its split {name} is scored in its place.")
+            loaded["test"] = loaded.pop(name)
+    return type(loaded)({name: _with_our_names(rows, data) for name, rows in loaded.items()})
+
+
+def _with_our_names(rows: datasets.Dataset | datasets.IterableDataset, data: DataOptions):
+    """The rows with the columns of images and labels called ``image`` and ``label``."""
+    if rows.column_names is None:
+        return rows
+    for wanted, column in (("image", data.image_column), ("label", data.label_column)):
+        if column != wanted and column in rows.column_names:
+            rows = rows.remove_columns(wanted) if wanted in rows.column_names else rows
+            rows = rows.rename_column(column, wanted)
+        elif column != wanted:
+            raise ValueError(
+                f"{data.dataset} has no column {column!r} (it has {', '.join(rows.column_names)}); name another with --{wanted}_column."
+            )
+    return rows
 
 
 def _load(data: DataOptions, streaming: bool) -> Loaded:

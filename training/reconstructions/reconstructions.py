@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from imaginet_core.pictures.decode import decode, lossless_webp
 from imaginet_core.pictures.degradations import LONGEST_SIDE
 from imaginet_core.pictures.partial_decode import content_of
-from imaginet_tools.images.image_set import REAL, ImageSet, evenly
+from imaginet_tools.images.image_set import REAL, ImageSet, pick_evenly
 from training.reconstructions.autoencoder import (
     PICTURES,
     cut_crops,
@@ -130,7 +130,7 @@ def make_reconstructions(
 def describe(reconstructions: Reconstructions, images: ImageSet) -> str:
     """How many reconstructions there are, and how close up to MEASURED of them, evenly spread, are to their images."""
     real = np.flatnonzero(images.label == REAL)
-    chosen = evenly(real, MEASURED)
+    chosen = pick_evenly(real, MEASURED)
     errors = [images.pixels(index).astype(np.float64) - reconstructions.pixels(index) for index in chosen]
     absolute = np.mean([np.abs(error).mean() for error in errors])
     square = np.mean([(error**2).mean() for error in errors])
@@ -144,7 +144,7 @@ def describe(reconstructions: Reconstructions, images: ImageSet) -> str:
 def fingerprint(images: ImageSet) -> str:
     """What tells these images from others: a hash of all paths and labels, and one of the bytes of HASHED real images."""
     digest = hashlib.sha256()
-    for index in evenly(np.flatnonzero(images.label == REAL), HASHED):
+    for index in pick_evenly(np.flatnonzero(images.label == REAL), HASHED):
         digest.update(content_of(images.rows[int(index)]["image"]))
     return f"{images.fingerprint()}-{digest.hexdigest()[:16]}"
 
@@ -188,7 +188,7 @@ def _autoencoder(
     if accelerator.is_main_process:
         claim(folder, source=source, seed=seed, images=fingerprint(images))
         if source == SMALL and not (folder / WEIGHTS).exists():
-            crops = cut_crops((picture for _, picture in _decoded(images, evenly(real, PICTURES), num_workers)), seed)
+            crops = cut_crops((picture for _, picture in _decoded(images, pick_evenly(real, PICTURES), num_workers)), seed)
             with _whole(folder / WEIGHTS) as partial:
                 save_small(train_small(crops, seed, accelerator), partial)
     accelerator.wait_for_everyone()

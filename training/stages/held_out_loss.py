@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from imaginet_tools.images.image_set import evenly
+from imaginet_tools.images.image_set import pick_evenly
 from training.stages.normalise import normalise
 from training.views.random_views import RandomViews
 
@@ -41,6 +41,6 @@ class HeldOutViews:
         return total
 
     def _draw(self) -> list[dict[str, Tensor]]:
-        chosen = evenly(np.arange(len(self.views)), MOST_IMAGES)
+        chosen = pick_evenly(np.arange(len(self.views)), MOST_IMAGES)
         groups = np.array_split(chosen, max(1, round(len(chosen) / self.batch_size)))
         return [torch.utils.data.default_collate([self.views[int(index)] for index in group]) for group in groups]

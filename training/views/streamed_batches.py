@@ -1,19 +1,12 @@
-"""Training on a stream: images as they come from the Hub or the disk, without preparing or even knowing the whole data set.
+"""Batches of a stream: images as they come from the Hub or the disk, without preparing or even knowing the whole data set.
 
-What must be known beforehand is gathered once, at most in one pass over the training stream: held-out images for calibration,
-and a sample of the training images for the report. They lie with the test images in the run's own folder. A source image is
-held out or not by a hash of its name alone, so that no list of names is needed and none of its images ever trains.
+``imaginet_tools.images.streamed`` gathers beforehand what must be known.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import count, islice
-from pathlib import Path
 
 import datasets
-import fsspec
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -24,91 +17,11 @@ from torch.utils.data import DataLoader
 import imaginet
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.partial_decode import PictureFile
-from imaginet_tools.images.image_set import LABELS, as_image_set, check_columns
-from imaginet_tools.images.splits import Splits, check_classes, load_any, plain_errors
+from imaginet_tools.images.splits import Splits
+from imaginet_tools.images.streamed import SHUFFLED_ROWS, is_held_out, plain_row, with_bytes
 from training.options import TrainingOptions
 from training.views.batches import check_batch_size
 from training.views.random_views import finished_views, margin_for, view_of_stage
-
-SHUFFLED_ROWS = 512
-"""Undecoded images among which each loading process draws the next (0.3 GB of ImagiNet's), from several files at a time."""
-HELD_OUT_IMAGES, SAMPLE_IMAGES = 2000, 1000
-"""Most images that are gathered for calibration, and of those that train for the report; half of them real."""
-SAMPLED = "Trained on a stream: the training images counted here, and those of the pixel statistics, are a sample of it."
-FOLDER = "streamed"
-"""In the run's folder: the gathered images."""
-ABSENT = {"content": "uncategorized", "family": "unknown", "generator": "unknown"}
-"""Column with class names -> the one class of a stream without it."""
-GATHERED = datasets.Features({
-    "image": datasets.Image(), "calibration": datasets.Value("bool"),
-    **{name: datasets.Value("string") for name in ("label", "content", "family", "generator", "source_image", "path", "part")},
-})
-
-
-def load_streamed_splits(options: TrainingOptions) -> Splits:
-    """Opens the training stream and gathers held-out images, a sample of the training images and the test images.
-
-    Every process calls it, the main process first; the others find what it gathered. ``Splits.stream`` holds undecoded images,
-    held-out ones among them, which ``StreamedBatches`` leaves out; ``Splits.train`` is the sample. The class names are all that
-    the columns' features name, whether the stream has such images or not.
-
-    Raises:
-        ValueError: if a split is missing or empty, has one class only, labels that are not real and synthetic, or columns
-            with class names that are not of the feature ClassLabel.
-    """
-    loaded = load_any(options.data, streaming=True)
-    stream = _undecoded(loaded["train"], f"the train split of {options.data.dataset}")
-    names = [class_names(stream.features, column, options.data.dataset) for column in ABSENT]
-    sample = _gather(stream, "train", options)
-    part = np.array(sample["part"])
-    train, held_out = (as_image_set(sample.select(np.flatnonzero(part == name)), name) for name in ("train", "held_out"))
-    check_classes(train, "the training images that the stream gives")
-    share = f"{options.data.held_out:.0%}"
-    check_classes(held_out, f"the held-out {share} of the source images that the stream gives (raise --held_out)")
-    test = None
-    if "test" in loaded:
-        stream_of_test = _undecoded(loaded["test"], f"the test split of {options.data.dataset}")
-        test = as_image_set(_gather(stream_of_test, "test", options), "the test split")
-        check_classes(test, "the scored images")
-    description = f"{stream.info.description or ''} {SAMPLED}".strip()
-    return Splits(train, held_out, test, *names, description=description, stream=stream)
-
-
-def class_names(features: datasets.Features, column: str, dataset: str) -> list[str]:
-    """The classes of a column without "real", in the feature's order. Raises ValueError for a column that does not name them."""
-    if column not in features:
-        return [ABSENT[column]]
-    if not isinstance(features[column], datasets.ClassLabel):
-        raise ValueError(
-            f"The column {column!r} of {dataset} is no ClassLabel, so a stream does not tell its classes beforehand; cast it to "
-            "ClassLabel, or train without --streaming."
-        )
-    return [name for name in features[column].names if name != "real"]
-
-
-def is_held_out(source_image: str, options: TrainingOptions) -> bool:
-    """Whether a source image is kept for calibration: a hash of its name, as a number in [0, 1), is below the share held out."""
-    digest = hashlib.sha256(f"held out/{options.run.seed}/{source_image}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < options.data.held_out
-
-
-def plain_row(row: dict, features: datasets.Features) -> dict:
-    """A row of a stream in the columns of GATHERED, but ``part``; class numbers become names, absent columns their default.
-
-    An image without a path is named by a hash of its bytes. Raises ValueError for a label that is not real or synthetic.
-    """
-    image = row["image"]
-    path = row["path"] if "path" in features else image["path"] if image["bytes"] is None else _hash_of(image["bytes"])
-    named = _text(row, features, "label")
-    if named not in LABELS:
-        raise ValueError(f"{path} has the label {named!r}; labels must be real and synthetic, or 0 and 1.")
-    label = imaginet.LABELS[LABELS[named]]
-    origin = "real" if label == "real" else "unknown"
-    return {
-        "image": image, "label": label, "path": path, "source_image": _text(row, features, "source_image", path),
-        "content": _text(row, features, "content", "uncategorized"), "family": _text(row, features, "family", origin),
-        "generator": _text(row, features, "generator", origin), "calibration": bool(row.get("calibration")),
-    }
 
 
 class StreamedBatches:
@@ -121,7 +34,7 @@ class StreamedBatches:
 
     Args:
         accelerator: whose processes share each batch.
-        splits: as ``load_streamed_splits`` gives them.
+        splits: as ``imaginet_tools.images.streamed.load_streamed_splits`` gives them.
         stage: 1 or 2. Stage 2 sees only the images on the calibration list, or those that the data set marks, if there are.
         options: batch_size, views, crop sizes, consistency, seed, held_out, num_workers and calibration_list.
 
@@ -217,14 +130,16 @@ class StreamedViews(torch.utils.data.IterableDataset):
     def _training_rows(self) -> Iterator[dict]:
         for row in self.stream:
             row = plain_row(row, self.features)
-            if is_held_out(row["source_image"], self.options) or (self.only_marked and not row["calibration"]):
+            if is_held_out(row["source_image"], self.options.data.held_out, self.options.run.seed):
+                continue
+            if self.only_marked and not row["calibration"]:
                 continue
             if self.listed is None or row["path"].removeprefix("./") in self.listed:
                 yield row
 
     def _item(self, row: dict) -> dict:
         rng = degradations.rng_for(row["path"], f"{self.options.run.seed}/{self.number}")
-        with PictureFile(_with_bytes(row["image"], row["path"]), row["path"]) as picture:
+        with PictureFile(with_bytes(row["image"], row["path"]), row["path"]) as picture:
             window = self.view.place(picture.height, picture.width, rng)
             window = window.grown(margin_for(self.view, self.degraded), picture.height, picture.width)
             pixels = picture.read(window)
@@ -235,75 +150,8 @@ class StreamedViews(torch.utils.data.IterableDataset):
         }
 
 
-def _undecoded(stream: datasets.IterableDataset, what: str) -> datasets.IterableDataset:
-    """The stream with images as bytes or paths. Raises ValueError if it is empty, or has no image and label."""
-    if stream.features is None:
-        raise ValueError(f"{what} does not tell its columns beforehand; train without --streaming.")
-    check_columns(stream.features, what)
-    if not isinstance(stream.features["image"], datasets.Image):
-        raise ValueError(f"The column 'image' of {what} holds no images but {stream.features['image']}; cast it to Image.")
-    stream = stream.cast_column("image", datasets.Image(decode=False))
-    if next(iter(stream), None) is None:
-        raise ValueError(f"{what} is a stream without any image.")
-    return stream
-
-
-def _gather(stream: datasets.IterableDataset, split: str, options: TrainingOptions) -> datasets.Dataset:
-    """What the run needs of a split, in the run's folder; found there if it was gathered before."""
-    origin = {**asdict(options.data), "seed": options.run.seed}
-    with plain_errors(options.data.dataset):
-        rows = datasets.Dataset.from_generator(
-            _sample if split == "train" else _all, features=GATHERED, cache_dir=str(Path(options.run.output_dir) / FOLDER),
-            gen_kwargs={"stream": stream, "options": options}, split=datasets.NamedSplit(split),
-            fingerprint=f"{split}-{_hash_of(repr(origin).encode())}",
-        )
-    rows.info.config_name, rows.info.description = stream.info.config_name, stream.info.description
-    return rows
-
-
-def _sample(stream: datasets.IterableDataset, options: TrainingOptions) -> Iterator[dict]:
-    """Held-out images and some that train, each up to its number of real and of synthetic ones."""
-    most, found = {"held_out": HELD_OUT_IMAGES // 2, "train": SAMPLE_IMAGES // 2}, Counter()
-    for row in stream.shuffle(seed=options.run.seed, buffer_size=SHUFFLED_ROWS):
-        row = plain_row(row, stream.features)
-        part = "held_out" if is_held_out(row["source_image"], options) else "train"
-        if found[part, row["label"]] < most[part]:
-            found[part, row["label"]] += 1
-            yield {**row, "image": _with_bytes(row["image"], row["path"]), "part": part}
-        if found.total() == 2 * sum(most.values()):
-            return
-
-
-def _all(stream: datasets.IterableDataset, options: TrainingOptions) -> Iterator[dict]:
-    for row in stream:
-        row = plain_row(row, stream.features)
-        yield {**row, "image": _with_bytes(row["image"], row["path"]), "part": "test"}
-
-
-def _with_bytes(image: dict, name: str) -> dict:
-    """The undecoded image with its file's bytes, read from wherever its path leads. Raises ValueError naming a missing file."""
-    if image["bytes"] is not None:
-        return image
-    try:
-        with fsspec.open(image["path"], "rb") as file:
-            return {"bytes": file.read(), "path": None}
-    except OSError as error:
-        raise ValueError(f"{name} cannot be read ({error}); see that it is there and run again.") from error
-
-
-def _text(row: dict, features: datasets.Features, column: str, absent: str | None = None) -> str | None:
-    if column not in features:
-        return absent
-    feature = features[column]
-    return feature.int2str(row[column]) if isinstance(feature, datasets.ClassLabel) else str(row[column])
-
-
 def _numbers(names: list[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
-
-
-def _hash_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _as_it_is(item):

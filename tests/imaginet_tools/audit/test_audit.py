@@ -1,6 +1,5 @@
 """The audit finds the shortcuts that were planted, nothing where nothing was, and what is left after alignment."""
 
-import csv
 import io
 import json
 import subprocess
@@ -19,8 +18,7 @@ from imaginet_tools.audit import audit
 from imaginet_tools.audit.audit import SETS
 from imaginet_tools.audit.classifier import _is_shortcut, _widened, folds_of, out_of_fold
 from imaginet_tools.audit.features import traces
-from imaginet_tools.images import collect
-from imaginet_tools.images.collect import Collection, Picture, choose
+from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics.detection import Estimate, Scores, balanced_accuracy, measure
 from tests.imaginet_tools.audit import audit_trees
 
@@ -39,14 +37,16 @@ def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     return content.getvalue()
 
 
-def collection(real, synthetic, count: int = 40) -> Collection:
-    """Pictures of two functions of a number, which give a file's content."""
+def planted(real, synthetic, count: int = 40) -> ImageSet:
+    """Images of two functions of a number, which give a file's content."""
     contents = [real(number) for number in range(count)] + [synthetic(1000 + number) for number in range(count)]
-    pictures = [
-        Picture(f"{number}.png", int(number >= count), "photos", "a generator" if number >= count else "real", f"{number}.png")
-        for number in range(2 * count)
-    ]
-    return Collection("planted", pictures, lambda indices: ((index, contents[index]) for index in indices))
+    names = [f"{number}.png" for number in range(2 * count)]
+    columns = {
+        "image": [{"bytes": content, "path": None} for content in contents], "label": [0] * count + [1] * count, "path": names,
+        "content": ["photos"] * (2 * count), "generator": ["real"] * count + ["a generator"] * count,
+    }
+    rows = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image(decode=False))
+    return ImageSet.from_rows(rows, "planted")
 
 
 def aucs(found: audit.Audit) -> dict:
@@ -62,7 +62,7 @@ def plain(number: int) -> bytes:
 
 
 def test_no_shortcut_is_found_where_there_is_none():
-    found = audit.audit(collection(plain, plain))
+    found = audit.audit(planted(plain, plain))
     assert not any(verdicts(found).values())
     for examination in found.sets.values():
         auc = examination.groups[0].auc
@@ -71,7 +71,7 @@ def test_no_shortcut_is_found_where_there_is_none():
 
 
 def test_a_container_is_found_and_not_mistaken_for_pixels():
-    found = audit.audit(collection(plain, lambda number: saved(picture(number), "WEBP", lossless=True)))
+    found = audit.audit(planted(plain, lambda number: saved(picture(number), "WEBP", lossless=True)))
     assert verdicts(found) == {"metadata": True, "container": True, "traces": False, "statistics": False}
     assert aucs(found)["container"] == 1
     assert found.sets["container"].features[0].name == "format"
@@ -83,7 +83,7 @@ def test_a_size_between_others_is_found():
     def real(number):
         return saved(picture(number, 64 + number % 16 * 4 + (2 if number % 2 else 0)))
 
-    found = audit.audit(collection(real, lambda number: saved(picture(number, 96))))
+    found = audit.audit(planted(real, lambda number: saved(picture(number, 96))))
     assert verdicts(found)["container"] and aucs(found)["container"] > 0.9
 
 
@@ -91,12 +91,12 @@ def test_a_former_compression_is_found_in_the_pixels():
     def formerly_jpeg(number):
         return saved(Image.open(io.BytesIO(saved(picture(number), "JPEG", quality=85))))
 
-    found = audit.audit(collection(formerly_jpeg, plain))
+    found = audit.audit(planted(formerly_jpeg, plain))
     assert aucs(found)["traces"] > 0.98 and verdicts(found)["container"] is False
 
 
 def test_plain_statistics_are_found_and_belong_to_no_container():
-    found = audit.audit(collection(plain, lambda number: saved(picture(number).filter(ImageFilter.GaussianBlur(0.6)))))
+    found = audit.audit(planted(plain, lambda number: saved(picture(number).filter(ImageFilter.GaussianBlur(0.6)))))
     assert aucs(found)["statistics"] > 0.98 and verdicts(found)["container"] is False
 
 
@@ -172,9 +172,9 @@ def test_the_official_lists_formats_alone_give_what_jpeg_means_real_gives(shared
 def test_alignment_removes_what_formats_and_sizes_of_the_official_list_tell(shared, tmp_path):
     """Of random pixels nothing else can be told; their traces are looked at as well."""
     root = audit_trees.random_pixels(tmp_path / "raw", shared / "annotations" / "test_annotations.txt", one_in=160)
-    images = collect.of_raw("all", data_dir=str(root))
-    indices = list(range(len(images.pictures)))
-    label = np.array([each.label for each in images.pictures])
+    images = ImageSet.from_raw("all", data_dir=str(root))
+    indices = list(range(len(images)))
+    label = images.label
     folds = np.random.default_rng(0).integers(0, 5, len(label))
     forest = ExtraTreesClassifier(50, max_features=None, min_impurity_decrease=2 / len(label), random_state=0)
     auc = {}
@@ -190,13 +190,11 @@ def test_alignment_removes_what_formats_and_sizes_of_the_official_list_tell(shar
 
 
 def test_alignment_removes_a_bias_of_codecs_from_the_lab(shared, tmp_path):
-    images = collect.of_raw("all", data_dir=str(audit_trees.biased_lab(tmp_path / "raw", shared / "lab", one_in=6)))
+    images = ImageSet.from_raw("all", data_dir=str(audit_trees.biased_lab(tmp_path / "raw", shared / "lab", one_in=6)))
     before, after = (audit.audit(images, view) for view in ("raw", "aligned"))
     assert aucs(before)["container"] == 1 and aucs(before)["traces"] > 0.98
     assert verdicts(after)["container"] is False and aucs(after)["traces"] < 0.9  # what is left are the generators' own traces
 
-
-# sources
 
 def write_folder(root, count=12):
     for label, kind in (("real", "JPEG"), ("synthetic/a network", "PNG")):
@@ -206,73 +204,8 @@ def write_folder(root, count=12):
     return root
 
 
-def test_a_folder_a_csv_file_and_data_sets_give_the_same_images(tmp_path):
-    folder = collect.of_folder(str(write_folder(tmp_path / "images")))
-    assert [(each.label, each.generator) for each in folder.pictures] == [(0, "real")] * 12 + [(1, "a network")] * 12
-    contents = [content for _, content in folder.read(list(range(24)))]
-
-    with open(tmp_path / "images" / "list.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, ["path", "label", "content"])
-        writer.writeheader()
-        for each in folder.pictures:
-            writer.writerow({"path": each.name, "label": ("real", "synthetic")[each.label], "content": "faces"})
-    table = collect.of_csv(str(tmp_path / "images" / "list.csv"))
-    assert [content for _, content in table.read(list(range(24)))] == contents
-    assert {each.content for each in table.pictures} == {"faces"}
-
-    rows = datasets.Dataset.from_dict(
-        {
-            "picture": [{"bytes": content, "path": None} for content in contents],
-            "kind": [1 - each.label for each in folder.pictures],
-        },
-        features=datasets.Features({"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["fake", "Real"])}),
-    )
-    rows.save_to_disk(str(tmp_path / "saved"))
-    (tmp_path / "hub").mkdir()
-    rows.to_parquet(str(tmp_path / "hub" / "train.parquet"))
-    for name in ("saved", "hub"):
-        loaded = collect.of_dataset(str(tmp_path / name), None, None, "picture", "kind", None)
-        assert [content for _, content in loaded.read(list(range(24)))] == contents
-        assert [each.label for each in loaded.pictures] == [each.label for each in folder.pictures]
-        assert {each.generator for each in loaded.pictures} == {"real", "fake"}
-
-
-def test_images_without_labels_or_pixels_are_said_and_those_of_one_name_told_apart(tmp_path):
-    columns = {
-        "image": [{"bytes": plain(number), "path": None} for number in range(4)] + [None], "label": [0, 0, 1, 1, 1],
-        "path": ["0.png", "1.png", "0.png", "1.png", "2.png"],
-    }
-    kinds = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["real", "fake"]), "path": datasets.Value("string")}
-    )
-    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(tmp_path / "saved"))
-    found = collect.of_dataset(str(tmp_path / "saved"), None, None, "image", "label", None)
-    assert [each.name for each in found.pictures] == list("01234")
-    with pytest.raises(ValueError, match="Row 4 of .* has no image"):
-        list(found.read([3, 4]))
-    datasets.Dataset.from_dict({**columns, "label": [0, 0, 1, -1, -1]}, features=kinds).save_to_disk(str(tmp_path / "unlabelled"))
-    with pytest.raises(ValueError, match="2 of 5 images of .* have no label"):
-        collect.of_dataset(str(tmp_path / "unlabelled"), None, None, "image", "label", None)
-
-
-def test_the_sample_is_read_with_its_labels_and_source_images():
-    images = collect.of_raw("sample", ("test",))
-    assert {each.content for each in images.pictures} == {"photos", "paintings", "faces", "uncategorized"}
-    assert len({each.source_image for each in images.pictures}) < len(images.pictures)
-    assert {index for index, _ in images.read([3, 1])} == {1, 3}
-
-
-def test_fewer_images_are_chosen_with_the_same_shares_whatever_their_order():
-    pictures = [Picture(str(number), number % 2, "photos", ("real", "a")[number % 2], str(number)) for number in range(1000)]
-    chosen = choose(pictures, 100)
-    assert len(chosen) == 100 and sum(pictures[index].label for index in chosen) == 50
-    turned = choose(pictures[::-1], 100)
-    assert {pictures[index].name for index in chosen} == {pictures[::-1][index].name for index in turned}
-    assert choose(pictures, 0) == choose(pictures, 5000) == list(range(1000))
-
-
 def test_several_processes_measure_the_same():
-    images = collection(plain, plain, count=15)
+    images = planted(plain, plain, count=15)
     one, two = (audit.measure_images(images, list(range(30)), "aligned", processes)[0] for processes in (1, 2))
     assert list(one) == list(two) and one == two
 
@@ -307,7 +240,7 @@ def test_the_command_writes_a_report_names_what_it_left_out_and_overwrites_nothi
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda root: (root / "real").rename(root / "genuine"), "must hold folders real and synthetic with images; real has none"),
+    (lambda root: (root / "real").rename(root / "things"), "must hold folders real and synthetic with images; real has none"),
     (lambda root: [file.unlink() for file in (root / "real").glob("1*")], "at least 10 real source images; there are 9"),
 ])
 def test_folders_that_cannot_be_audited_are_said(repository, tmp_path, change, message):
@@ -315,25 +248,3 @@ def test_folders_that_cannot_be_audited_are_said(repository, tmp_path, change, m
     change(root)
     done = run(repository, "--folder", root)
     assert done.returncode == 1 and message in done.stderr
-
-
-def test_other_bad_input_is_said(tmp_path):
-    file = tmp_path / "list.csv"
-    for text, message in (
-        ("file,label\na.png,0\n", "path is not in it"), ("path,label\na.png,maybe\n", "line 2: the label 'maybe'"),
-        ("path,label\na.png,0\na.png,1\n", "names a.png more than once"),
-    ):
-        file.write_text(text)
-        with pytest.raises(ValueError, match=message):
-            collect.of_csv(str(file))
-    file.write_text("path,label\na.png,0\n")
-    with pytest.raises(ValueError, match=r"names 1 file\(s\) that are not there, e.g. a.png"):
-        collect.of_csv(str(file))
-    rows = datasets.Dataset.from_dict({"image": ["no picture"], "label": [0]})
-    rows.save_to_disk(str(tmp_path / "saved"))
-    with pytest.raises(ValueError, match="holds no images"):
-        collect.of_dataset(str(tmp_path / "saved"), None, None, "image", "label", None)
-    with pytest.raises(ValueError, match="has no column 'picture'"):
-        collect.of_dataset(str(tmp_path / "saved"), None, None, "picture", "label", None)
-    with pytest.raises(ValueError, match="no split other"):
-        collect.of_raw("sample", ("other",))

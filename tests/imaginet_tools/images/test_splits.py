@@ -172,16 +172,6 @@ def test_a_broken_image_is_named_also_from_a_worker(tmp_path, workers):
     assert "\n" not in sentence(caught.value)
 
 
-def test_selection_keeps_columns_and_pixels_together(tiny_dataset):
-    images = load_splits(options(tiny_dataset), SEED).train
-    some = images.select(np.array([7, 2]))
-    for column in ("path", "label", "generator", "source_image"):
-        assert getattr(some, column).tolist() == [getattr(images, column)[7], getattr(images, column)[2]]
-    np.testing.assert_array_equal(some.pixels(0), images.pixels(7))
-    assert images.select(images.label == 1).label.all() and len(images.select(images.label == 1)) == images.label.sum()
-    assert some.counts()["images"] == 2 and some.fingerprint() != images.fingerprint()
-
-
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises((ValueError, OSError)) as caught:
         load_splits(options(tmp_path / "nothing-here"), SEED)

@@ -208,7 +208,7 @@ def with_bytes(images: ImageSet, changed: int, change) -> ImageSet:
     def changed_row(row, index):
         content = row["image"]["bytes"]
         return {"image": {"bytes": change(content) if index == changed else content, "path": None}}
-    return replace(images, rows=images.rows.map(changed_row, with_indices=True, features=images.rows.features))
+    return images.with_rows(images.rows.map(changed_row, with_indices=True, features=images.rows.features))
 
 
 def test_windows_of_other_data_or_settings_are_never_taken(tmp_path):
@@ -229,7 +229,7 @@ def test_files_on_disk_are_told_apart_by_size_and_time(tmp_path):
     images, file = image_set(), tmp_path / "a.png"
     file.write_bytes(images.rows[0]["image"]["bytes"])
     rows = images.rows.map(lambda row: {"image": {"bytes": None, "path": str(file)}}, features=images.rows.features)
-    images = replace(images, rows=rows)
+    images = images.with_rows(rows)
     cache = cache_in(tmp_path / "cache", images)
     cache.prepare(0)
     np.testing.assert_array_equal(cache.window(0, 0)[0], cache.window(0, 0)[1].of(images.pixels(0)))

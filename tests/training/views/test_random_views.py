@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imaginet_core.pictures import degradations
-from imaginet_tools.images.image_set import ImageSet, as_image_set
+from imaginet_tools.images.image_set import ImageSet
 from tests.training.tiny_data import records
 from training.views import random_views
 from training.views.crop_cache import CropCache
@@ -23,7 +23,7 @@ def image_set(sources: int = 6) -> ImageSet:
     """Two images of each source, 48 × 48 pixels."""
     features = {column: datasets.Value("string") for column in records("train", 1)[0]} | {"image": datasets.Image()}
     rows = datasets.Dataset.from_list(records("train", sources), features=datasets.Features(features))
-    return as_image_set(rows, "these images")
+    return ImageSet.from_rows(rows, "these images")
 
 
 def views_of(images: ImageSet, view=None, **settings) -> RandomViews:
@@ -137,7 +137,7 @@ def test_what_a_loading_process_is_sent_does_not_grow_with_the_data_set(tmp_path
     images = image_set(40)
     images.rows.save_to_disk(tmp_path / "rows")
     mapped = datasets.load_from_disk(tmp_path / "rows").cast_column("image", datasets.Image(decode=False))
-    images = ImageSet(**{**vars(images), "rows": mapped})
+    images = images.with_rows(mapped)
     views = views_of(images)
     few, many = (len(sent(views_of(images.select(np.arange(count))))) for count in (8, 80))
     assert many - few <= 8 * 72

@@ -8,15 +8,15 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from imaginet_tools.images.image_set import as_image_set
-from imaginet_tools.images.splits import load_any, load_splits
+from imaginet_tools.images.splits import load_splits
+from imaginet_tools.images.streamed import SAMPLED, is_held_out, load_streamed_splits
 from tests.training.tiny_data import GENERATORS, picture, png, records, write_split
 from training.options import TrainingOptions
 from training.presets import PRESETS
 from training.views import streamed_batches
 from training.views.random_views import RandomViews
 from training.views.recipes import VIEWS
-from training.views.streamed_batches import StreamedBatches, is_held_out, load_streamed_splits
+from training.views.streamed_batches import StreamedBatches
 
 GIVEN = {"streaming": True, "aligned": False, "held_out": 0.25, "batch_size": 4, "num_workers": 0, "crop_size": 32}
 
@@ -53,7 +53,15 @@ def options(shards, tmp_path_factory) -> TrainingOptions:
 
 @pytest.fixture(scope="module")
 def splits(options):
-    return load_streamed_splits(options)
+    return splits_of(options)
+
+
+def splits_of(options):
+    return load_streamed_splits(options.data, options.run.seed, Path(options.run.output_dir))
+
+
+def held_out_by(options, source_image):
+    return is_held_out(source_image, options.data.held_out, options.run.seed)
 
 
 def batches(accelerator, splits, options, stage=1, **changes):
@@ -73,7 +81,7 @@ def paths_of(epoch):
 
 def test_held_out_sources_never_train_and_everything_else_does(splits, options, accelerator, shards):
     listed = {row["path"]: row["source_image"] for row in records("train", 48)}
-    held_out = {path for path, source in listed.items() if is_held_out(source, options)}
+    held_out = {path for path, source in listed.items() if held_out_by(options, source)}
     assert 0.1 < len(held_out) / len(listed) < 0.4
     assert set(splits.held_out.path) == held_out and set(splits.train.path) == set(listed) - held_out
     for number in (0, 1):
@@ -81,46 +89,6 @@ def test_held_out_sources_never_train_and_everything_else_does(splits, options, 
         assert len(seen) == len(set(seen)) == len(listed) - len(held_out) and not set(seen) & held_out
     assert len(splits.test) == 17
     assert (splits.contents, splits.families, splits.generators) == (["photos", "paintings"], ["GAN", "SD"], list(GENERATORS))
-
-
-def test_the_sources_held_out_are_the_share_asked_for_and_others_with_another_seed(options):
-    names = [f"source {number}" for number in range(4000)]
-    chosen = {name for name in names if is_held_out(name, options)}
-    assert 900 < len(chosen) < 1100
-    other = {name for name in names if is_held_out(name, options.replace(seed=7))}
-    assert 0.15 < len(chosen & other) / len(chosen) < 0.35  # as independent draws would
-    assert chosen < {name for name in names if is_held_out(name, options.replace(held_out=0.3))}
-
-
-def test_gathered_images_are_bounded_balanced_and_whole(options, shards, tmp_path, monkeypatch):
-    monkeypatch.setattr(streamed_batches, "HELD_OUT_IMAGES", 6)
-    monkeypatch.setattr(streamed_batches, "SAMPLE_IMAGES", 10)
-    splits = load_streamed_splits(options.replace(output_dir=str(tmp_path)))
-    assert np.bincount(splits.held_out.label).tolist() == [3, 3] and np.bincount(splits.train.label).tolist() == [5, 5]
-    images = {row["path"]: row for row in records("train", 48) + records("test", 9)}
-    for part in (splits.held_out, splits.train, splits.test):
-        for index, path in enumerate(part.path):
-            row = images[path]
-            assert part.rows[index]["image"]["bytes"] == row["image"]["bytes"]
-            assert (part.label[index] == 1) == (row["label"] == "synthetic")
-            assert (part.content[index], part.family[index]) == (row["content"], row["family"])
-            assert (part.generator[index], part.source_image[index]) == (row["generator"], row["source_image"])
-
-
-def test_gathering_happens_once(options, splits, monkeypatch):
-    def never(stream, options):
-        raise AssertionError("gathered again")
-
-    monkeypatch.setattr(streamed_batches, "_sample", never)
-    monkeypatch.setattr(streamed_batches, "_all", never)
-    again = load_streamed_splits(options)
-    assert again.train.fingerprint() == splits.train.fingerprint()
-    assert again.held_out.fingerprint() == splits.held_out.fingerprint()
-
-
-def test_another_seed_gathers_anew(options, splits):
-    other = load_streamed_splits(options.replace(seed=7))
-    assert set(other.held_out.source_image) != set(splits.held_out.source_image)
 
 
 # views and order
@@ -204,8 +172,8 @@ def test_stage_2_sees_only_the_images_that_the_data_set_marks(options, accelerat
     rows = [{**row, "calibration": number % 4 < 2} for number, row in enumerate(records("train", 32))]
     write_split(tmp_path / "data", "train", rows)
     changed = options.replace(dataset=str(tmp_path / "data"), output_dir=str(tmp_path / "run"), batch_size=2)
-    splits = load_streamed_splits(changed)
-    expected = {row["path"] for row in rows if row["calibration"] and not is_held_out(row["source_image"], changed)}
+    splits = splits_of(changed)
+    expected = {row["path"] for row in rows if row["calibration"] and not held_out_by(changed, row["source_image"])}
     assert set(paths_of(drawn(batches(accelerator, splits, changed, stage=2), 0))) == expected
     assert splits.test is None
 
@@ -214,9 +182,9 @@ def test_stage_2_sees_only_the_images_that_the_data_set_marks(options, accelerat
 
 def test_the_embedded_sample_streams(options, accelerator, tmp_path):
     changed = options.replace(dataset="imaginet", config_name="sample", output_dir=str(tmp_path), batch_size=8)
-    splits, prepared = load_streamed_splits(changed), load_splits(changed.data, changed.run.seed)
+    splits, prepared = splits_of(changed), load_splits(changed.data, changed.run.seed)
     assert (splits.generators, splits.families) == (prepared.generators, prepared.families)
-    assert splits.description == f"{prepared.description} {streamed_batches.SAMPLED}" and len(splits.test) == len(prepared.test)
+    assert splits.description == f"{prepared.description} {SAMPLED}" and len(splits.test) == len(prepared.test)
     assert set(splits.train.path) | set(splits.held_out.path) == set(prepared.train.path) | set(prepared.held_out.path)
     batch, paths = drawn(batches(accelerator, splits, changed), 0)[0]
     assert batch["pixels"].shape == (8, 1, 3, 32, 32) and set(paths) <= set(splits.train.path)
@@ -229,7 +197,7 @@ def test_folders_of_plain_images_stream_with_default_classes(options, accelerato
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(png(picture(generator, number)))
     changed = options.replace(dataset=str(tmp_path / "data"), output_dir=str(tmp_path / "run"))
-    splits = load_streamed_splits(changed)
+    splits = splits_of(changed)
     assert (splits.contents, splits.families, splits.generators) == (["uncategorized"], ["unknown"], ["unknown"])
     for batch, paths in drawn(batches(accelerator, splits, changed), 0):
         assert all(Path(path).is_file() and Path(path).parent.name in ("real", "synthetic") for path in paths)
@@ -241,26 +209,9 @@ def test_images_without_any_path_are_told_apart_by_their_bytes(options, accelera
     rows = [{"image": row["image"], "label": row["label"]} for row in records("train", 24)]
     write_split(tmp_path / "data", "train", rows)
     changed = options.replace(dataset=str(tmp_path / "data"), output_dir=str(tmp_path / "run"), batch_size=2)
-    splits = load_streamed_splits(changed)
+    splits = splits_of(changed)
     seen = paths_of(drawn(batches(accelerator, splits, changed), 0))
     assert len(set(splits.train.path) | set(splits.held_out.path)) == 48 and set(seen) == set(splits.train.path)
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_what_save_to_disk_wrote_loads_and_streams(options, accelerator, shards, tmp_path, streamed):
-    loaded = datasets.load_dataset(str(shards))
-    loaded.save_to_disk(tmp_path / "all")
-    loaded["train"].save_to_disk(tmp_path / "one")
-    for name, splits_there in (("all", {"train", "test"}), ("one", {"train"})):
-        changed = options.replace(dataset=str(tmp_path / name), output_dir=str(tmp_path / f"run {name}"))
-        opened = load_any(changed.data, streaming=streamed)
-        assert set(opened) == splits_there
-        if not streamed:
-            assert as_image_set(opened["train"], "train").path.tolist() == [row["path"] for row in records("train", 48)]
-            continue
-        splits = load_streamed_splits(changed)
-        seen = paths_of(drawn(batches(accelerator, splits, changed, num_workers=2, batch_size=2), 1))
-        assert sorted(seen) == sorted(splits.train.path) and len(seen) > 50
 
 
 # bad input
@@ -276,51 +227,6 @@ def with_rows(tmp_path, options, rows, features=None, split="train"):
     return options.replace(dataset=str(tmp_path / "data"), output_dir=str(tmp_path / "run"))
 
 
-def test_a_stream_without_images_is_said(options, tmp_path):
-    write_split(tmp_path / "full", "train", records("train", 1))
-    features = datasets.load_dataset(str(tmp_path / "full"), split="train").features
-    with pytest.raises(ValueError, match="the train split of .*data is a stream without any image"):
-        load_streamed_splits(with_rows(tmp_path, options, [], features))
-
-
-def test_a_stream_without_train_split_is_said(options, tmp_path):
-    with pytest.raises(ValueError, match=r"has no train split \(only test\)"):
-        load_streamed_splits(with_rows(tmp_path, options, records("test", 4), split="test"))
-
-
-def test_one_class_only_is_said(options, tmp_path):
-    rows = [row for row in records("train", 24) if row["label"] == "real"]
-    with pytest.raises(ValueError, match="training images that the stream gives hold no synthetic image"):
-        load_streamed_splits(with_rows(tmp_path, options, rows))
-
-
-def test_too_few_held_out_images_are_said(options, tmp_path):
-    rows = [row for row in records("train", 24) if not is_held_out(row["source_image"], options)]
-    with pytest.raises(ValueError, match=r"held-out 25% .* hold no real image"):
-        load_streamed_splits(with_rows(tmp_path, options, rows))
-
-
-def test_a_column_of_class_names_that_is_no_class_label_is_named(options, tmp_path):
-    rows = [{"image": row["image"], "label": row["label"], "generator": row["generator"]} for row in records("train", 4)]
-    features = {
-        "image": datasets.Image(), "label": datasets.ClassLabel(names=["real", "synthetic"]), "generator": datasets.Value("string"),
-    }
-    with pytest.raises(ValueError, match="The column 'generator' of .* is no ClassLabel"):
-        load_streamed_splits(with_rows(tmp_path, options, rows, datasets.Features(features)))
-
-
-def test_strange_labels_and_missing_columns_are_named(options, tmp_path):
-    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string"), "path": datasets.Value("string")})
-    rows = [{"image": row["image"], "label": "fake", "path": row["path"]} for row in records("train", 4)]
-    with pytest.raises(ValueError, match="train/.*png has the label 'fake'; labels must be real and synthetic"):
-        load_streamed_splits(with_rows(tmp_path, options, rows, features))
-    rows = [{"picture": row["image"], "label": row["label"]} for row in records("train", 4)]
-    features = datasets.Features({"picture": datasets.Image(), "label": datasets.Value("string")})
-    (tmp_path / "other").mkdir()
-    with pytest.raises(ValueError, match="has no column 'image'"):
-        load_streamed_splits(with_rows(tmp_path / "other", options, rows, features))
-
-
 def test_a_batch_larger_than_the_stream_is_said(splits, options, accelerator):
     with pytest.raises(ValueError, match=r"does not fill one batch: .* fewer than 200 images .* lower --batch_size 200"):
         drawn(batches(accelerator, splits, options, batch_size=200), 0)
@@ -331,23 +237,10 @@ def test_a_batch_larger_than_the_stream_is_said(splits, options, accelerator):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_cannot_be_read_is_named(options, accelerator, tmp_path, workers):
     rows = records("train", 24)
-    broken = next(row for row in rows if not is_held_out(row["source_image"], options))
+    broken = next(row for row in rows if not held_out_by(options, row["source_image"]))
     broken["image"] = {"bytes": b"no picture", "path": None}
     changed = with_rows(tmp_path, options, rows)
     with pytest.raises(ValueError, match=f"{broken['path']} cannot be read as an image"):
-        drawn(batches(accelerator, load_streamed_splits(changed), changed, num_workers=workers), 0)
+        drawn(batches(accelerator, splits_of(changed), changed, num_workers=workers), 0)
 
 
-def test_a_file_that_is_not_there_any_more_is_named():
-    with pytest.raises(ValueError, match=r"train/1.png cannot be read \(.*No such file.*\); see that it is there"):
-        streamed_batches._with_bytes({"bytes": None, "path": "nowhere/1.png"}, "train/1.png")
-
-
-def test_configurations_of_a_saved_folder_and_damaged_ones_are_refused(options, tmp_path):
-    datasets.Dataset.from_list([{"x": 1}]).save_to_disk(tmp_path / "saved")
-    changed = options.replace(dataset=str(tmp_path / "saved"))
-    with pytest.raises(ValueError, match="saved, written by save_to_disk, has no configurations"):
-        load_any(changed.replace(config_name="faces").data)
-    next((tmp_path / "saved").glob("*.arrow")).unlink()
-    with pytest.raises(ValueError, match="saved was written by save_to_disk but cannot be read"):
-        load_any(changed.data)

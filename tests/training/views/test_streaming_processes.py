@@ -10,10 +10,11 @@ import datasets
 import pytest
 from accelerate import Accelerator
 
+from imaginet_tools.images.streamed import is_held_out, load_streamed_splits
 from tests.training.tiny_data import records, write_split
 from training.options import TrainingOptions
 from training.presets import PRESETS
-from training.views.streamed_batches import StreamedBatches, is_held_out, load_streamed_splits
+from training.views.streamed_batches import StreamedBatches
 
 
 def options_of(folder: Path, batch_size: int) -> TrainingOptions:
@@ -27,9 +28,9 @@ def uneven_files(folder: Path) -> list[set[str]]:
     """Two files of 13 and 5 images that train, and as many held-out ones as come by; returns the paths of the former."""
     options, trained = options_of(folder, 4), []
     rows = records("train", 24)
-    held_out = [row for row in rows if is_held_out(row["source_image"], options)]
+    held_out = [row for row in rows if is_held_out(row["source_image"], options.data.held_out, options.run.seed)]
     assert {row["label"] for row in held_out} == {"real", "synthetic"}
-    training = [row for row in rows if not is_held_out(row["source_image"], options)]
+    training = [row for row in rows if not is_held_out(row["source_image"], options.data.held_out, options.run.seed)]
     for number, (part, others) in enumerate([(training[:13], held_out[:2]), (training[13:18], held_out[2:])]):
         write_split(folder / "data", f"train-{number}", part + others)
         trained.append({row["path"] for row in part})
@@ -83,7 +84,7 @@ def what_it_sees(folder: Path) -> tuple[int, dict]:
     accelerator, options = Accelerator(cpu=True), options_of(folder, batch_size=4)
     assert accelerator.num_processes == 2
     with accelerator.main_process_first():
-        splits = load_streamed_splits(options)
+        splits = load_streamed_splits(options.data, options.run.seed, Path(options.run.output_dir))
     batches = StreamedBatches(accelerator, splits, 1, options)
     seen = {str(number): [batches.paths(batch) for batch in batches.epoch(number)] for number in range(5)}
     seen["0 after one"] = [batches.paths(batch) for batch in batches.epoch(0, skip=1)]
