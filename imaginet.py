@@ -22,7 +22,9 @@ import logging
 import os
 import re
 import sys
+import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -226,22 +228,35 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
         ValueError: naming file and line, for a line that is not of this form, numbers without a name, labels that contradict each
             other, paths that leave the root or lie in no folder of ImagiNet (official names only), and images listed twice.
     """
-    records, lines_of = [], {}
+    records, numbers, known, number = [], [], _Known({}, {}), 0
+
+    def where() -> str:
+        return f"{file}, line {number}"
+
     with io.open(file, encoding="utf-8-sig") as lines:
         try:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                record = _record(line.rstrip("\r\n"), names, f"{file}, line {number}")
-                if unique and record.path in lines_of:
-                    raise ValueError(f"{file}, line {number}: {record.path} stands in line {lines_of[record.path]} already; keep one of them.")
-                lines_of[record.path] = number
-                records.append(record)
+                line = line.rstrip("\r\n")
+                if line and not line.isspace():
+                    records.append(_record(line, names, where, known))
+                    numbers.append(number)
         except UnicodeDecodeError as error:
             raise ValueError(f"{file} is not a UTF-8 text file ({error.reason} at byte {error.start}); save the list as UTF-8.") from error
     if not records:
         raise ValueError(f"The list {file} names no image.")
+    places = [same_place(record.path) for record in records]
+    if unique and len(set(places)) < len(places):
+        first = {}
+        for place, number, record in zip(places, numbers, records, strict=True):
+            if place in first:
+                raise ValueError(f"{where()}: {record.path} stands in line {first[place]} already; keep one of them.")
+            first[place] = number
     return records
+
+
+def same_place(path: str) -> str:
+    """What two spellings of one place have in common: letters with accents may be one character or two (Unicode's NFC and NFD)."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 def listed_paths(file: str) -> frozenset:
@@ -250,34 +265,63 @@ def listed_paths(file: str) -> frozenset:
         return frozenset(line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
 
 
-def _record(line: str, names: LabelNames, where: str) -> Record:
+class _Known(NamedTuple):
+    """What folders and labels of a list mean, found out once: folder -> (its normal form, source), labels as written -> their names."""
+
+    folders: dict
+    labels: dict
+
+
+def _record(line: str, names: LabelNames, where: Callable[[], str], known: _Known) -> Record:
+    """A line of a list; ``where`` names file and line for messages."""
     fields = line.rsplit(",", 4)
     if len(fields) != 5:
-        raise ValueError(f"{where}: expected path,origin,content,family,generator but found {line[:100]!r}.")
-    path = fields[0].removeprefix("./")
-    parts = path.split("/")
-    if not path or path.startswith("/") or ".." in parts or "\\" in path or ":" in parts[0]:
-        raise ValueError(f"{where}: the path {fields[0]!r} is not a relative path inside the root.")
-    source = source_of(path, names.sources) if names.sources else path.rpartition("/")[0]
+        raise ValueError(f"{where()}: expected path,origin,content,family,generator but found {line[:100]!r}.")
+    written = fields[0]
+    folder, _, name = written.rpartition("/")
+    if name in ("", ".", "..") or "\\" in name or (not folder and ":" in name):
+        raise ValueError(f"{where()}: the path {written!r} is not a relative path inside the root.")
+    if folder not in known.folders:
+        known.folders[folder] = _folder_and_source(written, folder, names, where)
+    folder, source = known.folders[folder]
+    path = f"{folder}/{name}" if folder else name
+    labels = line[len(written) :]
+    if labels not in known.labels:
+        known.labels[labels] = _labels(fields[1:], path, names, where)
+    source_picture = name.rpartition(".")[0].rpartition("_")[0] if names.source_images else ""
+    source_image = source_picture if source_picture in names.source_images else path
+    return Record._make((path, *known.labels[labels], source, source_image))
+
+
+def _folder_and_source(written: str, folder: str, names: LabelNames, where: Callable[[], str]) -> tuple[str, str]:
+    """A listed folder without ".", "//" and the like, and its source. Raises ValueError where it leaves the root or is no source's."""
+    parts = folder.split("/")
+    if folder.startswith("/") or written.startswith("/") or ".." in parts or "\\" in folder or ":" in parts[0]:
+        raise ValueError(f"{where()}: the path {written!r} is not a relative path inside the root.")
+    folder = "/".join(part for part in parts if part not in ("", "."))
+    source = source_of(f"{folder}/", names.sources) if names.sources else folder
     if source is None:
         raise ValueError(
-            f"{where}: {path} lies in no folder of ImagiNet's sources. For images of your own, put a labels.yaml beside the "
-            "list that names its contents, families and generators."
+            f"{where()}: {written.removeprefix('./')} lies in no folder of ImagiNet's sources. For images of your own, put a labels.yaml "
+            "beside the list that names its contents, families and generators."
         )
+    return folder, source
+
+
+def _labels(values: list[str], path: str, names: LabelNames, where: Callable[[], str]) -> tuple[str, str, str, str]:
+    """Label, content, family and generator by their numbers in a list. Raises ValueError for numbers without a name, or a contradiction."""
     tables = (dict(enumerate(LABELS)), names.contents, names.families, names.generators)
     found = []
-    for column, value, table in zip(("origin", "content", "family", "generator"), fields[1:], tables, strict=True):
+    for column, value, table in zip(("origin", "content", "family", "generator"), values, tables, strict=True):
         value = value.strip()
         if not value.isdecimal() or int(value) not in table:
             allowed = ", ".join(f"{key} ({name})" for key, name in table.items())
-            raise ValueError(f"{where}: the {column} {value!r} of {path} is none of {allowed}.")
+            raise ValueError(f"{where()}: the {column} {value!r} of {path} is none of {allowed}.")
         found.append(table[int(value)])
     label, content, family, generator = found
     if not (label == "real") == (family == "real") == (generator == "real"):
-        raise ValueError(f"{where}: {path} is called {label}, but its family is {family} and its generator {generator}.")
-    source_picture = path.rpartition("/")[2].rpartition(".")[0].rpartition("_")[0]
-    source_image = source_picture if source_picture in names.source_images else path
-    return Record(path, label, content, family, generator, source, source_image)
+        raise ValueError(f"{where()}: {path} is called {label}, but its family is {family} and its generator {generator}.")
+    return label, content, family, generator
 
 
 def read_yaml(file: str):
@@ -474,8 +518,9 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
     calibration = _calibration_list(root, config.annotations)
     digest = hashlib.sha256(repr((root, names, calibration and sorted(calibration))).encode())
     for split, records in splits.items():
-        for record in records:
-            digest.update(f"{split}\0{record}\0{places.get(record.path)}\n".encode())
+        found = (places.get(record.path) for record in records)
+        parts = [split, *map("\0".join, records), *(f"{each.container}\0{each.member}\0{each.size}\0{each.stamp}" if each else "" for each in found)]
+        digest.update("\n".join(parts).encode("utf-8", "surrogatepass"))
     return Raw(root, kind, names, splits, places, missing, calibration, digest.hexdigest()[:16])
 
 
@@ -525,7 +570,7 @@ def _locations(locations) -> dict[str, list[str]]:
 
 
 def _check_disjoint(splits: dict) -> None:
-    both = {record.path for record in splits.get("train", ())} & {record.path for record in splits.get("test", ())}
+    both = set.intersection(*({same_place(record.path) for record in splits.get(split, ())} for split in ("train", "test")))
     if both:
         raise ValueError(f"{len(both)} image(s) stand in the train and in the test list, e.g. {min(both)}; take them out of one.")
 

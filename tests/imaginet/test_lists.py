@@ -4,7 +4,7 @@ import pytest
 
 import imaginet
 from imaginet import OFFICIAL, SOURCES, find_lists, read_label_names, read_list, source_of
-from tests.imaginet.trees import OFFICIAL_LINES
+from tests.imaginet.trees import OFFICIAL_LINES, write_image
 
 LABELS_YAML = """
 contents: {0: photos, 3: textures}
@@ -140,3 +140,23 @@ def test_paths_of_the_official_lists_have_the_sources_counted_by_hand(shared):
         "sdxl_paintings": 577, "animagine_paintings": 1125, "ffhq": 4500, "stylegan_xl_faces": 2250, "sd_faces": 1128,
         "sdxl_faces": 1122, "photozilla": 5000, "journeydb": 2500, "dalle3": 2371, "dalle3_addition": 129,
     }
+
+
+@pytest.mark.parametrize("other", ["./ffhq//b.png", "./ffhq/./b.png", ".//ffhq/b.png"])
+def test_two_spellings_of_one_place_are_one_image(tmp_path, other):
+    train, test = tmp_path / "train_annotations.txt", tmp_path / "test_annotations.txt"
+    train.write_text(f"./ffhq/b.png,0,2,4,8\n{other},0,2,4,8\n")
+    with pytest.raises(ValueError, match=r"train_annotations.txt, line 2: ffhq/b.png stands in line 1 already"):
+        imaginet.read_list(str(train), imaginet.OFFICIAL)
+    train.write_text("./ffhq/b.png,0,2,4,8\n")
+    test.write_text(f"{other},1,2,0,1\n")
+    write_image(tmp_path / "ffhq" / "b.png")
+    with pytest.raises(ValueError, match="stand in the train and in the test list, e.g. ffhq/b.png"):
+        imaginet.read_raw(imaginet.ImagiNetConfig(name="all", data_dir=str(tmp_path)))
+
+
+def test_an_accent_written_in_two_ways_is_one_image(tmp_path):
+    (tmp_path / "train_annotations.txt").write_text("./wikiart/caf\u00e9.png,0,1,4,8\n", encoding="utf-8")
+    (tmp_path / "test_annotations.txt").write_text("./wikiart/cafe\u0301.png,0,1,4,8\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="stand in the train and in the test list"):
+        imaginet.read_raw(imaginet.ImagiNetConfig(name="all", data_dir=str(tmp_path)))
