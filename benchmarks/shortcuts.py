@@ -29,7 +29,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from imaginet_tools.audit.audit import SETS  # noqa: E402
+from imaginet_tools.audit.findings import SETS  # noqa: E402
 from imaginet_tools.images.image_set import ImageSet  # noqa: E402
 from tests.imaginet_tools.audit.audit_trees import biased_lab, random_pixels  # noqa: E402
 

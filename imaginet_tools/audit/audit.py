@@ -11,10 +11,8 @@ With ``--view aligned`` or ``--view perturbed`` the audit looks at what aligned 
 the images.
 """
 
-import dataclasses
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
@@ -25,54 +23,13 @@ from imaginet_core.parallel import in_processes
 from imaginet_core.pictures.alignment import Facts, align, plan_alignment
 from imaginet_core.pictures.header import read_header
 from imaginet_core.pictures.perturbed_test_set import perturb
-from imaginet_tools.audit.classifier import FEW, Examination, examine
+from imaginet_tools.audit.classifier import MIN_SOURCE_IMAGES, examine
 from imaginet_tools.audit.features import features
+from imaginet_tools.audit.findings import SETS, Audit, Examination
 from imaginet_tools.images.image_set import ImageSet
 
-SCHEMA = "imaginet-audit/1"
-SETS = {
-    "metadata": "metadata",
-    "container": "metadata without bytes per pixel",
-    "traces": "compression and resampling traces",
-    "statistics": "plain pixel statistics",
-}
-"""Set of features -> what it is called."""
-VIEWS = ("raw", "aligned", "perturbed")
 LIMIT = 4000
 """Images looked at unless told otherwise; more narrow the intervals and take longer."""
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What an audit found.
-
-    Attributes:
-        created: when, UTC, ISO 8601.
-        title: the data set.
-        view: one of VIEWS.
-        images: number of images by label that were looked at.
-        listed: how many the data set has in all.
-        left_out: path -> why, of images that could not be read; those of the list that are not there are counted under "missing".
-        seconds_per_1000: of reading and measuring 1,000 images with ``processes`` processes.
-        processes: how many.
-        sets: name in SETS -> what was found.
-        sentence: the answer.
-    """
-
-    created: str
-    title: str
-    view: str
-    images: dict
-    listed: int
-    left_out: dict
-    seconds_per_1000: float
-    processes: int
-    sets: dict[str, Examination]
-    sentence: str
-
-    def to_json(self) -> dict:
-        """Plain values, with the schema's name first."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
 
 
 def audit(images: ImageSet, view: str = "raw", limit: int = LIMIT, processes: int = 1) -> Audit:
@@ -86,7 +43,7 @@ def audit(images: ImageSet, view: str = "raw", limit: int = LIMIT, processes: in
         processes: at least 1.
 
     Raises:
-        ValueError: if there are too few source images of a class (FEW), or the images cannot be aligned.
+        ValueError: if there are too few source images of a class (MIN_SOURCE_IMAGES), or the images cannot be aligned.
     """
     chosen = images.choose(limit)
     _check_enough(images.select(chosen))
@@ -112,8 +69,8 @@ def audit(images: ImageSet, view: str = "raw", limit: int = LIMIT, processes: in
 def _check_enough(images: ImageSet) -> None:
     for value, label in enumerate(imaginet.LABELS):
         count = len(set(images.source_image[images.label == value]))
-        if count < FEW:
-            raise ValueError(f"An audit needs at least {FEW} {label} source images; there are {count}.")
+        if count < MIN_SOURCE_IMAGES:
+            raise ValueError(f"An audit needs at least {MIN_SOURCE_IMAGES} {label} source images; there are {count}.")
 
 
 def measure_images(images: ImageSet, chosen: list[int], view: str, processes: int) -> tuple[dict, dict]:

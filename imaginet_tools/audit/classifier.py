@@ -4,61 +4,26 @@ Of the classifiers tried (gradient boosting, logistic regression, these) none fo
 shortcuts are of both kinds: thresholds (a format) and slow trends (a spectrum).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from imaginet_tools.audit.findings import Examination, Feature, Group
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics import detection
 
-FEW = 10
+MIN_SOURCE_IMAGES = 10
 """Source images of each class that an audit needs at least."""
 FOLDS, TREES = 5, 200
-WIDER = (1 + FOLDS / (FOLDS - 1)) ** 0.5
+WIDENING = (1 + FOLDS / (FOLDS - 1)) ** 0.5
 """By how much an interval over what was tested is widened for the chance in what was learnt from: the training sets of two folds
 share most of their images, so the variance of a cross-validated figure is (1 / FOLDS + test / training images) s², s that of one
 fold, and not s² / FOLDS (Nadeau and Bengio, 2003, https://doi.org/10.1023/A:1024068626366). Checked with 80 random labellings of
 the 320 real images of a test set: without it 0.80 to 0.84 of the intervals held 0.5, with it 0.93 to 0.97."""
-TELLING, WORTH_NAMING = 8, 0.53
+MOST_FEATURES, MIN_AUC = 8, 0.53
 """So many features are named at most, of those with this AUC at least."""
-TOGETHER = ("format", "mode", "subsampling")
+ONE_HOT = ("format", "mode", "subsampling")
 """Columns "format_JPEG", "format_PNG", ... are one feature."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Figures of one group of images (see ``imaginet_tools.metrics.detection.groups``), out of fold, with 95 % intervals over source images.
-
-    Attributes:
-        kind, name: of the group.
-        real, synthetic: images.
-        balanced_accuracy, auc: ``imaginet_tools.metrics.detection.Estimate``, its interval widened by WIDER; the threshold is 0.5.
-        is_shortcut: whether the AUC's interval lies above 0.5; None where there are too few source images for an interval.
-    """
-
-    kind: str
-    name: str
-    real: int
-    synthetic: int
-    balanced_accuracy: object
-    auc: object
-    is_shortcut: bool | None
-
-
-@dataclass(frozen=True)
-class Feature:
-    """What one feature tells alone: the out-of-fold AUC of a tree with at most 8 leaves on it."""
-
-    name: str
-    auc: float
-
-
-@dataclass(frozen=True)
-class Examination:
-    """One set of features: figures per group, overall first, and the most telling features, the best first."""
-
-    groups: list[Group]
-    features: list[Feature]
 
 
 def examine(table: np.ndarray, names: list[str], images: ImageSet, processes: int = 1) -> Examination:
@@ -86,7 +51,7 @@ def examine(table: np.ndarray, names: list[str], images: ImageSet, processes: in
         tree = DecisionTreeClassifier(max_leaf_nodes=8, min_samples_leaf=max(3, len(label) // 100), **common)
         alone.append(Feature(name, float(roc_auc_score(label, out_of_fold(tree, table[:, columns], label, folds)))))
     alone.sort(key=lambda feature: -feature.auc)
-    telling = [feature for feature in alone[:TELLING] if feature.auc >= WORTH_NAMING]
+    telling = [feature for feature in alone[:MOST_FEATURES] if feature.auc >= MIN_AUC]
     return Examination(_groups(images, probability), telling)
 
 
@@ -115,7 +80,7 @@ def _features(names: list[str]) -> dict[str, list[int]]:
     found = {}
     for column, name in enumerate(names):
         start = name.partition("_")[0]
-        found.setdefault(start if start in TOGETHER else name, []).append(column)
+        found.setdefault(start if start in ONE_HOT else name, []).append(column)
     return found
 
 
@@ -136,7 +101,7 @@ def _widened(figure):
     """The figure with an interval that knows the chance in the training images, too; within 0 to 1."""
     if figure.low is None:
         return figure
-    low, high = (figure.value + WIDER * (end - figure.value) for end in (figure.low, figure.high))
+    low, high = (figure.value + WIDENING * (end - figure.value) for end in (figure.low, figure.high))
     return replace(figure, low=max(0.0, low), high=min(1.0, high))
 
 

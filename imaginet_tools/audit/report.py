@@ -4,10 +4,9 @@ Counts and tables are made from the plain values of ``Audit.to_json``, so that a
 """
 
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from imaginet_tools.audit.audit import Audit
+from imaginet_tools.audit.findings import SETS, Audit
+from imaginet_tools.metrics.detection import Estimate
 
 FILES = ("audit.json", "audit.md", "audit.png")
 HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "shortcut")
@@ -31,22 +30,14 @@ def check_free(folder: str) -> None:
 
 
 def _lines(values: dict, kinds: tuple | None = None) -> list[tuple]:
-    from imaginet_tools.audit.audit import SETS
-
     return [
         (
             SETS[name], group["name"] if group["kind"] == "overall" else f"{group['kind']}: {group['name']}",
-            f"{group['real']} + {group['synthetic']}", _figure(group["balanced_accuracy"]), _figure(group["auc"]),
+            f"{group['real']} + {group['synthetic']}", str(Estimate(**group["balanced_accuracy"])), str(Estimate(**group["auc"])),
             VERDICTS[group["is_shortcut"]],
         )
         for name, found in values["sets"].items() for group in found["groups"] if kinds is None or group["kind"] in kinds
     ]
-
-
-def _figure(estimate: dict) -> str:
-    """As ``imaginet_tools.metrics.detection.Estimate`` is printed, which is not there outside a clone."""
-    interval = "" if estimate["low"] is None else f" [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-    return f"{estimate['value']:.3f}{interval}"
 
 
 def table(values: dict, kinds: tuple | None = None) -> str:
@@ -66,7 +57,7 @@ def looked_at(values: dict) -> str:
     return f"view {values['view']}: {images} images of {values['listed']:,}."
 
 
-def _about(audit: "Audit") -> str:
+def _about(audit: Audit) -> str:
     left_out = f" {len(audit.left_out):,} left out: " + "; ".join(
         f"{name} ({reason})" for name, reason in list(audit.left_out.items())[:3]
     ) + "." if audit.left_out else ""
@@ -76,10 +67,8 @@ def _about(audit: "Audit") -> str:
     )
 
 
-def screen(audit: "Audit") -> str:
+def screen(audit: Audit) -> str:
     """Fixed-width text: the sentence, all groups, the most telling features."""
-    from imaginet_tools.audit.audit import SETS
-
     lines = [HEAD, *_lines(audit.to_json())]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -91,10 +80,8 @@ def _telling(found) -> str:
     return ", ".join(f"{feature.name} {feature.auc:.2f}" for feature in found.features) or "none alone"
 
 
-def markdown(audit: "Audit") -> str:
+def markdown(audit: Audit) -> str:
     """A section for a card, with the picture audit.png beside it."""
-    from imaginet_tools.audit.audit import SETS
-
     telling = [f"- {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
     return "\n".join([
         "## Shortcuts", "", audit.sentence, "", _about(audit), "", f"{READING} {READING_GROUPS}", "", table(audit.to_json()), "",
@@ -103,11 +90,9 @@ def markdown(audit: "Audit") -> str:
     ])
 
 
-def draw(audit: "Audit", file: str) -> None:
+def draw(audit: Audit, file: str) -> None:
     """One PNG: AUC with intervals of every set and group, and each set's most telling features."""
     from matplotlib.figure import Figure
-
-    from imaginet_tools.audit.audit import SETS
 
     groups = [(group.kind, group.name) for group in next(iter(audit.sets.values())).groups]
     figure = Figure(figsize=(12, 2 + 0.42 * max(len(groups), 4 * len(audit.sets))), layout="constrained")

@@ -6,7 +6,8 @@ import json
 import os
 
 from imaginet_tools.audit import report
-from imaginet_tools.audit.audit import LIMIT, VIEWS, audit
+from imaginet_tools.audit.audit import LIMIT, audit
+from imaginet_tools.audit.findings import VIEWS
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.commands.image_options import add_arguments, collect_images
 

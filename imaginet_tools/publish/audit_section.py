@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 import imaginet
-from imaginet_tools.audit.audit import SCHEMA
+from imaginet_tools.audit.findings import SCHEMA
 from imaginet_tools.audit.report import READING, looked_at, table
 
 VIEWS = {

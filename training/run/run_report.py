@@ -11,11 +11,11 @@ from accelerate import Accelerator
 
 import imaginet
 from imaginet_core.pictures.degradations import CONDITIONS
-from imaginet_core.pictures.pixel_statistics import PixelStatistics
 from imaginet_tools.evaluation.calibrate import calibrated
 from imaginet_tools.evaluation.charts import draw_confusion, draw_history, draw_map, draw_roc, draw_score_histogram
 from imaginet_tools.evaluation.embedding_map import embedding_map
 from imaginet_tools.evaluation.picture_grids import TITLES, draw_mistakes, draw_views
+from imaginet_tools.evaluation.pixel_baseline import PixelStatistics
 from imaginet_tools.evaluation.predict import Predictions, pixel_features, predict
 from imaginet_tools.evaluation.report import Report, Row, rows_of
 from imaginet_tools.images.image_set import ImageSet

@@ -13,7 +13,7 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 import imaginet
-from imaginet_tools.audit.audit import SETS
+from imaginet_tools.audit.findings import SETS
 from imaginet_tools.metrics.detection import Estimate
 from imaginet_tools.publish import audit_section, dataset_card
 from imaginet_tools.publish.export import export
