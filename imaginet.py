@@ -17,25 +17,28 @@ import errno
 import functools
 import hashlib
 import io
+import itertools
 import json
 import logging
 import os
 import re
 import sys
 import unicodedata
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import datasets
-import fsspec
 from PIL import Image, UnidentifiedImageError
 
 logger = logging.getLogger(__name__)
 
 VERSION = datasets.Version("1.0.0")
 UPSTREAM_LISTS = "https://raw.githubusercontent.com/delyan-boychev/imaginet/main/annotations"
+UPSTREAM_FFHQ_MAP = (UPSTREAM_LISTS, f"{UPSTREAM_LISTS.rpartition('/')[0]}/download_scripts")
+"""Folders in which upstream has kept its map of FFHQ's names over time."""
 UPSTREAM_IMAGES = "https://drive.google.com/drive/folders/1OGVxMuKKaRFwEJjhE_sX2ysB7nmn74M2"
 LIST_NAMES = {
     "train": ("train_annotations.txt", "annotations_train.txt"),
@@ -58,7 +61,9 @@ DESCRIPTIONS = {
     "perturbed": "Perturbed test images, made from the raw ones: a random square resized to 256×256, three in four compressed.",
     "aligned": "Aligned: real and synthetic images with the same sizes, container and kind of compression history.",
 }
-TESTSETS = ("testset", "testset_gan", "testset_sd", "testset_midjourney", "testset_dalle3")
+TESTSET_FAMILIES = ("gan", "sd", "midjourney", "dalle3")
+"""In the order of upstream's lists of them."""
+TESTSETS = ("testset", *(f"testset_{family}" for family in TESTSET_FAMILIES))
 """Configurations of upstream's ready copy of the perturbed test set, whole and per family."""
 PERTURBED = ("perturbed", *(f"perturbed_{content}" for content in CONTENTS))
 """Configurations that make the perturbed test set from the raw test images, whole and per content type."""
@@ -178,6 +183,10 @@ SOURCES = {source.name: source for source in (
            UPSTREAM_IMAGES, _CC_BY, True),
 )}
 """ImagiNet's sources by name; see REFERENCE of the paper's repository, https://github.com/delyan-boychev/imaginet."""
+TESTSET_SOURCE = Source(
+    "testset", ("testset/*/real", "testset/*/synthetic/*"), "ImagiNet's perturbed test images, as packed by its authors",
+    "https://huggingface.co/datasets/delyanboychev/imaginet", "those of the originals",
+)
 
 OFFICIAL = LabelNames(
     contents=dict(enumerate(CONTENTS)),
@@ -506,8 +515,6 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         if not os.path.isdir(root):
             raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.")
     if config.name in TESTSETS:
-        from imaginet_core.storage.upstream_testset import read_testset
-
         kind, names, splits = "testset", *read_testset(root, config.annotations, config.name)
     else:
         kind, names, splits = _read_labels(config, root)
@@ -527,8 +534,6 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
 def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, dict]:
     """Kind, label names and split -> records, from a registry of one's own, lists, plain folders or upstream's lists."""
     if config.registry is not None:
-        from imaginet_core.storage.registry_file import read_registry
-
         names, splits, alone = read_registry(config.registry, root)
         if alone:
             return "lists", names, splits
@@ -551,6 +556,89 @@ def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, 
         lists = download_lists()
     kind = "official" if names is OFFICIAL else "sample" if config.name == "sample" else "lists"
     return kind, names, {split: read_list(file, names) for split, file in lists.items()}
+
+
+def read_registry(file: str, root: str) -> tuple[LabelNames, dict, bool]:
+    """Reads a registry of sources of one's own, see imaginet_core/storage/registry_file.py.
+
+    Args:
+        file: the YAML file.
+        root: absolute folder of the images, where patterns are searched.
+
+    Returns:
+        label names with all sources; split -> records of the registry's own sources; whether it stands alone (``extends: nothing``).
+
+    Raises:
+        ValueError: naming the file, the source and what is wrong.
+    """
+    from imaginet_core.storage.registry_file import check_registry
+
+    official = {"contents": OFFICIAL.contents, "families": OFFICIAL.families, "generators": OFFICIAL.generators}
+    registry = check_registry(read_yaml(file), file, root, tuple(LIST_NAMES), official)
+    sources = {} if registry.alone else dict(SOURCES)
+    sources.update((name, Source(name=name, **fields)) for name, fields in registry.sources.items())
+    names = LabelNames(registry.contents, registry.families, registry.generators, sources=tuple(sources.values()))
+    splits = {}
+    for part in registry.parts:
+        records = read_list(part.list_file, names) if part.list_file else []
+        for found in part.found:
+            if source_of(found.path, names.sources) != part.source:
+                raise ValueError(
+                    f"The registry {file}, source {part.source}: {found.path} fits its {part.split} pattern but lies in none of its folders."
+                )
+            records.append(Record(*found, source=part.source, source_image=found.path))
+        splits.setdefault(part.split, []).extend(records)
+    for records in splits.values():
+        twice = [path for path, times in Counter(record.path for record in records).items() if times > 1]
+        if twice:
+            raise ValueError(f"The registry {file} names {twice[0]} twice; let one pattern or list find it.")
+    return names, {split: splits[split] for split in LIST_NAMES if split in splits}, registry.alone
+
+
+def read_testset(root: str, annotations, name: str) -> tuple[LabelNames, dict]:
+    """Reads upstream's ready copy of the perturbed test set: ``testset/<content>/<real|synthetic/<family>>/NNNNN.webp``, with its lists.
+
+    Its numbers count the lines of upstream's four per-family lists of raw images, read one after the other, so every image is
+    traced to its original where those lists lie beside it.
+
+    Args:
+        root: folder that holds ``testset/``.
+        annotations: folder of the lists, if not ``root``/annotations or ``root``.
+        name: of the configuration, one of TESTSETS.
+
+    Returns:
+        label names and {"test": records}, of which ``source`` and ``source_image`` are the original image's, where it is known.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is no such list, or it is wrong.
+    """
+    wanted = f"test_{name.removeprefix('testset').lstrip('_') or 'all'}.txt"
+    if isinstance(annotations, dict):
+        raise ValueError(f"The configuration {name!r} takes annotations=FOLDER with upstream's {wanted}, no mapping.")
+    folders = list_folders(root, annotations)
+    folder = next((folder for folder in folders if os.path.isfile(f"{folder}/{wanted}")), None)
+    if folder is None:
+        raise FileNotFoundError(f"{' and '.join(folders)} hold(s) no {wanted}; fetch it from {UPSTREAM_LISTS}/{wanted}.")
+    own = LabelNames(OFFICIAL.contents, OFFICIAL.families, OFFICIAL.generators, sources=(TESTSET_SOURCE,))
+    originals, files = [], [f"{folder}/test_annotations_{family}.txt" for family in TESTSET_FAMILIES]
+    if all(map(os.path.isfile, files)):
+        # a few real images stand twice in these lists, and each of their lines has its own perturbed copy
+        originals = [record for file in files for record in read_list(file, OFFICIAL, unique=False)]
+    records = [_trace_original(record, originals) for record in read_list(f"{folder}/{wanted}", own)]
+    return LabelNames(own.contents, own.families, own.generators, sources=(*OFFICIAL.sources, TESTSET_SOURCE)), {"test": records}
+
+
+def _trace_original(record: Record, originals: list[Record]) -> Record:
+    number = record.path.rpartition("/")[2].partition(".")[0]
+    if not number.isdecimal() or int(number) >= len(originals):
+        return record
+    original = originals[int(number)]
+    if original[1:5] != record[1:5]:
+        raise ValueError(
+            f"{record.path} is labelled {', '.join(record[1:5])}, but line {int(number) + 1} of the lists that it counts is {original.path}, "
+            f"labelled {', '.join(original[1:5])}; take all lists from one version of upstream's."
+        )
+    return record._replace(source=original.source, source_image=original.source_image)
 
 
 def _calibration_list(root: str, annotations) -> frozenset | None:
@@ -619,14 +707,80 @@ def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_i
             absent.setdefault(record.source, []).append(record.path)
     if absent and (locations or names.sources):
         try:
-            from imaginet_core.storage.find_images import locate
+            from imaginet_core.storage import ffhq_numbers, find_images
         except ModuleNotFoundError as error:
             if error.name != "imaginet_core":
                 raise
             logger.warning("Archives are not looked into: imaginet_core is not installed beside this loading script.")
         else:
-            places.update(locate(absent, root, locations, {source.name: source for source in names.sources}, make_index))
+            sources = {source.name: source for source in names.sources}
+            ffhq_map = functools.partial(ffhq_numbers.read_map, list_folders(root), UPSTREAM_FFHQ_MAP)
+            found = find_images.locate(absent, root, locations, sources, IMAGE_SUFFIXES, ffhq_map, make_index)
+            places.update((path, Place(*location)) for path, location in found.items())
     return places
+
+
+def add_published_images(raw: Raw, manifest: str) -> Raw:
+    """``raw`` with the images of published shards: they are preferred to copies under the root, which nobody checked.
+
+    Shards lie beside the manifest (see imaginet_core/storage/manifest.py); given a lone file elsewhere there are none, and all images
+    must lie under the root.
+    """
+    from imaginet_core.storage import manifest as manifests
+    from imaginet_core.storage import parquet_shards
+
+    stored = parquet_shards.image_locations(manifests.folder_of(manifest))
+    listed = {record.path for records in raw.splits.values() for record in records}
+    places = {**raw.places, **{path: Place(*location) for path, location in stored.items() if path in listed}}
+    seen = hashlib.sha256(f"{raw.fingerprint}\0{sorted(manifests.read(manifest).values())}".encode())
+    seen.update(repr(sorted(place for place in places.values() if place.container.endswith(".parquet"))).encode())
+    return _with_places(raw, places)._replace(fingerprint=seen.hexdigest()[:16])
+
+
+def _with_places(raw: Raw, places: dict[str, Place]) -> Raw:
+    """``raw`` with these places; what has none is missing."""
+    missing = [record for records in raw.splits.values() for record in records if record.path not in places]
+    return raw._replace(places=places, missing=missing)
+
+
+def compare_copies(raw: Raw, manifest: str) -> list:
+    """Compares the copies under the root with a manifest, reading them all.
+
+    Args:
+        raw: what :func:`add_published_images` returned; images in the published shards are not checked again.
+        manifest: see imaginet_core/storage/manifest.py, of which everything that is wrong is a ``Problem``, in the lists' order.
+    """
+    from imaginet_core.storage import manifest as manifests
+
+    def size_of(path: str) -> int | None:
+        return raw.places[path].size if path in raw.places else None
+
+    entries = manifests.read(manifest)
+    records = {record.path: record for of_split in raw.splits.values() for record in of_split}
+    own = [path for path in records if path not in raw.places or not raw.places[path].container.endswith(".parquet")]
+    problems, unsure = manifests.compare_sizes(entries, ((path, records[path].source, size_of(path)) for path in own))
+    images = read_images(raw, [records[path] for path in unsure], title="Checking against the manifest")
+    problems += manifests.compare_hashes(entries, ((record.path, content) for record, content in images))
+    order = {path: number for number, path in enumerate(records)}
+    return sorted(problems, key=lambda problem: order[problem.path])
+
+
+def check_copies(raw: Raw, manifest: str, allow_missing: bool = False) -> Raw:
+    """``raw`` as :func:`compare_copies` finds it: unchanged, or without what cannot be joined if ``allow_missing``.
+
+    Raises:
+        ValueError: that names everything that cannot be joined, unless ``allow_missing``.
+    """
+    problems = compare_copies(raw, manifest)
+    if not problems:
+        return raw
+    if not allow_missing:
+        from imaginet_core.storage.manifest import message
+
+        homes = {source.name: source.home for source in raw.names.sources}
+        raise ValueError(message(problems, sum(map(len, raw.splits.values())), raw.root, homes))
+    wrong = {problem.path for problem in problems}
+    return _with_places(raw, {path: place for path, place in raw.places.items() if path not in wrong})
 
 
 def missing_images_message(raw: Raw) -> str:
@@ -679,62 +833,157 @@ def _files_below(folder: str) -> list[str]:
     return sorted(found)
 
 
-def shards_of(raw: Raw, records: list[Record], steps: dict | None = None) -> list[tuple]:
-    """What may be read apart from the rest: (archive or "", ((member, record, facts), ...)).
+class ImageError(ValueError):
+    """Images that cannot be read, or no space to store them; the message says which and what to do."""
 
-    Facts are licence, membership of the calibration list and the alignment's step of ``steps``, if there is one.
 
-    An image of its own where it can be read at random, so that a stream of the data set can be shuffled whole; all
-    images of an archive that can only be read from its beginning to its end.
+class ImageToRead(NamedTuple):
+    """One image of a :class:`ReadUnit`.
+
+    Attributes:
+        member: as in :class:`Place`.
+        record: its line.
+        licence: its terms, or None.
+        calibration: whether it is on upstream's calibration list; None without the list.
+        step: what alignment does to it, see imaginet_core/pictures/alignment.py; None without alignment.
     """
-    shards, streams, is_stream = [], {}, {}
+
+    member: str
+    record: Record
+    licence: str | None
+    calibration: bool | None
+    step: tuple | None
+
+
+class ReadUnit(NamedTuple):
+    """What is read apart from the rest.
+
+    An image of its own where it can be read at random, so that a stream of the data set can be shuffled whole; all images of an
+    archive that can only be read from its beginning to its end. ``container`` as in :class:`Place`.
+    """
+
+    container: str
+    images: tuple[ImageToRead, ...]
+
+
+def read_units(raw: Raw, records: list[Record], steps: dict | None = None) -> list[ReadUnit]:
+    """The units of those of ``records`` that are there; ``steps``: path -> what alignment does to it."""
+    units, streams, is_stream = [], {}, {}
     licences = {**raw.names.source_images, **{source.name: source.licence for source in raw.names.sources}}
     for record in records:
         place = raw.places.get(record.path)
         if place is None:
             continue
-        facts = (licences.get(record.source) or licences.get(record.source_image), None if raw.calibration is None else record.path in raw.calibration,
-                 steps and steps.get(record.path))
-        item = (place.member, record, facts)
+        licence = licences.get(record.source) or licences.get(record.source_image)
+        calibration = None if raw.calibration is None else record.path in raw.calibration
+        image = ImageToRead(place.member, record, licence, calibration, steps.get(record.path) if steps else None)
         if place.container not in is_stream:
             is_stream[place.container] = bool(place.container) and _reader(place.container).is_stream(place.container)
         if is_stream[place.container]:
-            streams.setdefault(place.container, []).append(item)
+            streams.setdefault(place.container, []).append(image)
         else:
-            shards.append((place.container, (item,)))
-    return shards + [(container, tuple(items)) for container, items in streams.items()]
+            units.append(ReadUnit(place.container, (image,)))
+    return units + [ReadUnit(container, tuple(images)) for container, images in streams.items()]
 
 
 def _reader(container: str):
-    """The module that reads a container: an archive, or a shard of a published data set."""
-    from imaginet_core.storage import archives, manifest
+    """The module that reads a container: an archive, or a Parquet shard of a published data set."""
+    from imaginet_core.storage import archives, parquet_shards
 
-    return manifest if container.endswith(".parquet") else archives
-
-
-def open_file(member: str):
-    """Opens a file of its own, a path or an fsspec URL, for reading bytes."""
-    # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
-    return fsspec.open(member, "rb") if "://" in member else io.open(member, "rb")
+    return parquet_shards if container.endswith(".parquet") else archives
 
 
-def read_shard(container: str, items: tuple):
-    """Yields (item, the file's bytes) of ``items``, which all lie in ``container`` or are files of their own."""
-    if container:
-        for index, content in _reader(container).read_members(container, [member for member, _, _ in items]):
-            yield items[index], content
+def read_unit(unit: ReadUnit, first_bytes: int = -1) -> Iterator[tuple[ImageToRead, "bytes | ImageError"]]:
+    """Yields each image of a unit with its file's bytes or, where they cannot be had, the error that says why.
+
+    Args:
+        unit: see :func:`read_units`.
+        first_bytes: how many bytes of a file of its own are enough; -1 for all. Of an archive all are read.
+
+    Raises:
+        ImageError: where an archive cannot be reached or may not be read.
+    """
+    if not unit.container:
+        for image in unit.images:
+            yield image, _read_file(image.member, first_bytes)
         return
-    for item in items:
-        try:
-            with open_file(item[0]) as file:
-                content = file.read()
-        except OSError as error:
-            raise ImageError(f"{item[0]} could not be read ({error.strerror or error}); it was there a moment ago.") from error
-        yield item, content
+    waiting = dict(enumerate(unit.images))
+    try:
+        members = _reader(unit.container).read_members(unit.container, [image.member for image in unit.images])
+        for index, content in members:
+            yield waiting.pop(index), content
+    except OSError as error:
+        raise ImageError(str(error)) from error
+    except ValueError as error:  # damaged: what follows in a stream cannot be read either
+        for image in waiting.values():
+            yield image, ImageError(str(error))
 
 
-class ImageError(ValueError):
-    """Images that cannot be read, or no space to store them; the message says which and what to do."""
+def _read_file(member: str, first_bytes: int) -> "bytes | ImageError":
+    try:
+        if "://" in member:
+            from imaginet_core.storage import files
+
+            return files.first_bytes(member, first_bytes)
+        # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
+        with io.open(member, "rb") as file:
+            return file.read(first_bytes)
+    except OSError as error:
+        return ImageError(f"{member} could not be read ({error.strerror or error}); it was there a moment ago.")
+
+
+READ_AHEAD = 16
+"""Files of :func:`read_images` in memory at most, but for the one in use."""
+
+
+def read_images(
+    raw: Raw, records: list[Record], first_bytes: int = -1, title: str | None = None,
+    on_error: Callable[[Record, "ImageError"], None] | None = None,
+) -> Iterator[tuple[Record, bytes]]:
+    """Yields (record, the file's bytes) of images that are there: files of their own in a pool of threads, then archives in their order.
+
+    Args:
+        raw: see :func:`read_raw`.
+        records: of it; those that are not there are left out.
+        first_bytes: how many bytes of a file of its own are enough; -1 for all. Of an archive all are read.
+        title: of a progress bar; None for no bar.
+        on_error: called for an image that cannot be read, which is then left out.
+
+    Raises:
+        ImageError: for an image that cannot be read, without ``on_error``; for an archive that cannot be reached.
+    """
+    units = read_units(raw, records)
+    files, others = [unit for unit in units if not unit.container], [unit for unit in units if unit.container]
+    total = sum(len(unit.images) for unit in units)
+    bar = datasets.utils.tqdm(total=total, unit=" images", desc=title, disable=title is None)
+    with bar, ThreadPoolExecutor() as pool:
+        results = itertools.chain(
+            _map_ahead(pool, lambda unit: next(read_unit(unit, first_bytes)), files),
+            itertools.chain.from_iterable(map(read_unit, others)),
+        )
+        for image, content in results:
+            bar.update()
+            if not isinstance(content, ImageError):
+                yield image.record, content
+            elif on_error is None:
+                raise content
+            else:
+                on_error(image.record, content)
+
+
+def _map_ahead(pool: ThreadPoolExecutor, function: Callable, jobs: list) -> Iterator:
+    """As ``pool.map``, which would hold the results of all jobs at once."""
+    waiting = deque()
+    try:
+        for job in jobs:
+            waiting.append(pool.submit(function, job))
+            if len(waiting) == READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def image_facts(content: bytes) -> dict:
@@ -802,9 +1051,7 @@ class ImagiNetConfig(datasets.BuilderConfig):
         if self._raw is None:
             self._raw = read_raw(self)
             if self.manifest is not None and self._raw is not None:
-                from imaginet_core.storage import manifest
-
-                self._raw = manifest.complete(self.manifest, self._raw)
+                self._raw = add_published_images(self._raw, self.manifest)
         return self._raw
 
     def create_config_id(self, config_kwargs: dict, custom_features=None) -> str:
@@ -859,31 +1106,29 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if raw is None:
             raise FileNotFoundError(NO_DATA_DIR)
         if self.config.manifest is not None:
-            from imaginet_core.storage import manifest
-
-            raw = self.config._raw = manifest.checked(self.config.manifest, raw, self.config.allow_missing)
+            raw = self.config._raw = check_copies(raw, self.config.manifest, self.config.allow_missing)
         if raw.missing and not self.config.allow_missing:
             raise FileNotFoundError(missing_images_message(raw))
         self._leave_out((record.path, "missing") for record in raw.missing)
         steps = {}
         if self.config.aligned:
-            from imaginet_core.pictures.treatments import plan
-
-            steps = {split: plan(raw, records) for split, records in raw.splits.items()}
-        shards = {split: shards_of(raw, records, steps.get(split)) for split, records in raw.splits.items()}
-        if not any(shards.values()):
+            steps = {split: _plan_alignment(raw, records) for split, records in raw.splits.items()}
+        units = {split: read_units(raw, records, steps.get(split)) for split, records in raw.splits.items()}
+        if not any(units.values()):
             raise FileNotFoundError(missing_images_message(raw))
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"shards": of_split}) for split, of_split in shards.items() if of_split]
+        return [datasets.SplitGenerator(name=split, gen_kwargs={"units": of_split}) for split, of_split in units.items() if of_split]
 
-    def _generate_examples(self, shards: list[tuple]):
+    def _generate_examples(self, units: list[ReadUnit]):
         corrupt = []
-        for container, items in shards:
-            for (_, record, (licence, calibration, step)), content in read_shard(container, items):
+        for unit in units:
+            for (_, record, licence, calibration, step), content in read_unit(unit):
                 try:
+                    if isinstance(content, ImageError):
+                        raise content
                     name, facts = record.path.rpartition("/")[2], {}
                     if step or self.config.name in PERTURBED:
                         name = f"{name.rpartition('.')[0]}.webp"
-                        content, facts = _treated(record, content, step)
+                        content, facts = _align_or_perturb(record, content, step)
                     facts.update(image_facts(content))
                 except ValueError as error:
                     corrupt.append((record.path, str(error)))
@@ -939,10 +1184,33 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
             raise
 
 
-def _treated(record: Record, content: bytes, step):
-    from imaginet_core.pictures import treatments
+def _align_or_perturb(record: Record, content: bytes, step: tuple | None) -> tuple[bytes, dict]:
+    """The image's file aligned as ``step`` says or, without one, perturbed; and further columns. Raises ValueError for a broken image."""
+    if step is None:
+        from imaginet_core.pictures.perturbed_test_set import perturb
 
-    return treatments.treated(record, content, step)
+        return perturb(content, record.path)
+    from imaginet_core.pictures.alignment import align
+
+    return align(content, record.path, step), {}
+
+
+def _plan_alignment(raw: Raw, records: list[Record]) -> dict[str, tuple]:
+    """Path -> what alignment does to each image of one split that is there; images that are no images are left to the builder.
+
+    Reads the headers of all images: the first kilobytes of files, and whole those few that need more; members of archives whole.
+
+    Raises:
+        ValueError: if a content type has images of one class only.
+    """
+    from imaginet_core.pictures.alignment import FIRST_BYTES, plan_alignment, read_facts
+
+    def left_to_the_builder(record: Record, _: ImageError) -> None:
+        """It names the image."""
+
+    facts, unclear = read_facts(read_images(raw, records, FIRST_BYTES, "Reading headers for alignment", left_to_the_builder))
+    more, _ = read_facts(read_images(raw, unclear, on_error=left_to_the_builder))
+    return plan_alignment(facts + more)
 
 
 def _corrupt_message(corrupt: list[tuple]) -> str:

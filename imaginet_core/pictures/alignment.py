@@ -36,9 +36,11 @@ from typing import NamedTuple
 
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.decode import decode, lossless_webp
-from imaginet_core.pictures.header import Header
+from imaginet_core.pictures.header import Header, read_header
 
 SALT = "aligned"
+FIRST_BYTES = 1 << 16
+"""Of a file; enough for the headers of nearly all images."""
 LONGEST = 16383
 """Pixels; the container holds no longer side."""
 GRID = 16
@@ -68,6 +70,24 @@ class Step(NamedTuple):
     width: int
     height: int
     earlier: tuple[tuple[str, int, str], ...] = ()
+
+
+def read_facts(images: Iterable[tuple]) -> tuple[list[Facts], list]:
+    """Reads headers for :func:`plan_alignment`.
+
+    Args:
+        images: (record, the file's bytes or the first of them); a record has ``path``, ``content`` and ``label``.
+
+    Returns:
+        facts, and the records of images whose header cannot be read from these bytes.
+    """
+    facts, unclear = [], []
+    for record, content in images:
+        try:
+            facts.append(Facts(record.path, record.content, record.label, read_header(content)))
+        except ValueError:
+            unclear.append(record)
+    return facts, unclear
 
 
 def plan_alignment(facts: Iterable[Facts]) -> dict[str, Step]:

@@ -14,17 +14,16 @@ import io
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import datasets
 from datasets.utils import tqdm
 from PIL import Image
 
-import imaginet
 from imaginet_core.errors import first_line
 from imaginet_core.storage import archives
-from imaginet_core.storage.files import is_remote
+from imaginet_core.storage.files import FileLocation, is_remote
 from imaginet_core.storage.listings import absolute, index_file
 
 logger = logging.getLogger(__name__)
@@ -48,18 +47,20 @@ def pixel_md5(content: bytes) -> str:
         return hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
 
 
-def read_map(root: str) -> dict[str, str]:
+def read_map(folders: Sequence[str], urls: Sequence[str]) -> dict[str, str]:
     """Upstream's map: listed path ``ffhq/<name>`` -> MD5 of the pixels.
 
-    Taken from ``annotations/`` in the root or the root itself, else fetched from upstream into the cache of ``datasets``.
+    Args:
+        folders: where it is searched on the disk, in this order.
+        urls: folders that it is else fetched from, into the cache of ``datasets``; the first that has it counts.
 
     Raises:
         ValueError: naming file and line that is not of the form ``Drive id,name,md5``.
         ConnectionError: where it must be fetched and cannot.
     """
-    files = (f"{folder}/{MAP_NAME}" for folder in imaginet.list_folders(root))
+    files = (f"{folder}/{MAP_NAME}" for folder in folders)
     file = next((file for file in files if os.path.isfile(file)), None)
-    file = file or _download_map()
+    file = file or _download_map(urls)
     digests = {}
     with io.open(file, encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
@@ -72,12 +73,10 @@ def read_map(root: str) -> dict[str, str]:
     return digests
 
 
-def _download_map() -> str:
-    """Upstream has kept the map in two folders over time."""
-    folders = (imaginet.UPSTREAM_LISTS, f"{imaginet.UPSTREAM_LISTS.rpartition('/')[0]}/download_scripts")
+def _download_map(urls: Sequence[str]) -> str:
     reasons = []
     downloads = datasets.DownloadManager(download_config=datasets.DownloadConfig(max_retries=2))
-    for folder in folders:
+    for folder in urls:
         try:
             return downloads.download(f"{folder}/{MAP_NAME}")
         except OSError as error:  # of every network library that datasets uses
@@ -102,7 +101,7 @@ def is_numbered(location: str) -> bool:
     return next(_pictures(location, container), None) is not None
 
 
-def find(wanted: Collection[str], location: str, digests: dict[str, str], make: bool = True) -> dict[str, imaginet.Place]:
+def find(wanted: Collection[str], location: str, digests: dict[str, str], make: bool = True) -> dict[str, FileLocation]:
     """Finds listed pictures among FFHQ's own.
 
     Args:
@@ -138,7 +137,7 @@ def find(wanted: Collection[str], location: str, digests: dict[str, str], make: 
         logger.warning("%d of FFHQ's pictures in %s have not been looked at yet; load the data set once.", rest, location)
     before = "" if container else f"{location}/"
     return {
-        sought[digest]: imaginet.Place(container, before + picture.name, picture.size, picture.stamp)
+        sought[digest]: FileLocation(container, before + picture.name, picture.size, picture.stamp)
         for digest, picture in found.items()
     }
 

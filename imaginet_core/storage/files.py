@@ -21,6 +21,22 @@ class State(NamedTuple):
     stamp: str
 
 
+class FileLocation(NamedTuple):
+    """Where a file's bytes lie.
+
+    Attributes:
+        container: path or fsspec URL of an archive (its first volume), or "" for a file of its own.
+        member: the file's path or fsspec URL, or the exact name inside the archive.
+        size: bytes; -1 where not known.
+        stamp: whatever changes with the content: times of change, checksum, ETag.
+    """
+
+    container: str
+    member: str
+    size: int
+    stamp: str
+
+
 class ArchiveError(ValueError):
     """An archive, or an entry of it, that cannot be used; the message names it and says what to do."""
 
@@ -35,7 +51,7 @@ def is_remote(location: str) -> bool:
 
 
 @contextlib.contextmanager
-def explained(location: str):
+def explain_errors(location: str):
     """Turns whatever a file system raises into a FileNotFoundError, PermissionError or LocationError of one sentence."""
     try:
         yield
@@ -67,7 +83,7 @@ def file_state(location: str) -> State:
     Raises:
         FileNotFoundError, PermissionError, LocationError: with one sentence.
     """
-    with explained(location):
+    with explain_errors(location):
         if not is_remote(location):
             found = os.stat(location)
             return State(found.st_size, str(found.st_mtime_ns))
@@ -90,7 +106,7 @@ def _file_system(url: str):
 
 def first_bytes(location: str, length: int) -> bytes:
     """The first bytes of a file. Raises as file_state does."""
-    with explained(location), _open_at_random(location, seekable=False) as file:
+    with explain_errors(location), _open_at_random(location, seekable=False) as file:
         return file.read(length)
 
 
@@ -103,7 +119,7 @@ class _Sequential(io.RawIOBase):
     def __init__(self, location: str):
         super().__init__()
         self._location, self._position = location, 0
-        with explained(location):
+        with explain_errors(location):
             if is_remote(location):
                 system, path = _file_system(location)
                 self._file = system.open(path, "rb")
@@ -117,7 +133,7 @@ class _Sequential(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer) -> int:
-        with explained(self._location):
+        with explain_errors(self._location):
             content = self._file.read(len(buffer))
         buffer[: len(content)] = content
         self._position += len(content)
@@ -195,7 +211,7 @@ class RandomFile(io.RawIOBase):
         return b"".join(parts) if len(parts) > 1 else parts[0]
 
     def _read_volume(self, number: int, location: str, start: int, length: int) -> bytes:
-        with explained(location):
+        with explain_errors(location):
             key = (os.getpid(), number)
             if key not in self._handles:
                 self._handles[key] = _open_at_random(location)

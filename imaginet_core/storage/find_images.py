@@ -10,10 +10,17 @@ from typing import NamedTuple
 
 from datasets.utils import tqdm
 
-import imaginet
 from imaginet_core.storage import archives, ffhq_numbers
-from imaginet_core.storage.files import ArchiveError, LocationError, explained, file_state, is_remote, version_of
-from imaginet_core.storage.match_paths import danbooru_path, match
+from imaginet_core.storage.files import (
+    ArchiveError,
+    FileLocation,
+    LocationError,
+    explain_errors,
+    file_state,
+    is_remote,
+    version_of,
+)
+from imaginet_core.storage.match_paths import SourceLayout, danbooru_path, match
 from imaginet_core.storage.spellings import clean, find_names
 
 logger = logging.getLogger(__name__)
@@ -23,20 +30,22 @@ _FFHQ_FOLDERS = ("ffhq", "images1024x1024", "ffhq-dataset/images1024x1024")
 
 
 def locate(
-    wanted: dict[str, list[str]], root: str, locations: dict[str, list[str]], sources: dict[str, imaginet.Source],
-    make_index: bool = True,
-) -> dict[str, imaginet.Place]:
+    wanted: dict[str, list[str]], root: str, locations: dict[str, list[str]], sources: dict[str, SourceLayout],
+    suffixes: tuple[str, ...], ffhq_map: Callable[[], dict[str, str]], make_index: bool = True,
+) -> dict[str, FileLocation]:
     """Looks for images that do not lie in their listed folders under ``root``.
 
     A source with locations is looked for there only, in their order. Any other is looked for under ``root``: under other
-    spellings of its names, in its publisher's own folders, in archives called as its publisher calls them (``Source.archives``),
-    then in any archive that lies right in ``root``. See ``matching`` for what fits what, ``ffhq`` for FFHQ under its own numbers.
+    spellings of its names, in its publisher's own folders, in archives called as its publisher calls them (``archives``),
+    then in any archive that lies right in ``root``. See ``match_paths`` for what fits what, ``ffhq_numbers`` for FFHQ under its own numbers.
 
     Args:
         wanted: source -> listed paths.
         root: folder of the images.
         locations: source -> folders, archives or fsspec URLs of either; relative ones are below ``root``.
         sources: the registry, by name.
+        suffixes: endings of pictures' names.
+        ffhq_map: gives listed path -> MD5 of the pixels, as ``ffhq_numbers.read_map``; asked only where numbered pictures lie.
         make_index: whether FFHQ's pixels may be hashed, which takes minutes to hours once; else only what has been is known.
 
     Returns:
@@ -51,7 +60,7 @@ def locate(
     strange = locations.keys() - sources.keys() - wanted.keys()
     if strange:
         raise ValueError(f"locations names the source {min(strange)!r}, which is none of {', '.join(sources)}.")
-    search = _Search(sources, {source: list(paths) for source, paths in wanted.items()})
+    search = _Search(sources, suffixes, {source: list(paths) for source, paths in wanted.items()})
     placed = {}
     for source, places in locations.items():
         for place in places:
@@ -64,7 +73,7 @@ def locate(
     if "ffhq" in search.missing:
         for place in [place for place, its in placed.items() if "ffhq" in its] or search.ffhq_places(root):
             if ffhq_numbers.is_numbered(place):
-                search.take(ffhq_numbers.find(search.missing.get("ffhq", ()), place, ffhq_numbers.read_map(root), make_index))
+                search.take(ffhq_numbers.find(search.missing.get("ffhq", ()), place, ffhq_map(), make_index))
     return search.found
 
 
@@ -78,10 +87,10 @@ class _Root(NamedTuple):
 class _Search:
     """What has been found and what is still missing."""
 
-    def __init__(self, sources: dict, missing: dict):
-        self.sources, self.missing, self.found = sources, missing, {}
+    def __init__(self, sources: dict, suffixes: tuple, missing: dict):
+        self.sources, self.suffixes, self.missing, self.found = sources, suffixes, missing, {}
 
-    def take(self, found: dict[str, imaginet.Place]) -> None:
+    def take(self, found: dict[str, FileLocation]) -> None:
         """Notes what has been found."""
         self.found.update(found)
         self.missing = {
@@ -116,7 +125,7 @@ class _Search:
         if wanted:
             held = archives.members(place)
             found = match(wanted, held, self.sources, belongs, place)
-            self.take({path: imaginet.Place(place, *member) for path, member in found.items()})
+            self.take({path: FileLocation(place, *member) for path, member in found.items()})
             if "danbooru" in belongs:
                 self._other_endings(held, place)
 
@@ -182,7 +191,7 @@ class _Search:
         for path in self.missing.get("danbooru", ()):
             for other in _publishers_paths("danbooru", path):
                 stem = other.rpartition(".")[0]
-                files = [f"{stem}{ending}" for ending in imaginet.IMAGE_SUFFIXES if os.path.exists(f"{root}/{stem}{ending}")]
+                files = [f"{stem}{ending}" for ending in self.suffixes if os.path.exists(f"{root}/{stem}{ending}")]
                 if files:
                     others[path] = files[0]
         _warn_of_other_endings(others, root)
@@ -210,18 +219,18 @@ def _publishers_paths(source: str, path: str) -> list[str]:
 
 def _is_folder(place: str, names: list[str]) -> bool:
     try:
-        with explained(place):
+        with explain_errors(place):
             return stat.S_ISDIR(os.stat(place).st_mode)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{place}, given for {', '.join(names)}, does not exist.") from error
 
 
-def _in_folder(folder: str, wanted: dict[str, list]) -> dict[str, imaginet.Place]:
+def _in_folder(folder: str, wanted: dict[str, list]) -> dict[str, FileLocation]:
     """Images that lie in a folder under their whole listed paths: no need to list the folder."""
     return {path: place for paths in wanted.values() for path in paths if (place := _file(f"{folder}/{path}"))}
 
 
-def _file(path: str) -> imaginet.Place | None:
+def _file(path: str) -> FileLocation | None:
     """The place of a file that is there and not empty."""
     try:
         state = os.stat(path)
@@ -229,14 +238,14 @@ def _file(path: str) -> imaginet.Place | None:
         return None
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read by this user; change its folders' permissions.") from error
-    return imaginet.Place("", path, state.st_size, str(state.st_mtime_ns)) if state.st_size else None
+    return FileLocation("", path, state.st_size, str(state.st_mtime_ns)) if state.st_size else None
 
 
 def _files(folder: str) -> list[tuple]:
     """(path relative to the folder, -1, whole path) of all files below it, which are not looked at. Raises PermissionError."""
 
     def refuse(error: OSError) -> None:
-        with explained(error.filename or folder):
+        with explain_errors(error.filename or folder):
             raise error
 
     found, seen = [], set()
@@ -249,7 +258,7 @@ def _files(folder: str) -> list[tuple]:
     return found
 
 
-def _local_places(found: dict[str, tuple]) -> dict[str, imaginet.Place]:
+def _local_places(found: dict[str, tuple]) -> dict[str, FileLocation]:
     return {path: place for path, (_, _, file) in found.items() if (place := _file(file))}
 
 
@@ -257,7 +266,7 @@ def _remote_files(url: str) -> list[tuple]:
     """(path below a URL, bytes or -1, version, whole URL) of all files there, if its file system can list folders."""
     import fsspec
 
-    with explained(url):
+    with explain_errors(url):
         system, path = fsspec.core.url_to_fs(url)
         system.ls(path, detail=False)  # find takes what cannot be reached for empty
         found = system.find(path, detail=True)
@@ -270,10 +279,10 @@ def _remote_files(url: str) -> list[tuple]:
     ]
 
 
-def _remote_places(found: dict[str, tuple]) -> dict[str, imaginet.Place]:
+def _remote_places(found: dict[str, tuple]) -> dict[str, FileLocation]:
     """A web server's list tells neither size nor version, so for each of those it is asked."""
     unknown = [path for path, file in found.items() if file[1] < 0]
     with concurrent.futures.ThreadPoolExecutor(_QUESTIONS_AT_ONCE) as pool:
         answers = pool.map(file_state, [found[path][3] for path in unknown])
         states = dict(zip(unknown, tqdm(answers, total=len(unknown), desc="Asking for sizes", unit="file", delay=1), strict=True))
-    return {path: imaginet.Place("", file[3], *states.get(path, (file[1], file[2]))) for path, file in found.items()}
+    return {path: FileLocation("", file[3], *states.get(path, (file[1], file[2]))) for path, file in found.items()}

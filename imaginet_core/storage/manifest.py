@@ -9,17 +9,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets.utils import tqdm
 
-import imaginet
 from imaginet_core.errors import first_line
-from imaginet_core.storage.parquet_shards import shard_files
 
 NAME = "manifest.parquet"
 SCHEMA = pa.schema({"path": pa.string(), "source": pa.string(), "size": pa.int64(), "sha256": pa.string()})
@@ -106,113 +102,50 @@ def folder_of(manifest: str) -> str:
         ) from error
 
 
-def complete(manifest: str, raw: imaginet.Raw) -> imaginet.Raw:
-    """``raw`` with the images of the published shards: they are preferred to copies under the root, which nobody checked.
-
-    Shards lie beside the manifest; given a lone file elsewhere there are none, and all images must lie under the root.
-    """
-    folder = folder_of(manifest)
-    listed = {record.path for records in raw.splits.values() for record in records}
-    places = {**raw.places, **{path: place for path, place in stored_places(folder).items() if path in listed}}
-    missing = [record for records in raw.splits.values() for record in records if record.path not in places]
-    seen = hashlib.sha256(f"{raw.fingerprint}\0{sorted(read(manifest).values())}".encode())
-    seen.update(repr(sorted(place for place in places.values() if place.container.endswith(".parquet"))).encode())
-    return raw._replace(places=places, missing=missing, fingerprint=seen.hexdigest()[:16])
-
-
-def stored_places(folder: str) -> dict[str, imaginet.Place]:
-    """Path -> place of the images in the shards of an exported folder; the container is the shard, the member the path."""
-    places = {}
-    for file in shard_files(folder):
-        state = os.stat(file)
-        stamp = f"{state.st_size}:{state.st_mtime_ns}"
-        for path in pq.read_table(file, columns=["path"]).column("path").to_pylist():
-            places[path] = imaginet.Place(file, path, -1, stamp)
-    return places
-
-
-def is_stream(container: str) -> bool:
-    """As ``archives.is_stream``: a shard's images are read from its beginning to its end."""
-    return True
-
-
-def read_members(container: str, members: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """Yields (index in ``members``, the image file's bytes) from a Parquet shard, in the shard's order, a row group at a time.
-
-    Raises:
-        ValueError: if the shard lacks one of them.
-    """
-    wanted = {member: index for index, member in enumerate(members)}
-    with pq.ParquetFile(container) as file:
-        for group in range(file.num_row_groups):
-            paths = file.read_row_group(group, columns=["path"]).column("path").to_pylist()
-            if wanted.keys().isdisjoint(paths):
-                continue
-            images = file.read_row_group(group, columns=["image.bytes"]).column("image")
-            for row, path in enumerate(paths):
-                if path in wanted:
-                    yield wanted.pop(path), images[row]["bytes"].as_py()
-    if wanted:
-        raise ValueError(f"{container} no longer holds {min(wanted)}; export or download it again.")
-
-
-def check(manifest: str, raw: imaginet.Raw) -> list[Problem]:
-    """Compares the copies under the root with a manifest, reading them all; says everything that is wrong, in the lists' order.
+def compare_sizes(entries: dict[str, Entry], listed: Iterable[tuple[str, str, int | None]]) -> tuple[list[Problem], list[str]]:
+    """Compares copies with a manifest as far as that is possible without reading them.
 
     Args:
-        manifest: as for :func:`read`.
-        raw: what :func:`complete` returned. Images in the published shards are not checked again.
+        entries: path -> entry, as :func:`read` gives.
+        listed: (path, source, bytes of the copy; -1 where not known, None where there is no copy).
+
+    Returns:
+        what is wrong, in the order given, and the paths of all copies that must be read to be sure.
     """
-    entries = read(manifest)
-    problems, wanted = {}, []
-    for record in (record for records in raw.splits.values() for record in records):
-        place = raw.places.get(record.path)
-        if place is not None and place.container.endswith(".parquet"):
-            continue
-        entry = entries.get(record.path)
+    problems, unsure = [], []
+    for path, source, size in listed:
+        entry = entries.get(path)
         if entry is None:
-            problems[record.path] = Problem(record.path, record.source, "unpublished", "no hash to check it by")
-        elif place is None:
-            problems[record.path] = Problem(record.path, record.source, "missing", f"wanted: {entry.size:,} bytes")
-        elif place.size not in (-1, entry.size):
-            problems[record.path] = Problem(
-                record.path, record.source, "different", f"{place.size:,} bytes, wanted: {entry.size:,}"
-            )
+            problems.append(Problem(path, source, "unpublished", "no hash to check it by"))
+        elif size is None:
+            problems.append(Problem(path, source, "missing", f"wanted: {entry.size:,} bytes"))
+        elif size not in (-1, entry.size):
+            problems.append(Problem(path, source, "different", f"{size:,} bytes, wanted: {entry.size:,}"))
         else:
-            wanted.append(record)
-    for path, digest in _digests(raw, wanted):
-        entry = entries[path]
+            unsure.append(path)
+    return problems, unsure
+
+
+def compare_hashes(entries: dict[str, Entry], images: Iterable[tuple[str, bytes]]) -> list[Problem]:
+    """Compares copies, as (path, the file's bytes), with their entries; says what is wrong."""
+    problems = []
+    for path, content in images:
+        entry, digest = entries[path], hashlib.sha256(content).hexdigest()
         if digest != entry.sha256:
-            problems[path] = Problem(path, entry.source, "different", f"SHA-256 {digest[:16]}…, wanted: {entry.sha256[:16]}…")
-    return [problems[record.path] for records in raw.splits.values() for record in records if record.path in problems]
+            problems.append(Problem(path, entry.source, "different", f"SHA-256 {digest[:16]}…, wanted: {entry.sha256[:16]}…"))
+    return problems
 
 
-def _digests(raw: imaginet.Raw, records: list) -> Iterator[tuple[str, str]]:
-    """(path, SHA-256) of images, behind a bar: files of their own in parallel, archives one after the other."""
-    files, archives = [], []
-    for container, items in imaginet.shards_of(raw, records):
-        (archives if container else files).append((container, items))
+def message(problems: Sequence[Problem], total: int, root: str, homes: dict[str, str]) -> str:
+    """All problems in a few lines: how many of which kind and source, three examples each, and where the source comes from.
 
-    def of_file(shard: tuple) -> tuple[str, str]:
-        ((item, content),) = imaginet.read_shard(*shard)
-        return item[1].path, hashlib.sha256(content).hexdigest()
-
-    with tqdm(total=len(records), unit=" images", desc="Checking against the manifest") as bar:
-        with ThreadPoolExecutor() as pool:
-            for found in pool.map(of_file, files):
-                bar.update()
-                yield found
-        for container, items in archives:
-            for item, content in imaginet.read_shard(container, items):
-                bar.update()
-                yield item[1].path, hashlib.sha256(content).hexdigest()
-
-
-def message(problems: Sequence[Problem], raw: imaginet.Raw) -> str:
-    """All problems in a few lines: how many of which kind and source, three examples each, and where the source comes from."""
-    homes = {source.name: source.home for source in raw.names.sources}
-    total = sum(len(records) for records in raw.splits.values())
-    lines = [f"{len(problems):,} of {total:,} listed images under {raw.root} cannot be joined with the manifest:"]
+    Args:
+        problems: as found.
+        total: number of listed images.
+        root: folder of the copies.
+        homes: source -> where to get it.
+    """
+    lines = [f"{len(problems):,} of {total:,} listed images under {root} cannot be joined with the manifest:"]
     for kind, told in KINDS.items():
         of_kind = [problem for problem in problems if problem.kind == kind]
         for source in dict.fromkeys(problem.source for problem in of_kind):
@@ -222,26 +155,6 @@ def message(problems: Sequence[Problem], raw: imaginet.Raw) -> str:
             lines.append(f"- {source}: {len(chosen):,} {told}{home}: {examples}")
     lines.append("Nothing was built. Put that right, or build without them (allow_missing=True).")
     return "\n".join(lines)
-
-
-def checked(manifest: str, raw: imaginet.Raw, allow_missing: bool = False) -> imaginet.Raw:
-    """``raw`` as :func:`check` finds it: unchanged, or without what cannot be joined if ``allow_missing``.
-
-    Raises:
-        ValueError: that names everything that cannot be joined, unless ``allow_missing``.
-    """
-    problems = check(manifest, raw)
-    if problems and not allow_missing:
-        raise ValueError(message(problems, raw))
-    return without(raw, problems) if problems else raw
-
-
-def without(raw: imaginet.Raw, problems: Sequence[Problem]) -> imaginet.Raw:
-    """``raw`` without the images that cannot be joined: they count as missing."""
-    gone = {problem.path for problem in problems}
-    places = {path: place for path, place in raw.places.items() if path not in gone}
-    missing = [record for records in raw.splits.values() for record in records if record.path not in places]
-    return raw._replace(places=places, missing=missing)
 
 
 def write_left_out(file: str, left_out: Sequence[tuple]) -> None:

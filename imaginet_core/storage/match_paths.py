@@ -12,9 +12,8 @@ archive's name tells which part it is, and a file below another source's or part
 
 import re
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import imaginet
 from imaginet_core.storage.spellings import clean, is_plain, keys
 
 _ARCHIVE_ENDING = re.compile(r"(\.(zip|7z|tar|tgz|tbz2?|txz|gz|bz2|xz|001))+$", re.IGNORECASE)
@@ -28,6 +27,22 @@ def danbooru_path(path: str) -> str | None:
 
 OTHER_LAYOUTS = {"danbooru": (danbooru_path, 3)}
 """Source -> (listed path -> path in its publisher's layout or None, how many parts of that must be there)."""
+
+
+class SourceLayout(Protocol):
+    """What must be known of a source of images to find them.
+
+    Attributes:
+        name: as the lists' readers call it.
+        folders: patterns of its folders under the root; ``*`` stands for one folder.
+        archives: patterns of the file names that its publisher ships.
+        depth: how many parts at the end of a path tell an image from all others inside such an archive.
+    """
+
+    name: str
+    folders: tuple
+    archives: tuple
+    depth: int
 
 
 class _Form(NamedTuple):
@@ -49,7 +64,7 @@ class _Best(NamedTuple):
 
 
 def match(
-    wanted: dict[str, list[str]], entries: Iterable[tuple], sources: dict[str, imaginet.Source], belongs: Collection[str],
+    wanted: dict[str, list[str]], entries: Iterable[tuple], sources: dict[str, SourceLayout], belongs: Collection[str],
     where: str,
 ) -> dict[str, tuple]:
     """Finds listed images among the files of an archive or a folder.

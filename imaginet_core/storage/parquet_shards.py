@@ -4,10 +4,13 @@ import hashlib
 import io
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from imaginet_core.storage.files import FileLocation
 
 ROWS_PER_GROUP = 100
 GROUP_BYTES = 50_000_000
@@ -125,3 +128,39 @@ def column_counts(folder: str, column: str) -> Counter:
     for file in shard_files(folder):
         counts.update(pq.read_table(file, columns=[column]).column(column).to_pylist())
     return counts
+
+
+def image_locations(folder: str) -> dict[str, FileLocation]:
+    """Path -> location of the images in the shards of an exported folder; the container is the shard, the member the path."""
+    locations = {}
+    for file in shard_files(folder):
+        state = os.stat(file)
+        stamp = f"{state.st_size}:{state.st_mtime_ns}"
+        for path in pq.read_table(file, columns=["path"]).column("path").to_pylist():
+            locations[path] = FileLocation(file, path, -1, stamp)
+    return locations
+
+
+def is_stream(container: str) -> bool:
+    """As ``archives.is_stream``: a shard's images are read from its beginning to its end."""
+    return True
+
+
+def read_members(container: str, members: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    """Yields (index in ``members``, the image file's bytes) from a Parquet shard, in the shard's order, a row group at a time.
+
+    Raises:
+        ValueError: if the shard lacks one of them.
+    """
+    wanted = {member: index for index, member in enumerate(members)}
+    with pq.ParquetFile(container) as file:
+        for group in range(file.num_row_groups):
+            paths = file.read_row_group(group, columns=["path"]).column("path").to_pylist()
+            if wanted.keys().isdisjoint(paths):
+                continue
+            images = file.read_row_group(group, columns=["image.bytes"]).column("image")
+            for row, path in enumerate(paths):
+                if path in wanted:
+                    yield wanted.pop(path), images[row]["bytes"].as_py()
+    if wanted:
+        raise ValueError(f"{container} no longer holds {min(wanted)}; export or download it again.")

@@ -31,61 +31,112 @@ archives need a list.
 
 import glob
 import os
-
-import imaginet
-from imaginet import LabelNames, Record, Source
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 _SOURCE_KEYS = {"folders", "what", "home", "licence", "redistributable", "archives", "depth"}
 _LABEL_KEYS = {"label", "content", "family", "generator"}
-_SPLITS = tuple(imaginet.LIST_NAMES)
+_TABLES = ("contents", "families", "generators")
 
 
-def read_registry(file: str, root: str) -> tuple[LabelNames, dict, bool]:
-    """Reads a registry.
+class FoundImage(NamedTuple):
+    """An image that fits a pattern: its path relative to the root, and its labels."""
+
+    path: str
+    label: str
+    content: str
+    family: str
+    generator: str
+
+
+class Part(NamedTuple):
+    """What a registry says of the images of one source in one split.
+
+    Attributes:
+        source, split: their names.
+        list_file: a list of images that exists, or None.
+        found: images that fit its patterns.
+    """
+
+    source: str
+    split: str
+    list_file: str | None
+    found: list[FoundImage]
+
+
+class Registry(NamedTuple):
+    """A registry in plain values.
+
+    Attributes:
+        alone: whether it stands alone (``extends: nothing``).
+        sources: name -> folders, what, home, licence and, where given, redistributable, archives, depth.
+        contents, families, generators: number -> name.
+        parts: in the order of the sources, of each split by split; those without images left out.
+    """
+
+    alone: bool
+    sources: dict[str, dict]
+    contents: dict[int, str]
+    families: dict[int, str]
+    generators: dict[int, str]
+    parts: list[Part]
+
+
+def check_registry(values, file: str, root: str, splits: Sequence[str], official: dict[str, dict[int, str]]) -> Registry:
+    """Checks what a registry says and finds its images.
 
     Args:
-        file: the YAML file.
+        values: what the YAML file holds.
+        file: its path, for messages and for the lists beside it.
         root: absolute folder of the images, where patterns are searched.
-
-    Returns:
-        label names with all sources; split -> records of the registry's own sources; whether it stands alone (``extends: nothing``).
+        splits: names of the splits.
+        official: "contents", "families", "generators" -> number -> name, which the registry's own names are added to.
 
     Raises:
         ValueError: naming the file, the source and what is wrong.
     """
-    values = imaginet.read_yaml(file)
     if not isinstance(values, dict) or not isinstance(values.get("sources"), dict) or not values["sources"]:
         raise ValueError(f"The registry {file} must be a mapping with an entry 'sources' that names at least one.")
     if values.get("extends") not in ("official", "nothing"):
         raise ValueError(f"The registry {file} must say 'extends: official' or 'extends: nothing', got {values.get('extends')!r}.")
     alone = values["extends"] == "nothing"
-    sources = {} if alone else dict(imaginet.SOURCES)
+    where = {name: f"The registry {file}, source {name}" for name in values["sources"]}
+    sources = {str(name): _source(entry, splits, where[name]) for name, entry in values["sources"].items()}
+    tables = {key: _names(values.get(key) or [], official[key], alone, key) for key in _TABLES}
+    parts = []
     for name, entry in values["sources"].items():
-        sources[str(name)] = _source(str(name), entry, f"The registry {file}, source {name}")
-    names = LabelNames(
-        **{key: _names(values.get(key) or [], getattr(imaginet.OFFICIAL, key), alone, key) for key in ("contents", "families", "generators")},
-        sources=tuple(sources.values()),
-    )
-    splits = {split: [] for split in _SPLITS}
-    for name, entry in values["sources"].items():
-        where = f"The registry {file}, source {name}"
-        for split in _SPLITS:
-            splits[split] += _listed(entry, split, names, file, where) + _found(str(name), entry, split, names, root, where)
-    return names, {split: _once(records, file) for split, records in splits.items() if records}, alone
+        for split in splits:
+            listed = _list_file(entry, split, file, where[name])
+            found = _find_images(entry, split, tables, root, where[name])
+            if listed or found:
+                parts.append(Part(str(name), split, listed, found))
+    return Registry(alone, sources, **tables, parts=parts)
 
 
-def _source(name: str, entry, where: str) -> Source:
+def _source(entry, splits: Sequence[str], where: str) -> dict:
     if not isinstance(entry, dict):
         raise ValueError(f"{where} must be a mapping with folders, what, home and licence.")
-    unknown = set(entry) - _SOURCE_KEYS - _LABEL_KEYS - {*_SPLITS, "lists"}
+    unknown = set(entry) - _SOURCE_KEYS - _LABEL_KEYS - {*splits, "lists"}
     absent = {"folders", "what", "home", "licence"} - set(entry)
     if unknown or absent:
         raise ValueError(f"{where} lacks {sorted(absent) or 'nothing'} and has the unknown entries {sorted(unknown) or 'none'}.")
     given = {key: entry[key] for key in _SOURCE_KEYS & set(entry)}
     for key in ("folders", "archives"):
         if key in given:
-            given[key] = tuple(str(pattern).strip("/") for pattern in ([given[key]] if isinstance(given[key], str) else given[key]))
-    return Source(name=name, **given)
+            given[key] = tuple(_inside(pattern.strip("/"), f"{where}: its entry {key}") for pattern in _as_list(given[key]))
+    return given
+
+
+def _as_list(value) -> list[str]:
+    return [str(each) for each in ([value] if isinstance(value, str) else value)]
+
+
+def _inside(pattern: str, what: str) -> str:
+    """The pattern, if it stays inside the root. Raises ValueError."""
+    if ".." in re.split(r"[/\\]", pattern):
+        raise ValueError(f"{what} has {pattern!r}, which leads out of the data folder; give paths relative to that folder, without '..'.")
+    return pattern
 
 
 def _names(added: list, official: dict, alone: bool, key: str) -> dict:
@@ -97,46 +148,38 @@ def _names(added: list, official: dict, alone: bool, key: str) -> dict:
     return dict(enumerate(names if "real" in names else [*names, "real"]))
 
 
-def _listed(entry: dict, split: str, names: LabelNames, file: str, where: str) -> list[Record]:
+def _list_file(entry: dict, split: str, file: str, where: str) -> str | None:
     lists = entry.get("lists") or {}
     if split not in lists:
-        return []
+        return None
     listed = os.path.join(os.path.dirname(os.path.abspath(file)), lists[split])
     if not os.path.isfile(listed):
         raise ValueError(f"{where}: its {split} list {listed} does not exist.")
-    return imaginet.read_list(listed, names)
+    return listed
 
 
-def _found(name: str, entry: dict, split: str, names: LabelNames, root: str, where: str) -> list[Record]:
+def _find_images(entry: dict, split: str, tables: dict, root: str, where: str) -> list[FoundImage]:
     patterns = entry.get(split) or []
     if not patterns:
         return []
-    label = str(entry.get("label", "synthetic"))
-    family, generator = ("real", "real") if label == "real" else (entry.get("family"), entry.get("generator"))
-    labels = {"content": entry.get("content"), "family": family, "generator": generator}
-    tables = {"content": names.contents, "family": names.families, "generator": names.generators}
-    for key, value in labels.items():
-        if value not in tables[key].values():
-            raise ValueError(f"{where}: its {key} {value!r} is none of {', '.join(tables[key].values())}; add it at the top or correct it.")
-    if label not in imaginet.LABELS or (label == "synthetic") != (generator != "real"):
-        raise ValueError(f"{where}: its label is {label!r} and its generator {generator!r}; say real, or synthetic with a generator.")
-    records = []
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+    labels = _labels(entry, tables, where)
+    images = []
+    for pattern in _as_list(patterns):
+        _inside(pattern, f"{where}: its {split} pattern")
         files = sorted(found for found in glob.glob(f"{glob.escape(root)}/{pattern}", recursive=True) if os.path.isfile(found))
         if not files:
             raise ValueError(f"{where}: no file under {root} fits its {split} pattern {pattern!r}.")
-        for found in files:
-            path = os.path.relpath(found, root).replace(os.sep, "/")
-            if imaginet.source_of(path, names.sources) != name:
-                raise ValueError(f"{where}: {path} fits its {split} pattern {pattern!r} but lies in none of its folders.")
-            records.append(Record(path, label, labels["content"], labels["family"], labels["generator"], name, path))
-    return records
+        images += [FoundImage(os.path.relpath(file, root).replace(os.sep, "/"), *labels) for file in files]
+    return images
 
 
-def _once(records: list[Record], file: str) -> list[Record]:
-    seen = set()
-    for record in records:
-        if record.path in seen:
-            raise ValueError(f"The registry {file} names {record.path} twice; let one pattern or list find it.")
-        seen.add(record.path)
-    return records
+def _labels(entry: dict, tables: dict, where: str) -> tuple[str, str, str, str]:
+    """Label, content, family and generator of the images that a source's patterns find."""
+    label, content = str(entry.get("label", "synthetic")), entry.get("content")
+    family, generator = ("real", "real") if label == "real" else (entry.get("family"), entry.get("generator"))
+    for key, value, table in (("content", content, "contents"), ("family", family, "families"), ("generator", generator, "generators")):
+        if value not in tables[table].values():
+            raise ValueError(f"{where}: its {key} {value!r} is none of {', '.join(tables[table].values())}; add it at the top or correct it.")
+    if label not in ("real", "synthetic") or (label == "synthetic") != (generator != "real"):
+        raise ValueError(f"{where}: its label is {label!r} and its generator {generator!r}; say real, or synthetic with a generator.")
+    return label, content, family, generator

@@ -44,7 +44,7 @@ def _decompressor(container: str, state: State):
 
 
 @contextlib.contextmanager
-def _explained_damage(container: str):
+def _explain_damage(container: str):
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
@@ -66,7 +66,7 @@ def _make_index(container: str, state: State) -> dict[str, list]:
     found, links = {}, {}
     reader = _decompressor(container, state)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_explained_damage(container))
+        stack.enter_context(_explain_damage(container))
         raw = stack.enter_context(open_stream(container))
         plain = stack.enter_context(reader(raw)) if reader else raw
         at_random = reader is None and not is_remote(container)
@@ -82,10 +82,10 @@ def _make_index(container: str, state: State) -> dict[str, list]:
             bar.update((plain if at_random else raw).tell() - bar.n)
         while not at_random and plain.read(1 << 20):
             pass  # the rest, for its checksum
-    return {**found, **_followed(links, found)}
+    return {**found, **_follow_links(links, found)}
 
 
-def _followed(links: dict, found: dict) -> dict:
+def _follow_links(links: dict, found: dict) -> dict:
     """The content of links, as far as they lead to a file."""
     files = {posixpath.normpath(name): content for name, content in found.items()} if links else {}
     further = {posixpath.normpath(name): target for name, target in links.items()}
@@ -140,7 +140,7 @@ def _read_in_one_pass(container: str, wanted: list) -> Iterator[tuple[int, bytes
     for index, (_, offset) in enumerate(wanted):
         indices.setdefault(offset, []).append(index)
     reader = _decompressor(container, shared_file(container)[0])
-    with _explained_damage(container), open_stream(container) as raw, reader(raw) as plain, tarfile.open(
+    with _explain_damage(container), open_stream(container) as raw, reader(raw) as plain, tarfile.open(
         fileobj=plain, mode="r|", tarinfo=_Header
     ) as archive:
         while indices and (entry := archive.next()) is not None:

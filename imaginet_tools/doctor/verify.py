@@ -6,16 +6,15 @@ Near-duplicates between train and test are found by the perceptual hash of the i
 import hashlib
 import importlib.util
 import io
-import multiprocessing
 import os
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 import imaginet
+from imaginet_core.parallel import in_processes
 
 FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "tiff": "TIFF"}
 NEAR = 4
@@ -59,16 +58,18 @@ def verify(raw: imaginet.Raw, processes: int) -> dict[str, list]:
     for record in raw.missing:
         if os.path.isfile(f"{raw.root}/{record.path}"):
             findings["empty"].append({"path": record.path, "reason": "0 bytes"})
-    shards = [shard for records in raw.splits.values() for shard in imaginet.shards_of(raw, records)]
-    total, split_of = len(raw.places), {record.path: split for split, records in raw.splits.items() for record in records}
-    examined = {}
-    with multiprocessing.get_context("fork").Pool(processes) as pool, tqdm(total=total, desc="verifying", unit="image") as bar:
-        for results in pool.imap_unordered(examine, shards, chunksize=16):
-            for each in results:
-                examined[each.path] = each
-                if each.finding:
-                    findings[each.finding[0]].append({"path": each.path, "reason": each.finding[1]})
-            bar.update(len(results))
+    records = [record for of_split in raw.splits.values() for record in of_split]
+    split_of = {record.path: split for split, of_split in raw.splits.items() for record in of_split}
+
+    def note_unreadable(record: imaginet.Record, error: imaginet.ImageError) -> None:
+        findings["broken"].append({"path": record.path, "reason": str(error)})
+
+    images = imaginet.read_images(raw, records, title="verifying", on_error=note_unreadable)
+    jobs = ((record.path, content) for record, content in images)
+    examined = {each.path: each for each in in_processes(examine, jobs, processes)}
+    for each in examined.values():
+        if each.finding:
+            findings[each.finding[0]].append({"path": each.path, "reason": each.finding[1]})
     findings["duplicates"] = _duplicates(examined)
     findings["near_duplicates"] = _near_duplicates(examined, split_of)
     for kind in ("empty", "broken", "oversized", "mislabelled"):
@@ -76,22 +77,11 @@ def verify(raw: imaginet.Raw, processes: int) -> dict[str, list]:
     return findings
 
 
-def examine(shard: tuple) -> list[Examined]:
-    """Decodes the images of one shard (see ``imaginet.shards_of``)."""
-    container, items = shard
-    found, unread = [], {record.path for _, record, _ in items}
-    try:
-        for (_, record, _), content in imaginet.read_shard(container, items):
-            unread.discard(record.path)
-            found.append(_examine_one(record.path, content))
-    except (ValueError, OSError) as error:  # of an archive that is broken from here on
-        found += [Examined(path, path, None, ("broken", str(error))) for path in sorted(unread)]
-    return found
-
-
-def _examine_one(path: str, content: bytes) -> Examined:
+def examine(image: tuple[str, bytes]) -> Examined:
+    """Decodes an image, given as (path, the file's bytes)."""
     import imagehash
 
+    path, content = image
     code, finding = None, None
     try:
         with warnings.catch_warnings():
@@ -116,7 +106,7 @@ def _duplicates(examined: dict[str, Examined]) -> list[dict]:
 
 def _near_duplicates(examined: dict[str, Examined], split_of: dict[str, str]) -> list[dict]:
     """Pairs across the splits whose hashes differ in at most NEAR bits; a flat picture's hash says nothing and is left out."""
-    paths = {split: sorted(path for path in examined if split_of[path] == split and _telling(examined[path].hash)) for split in imaginet.LIST_NAMES}
+    paths = {split: sorted(path for path in examined if split_of[path] == split and _is_informative(examined[path].hash)) for split in imaginet.LIST_NAMES}
     train = np.array([examined[path].hash for path in paths["train"]], dtype=np.uint64)
     found = []
     for path in paths["test"] if len(train) else ():
@@ -125,7 +115,7 @@ def _near_duplicates(examined: dict[str, Examined], split_of: dict[str, str]) ->
     return found
 
 
-def _telling(code: int | None) -> bool:
+def _is_informative(code: int | None) -> bool:
     return code is not None and 16 <= code.bit_count() <= 48
 
 

@@ -74,9 +74,8 @@ class RawFiles:
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         index_of = {self.records[index].path: index for index in indices}
-        for container, items in imaginet.shards_of(self.raw, [self.records[index] for index in indices]):
-            for item, content in imaginet.read_shard(container, items):
-                yield index_of[item[1].path], content
+        for record, content in imaginet.read_images(self.raw, [self.records[index] for index in indices]):
+            yield index_of[record.path], content
 
     def select(self, indices: Sequence[int]) -> "RawFiles":
         return RawFiles(self.raw, [self.records[index] for index in indices])

@@ -216,9 +216,7 @@ def test_upstreams_ready_perturbed_copy_is_traced_to_its_originals(load, tmp_pat
 
 
 def test_upstreams_real_lists_of_the_perturbed_copy_fit_together(shared):
-    from imaginet_core.storage.upstream_testset import read_testset
-
-    _, splits = read_testset(str(shared), str(shared / "annotations"), "testset")
+    _, splits = imaginet.read_testset(str(shared), str(shared / "annotations"), "testset")
     listed = {record.path for record in imaginet.read_list(str(shared / "annotations" / "test_annotations.txt"), imaginet.OFFICIAL)}
     assert len(splits["test"]) == 40_000 and {record.source_image for record in splits["test"]} <= listed
 

@@ -11,6 +11,9 @@ import threading
 import zipfile
 from pathlib import Path
 
+import imaginet
+from imaginet_core.storage import ffhq_numbers, find_images
+
 CONTENT = {f"folder/{number}.jpg": os.urandom(700 + number) for number in range(6)}
 """Entry -> bytes that do not compress."""
 
@@ -108,3 +111,9 @@ def served(folder: Path, ranges: bool = True):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def locate(wanted: dict, root: str, locations: dict, sources: dict, make_index: bool = True) -> dict:
+    """``find_images.locate`` with the builder's suffixes and map of FFHQ."""
+    ffhq_map = functools.partial(ffhq_numbers.read_map, imaginet.list_folders(root), imaginet.UPSTREAM_FFHQ_MAP)
+    return find_images.locate(wanted, root, locations, sources, imaginet.IMAGE_SUFFIXES, ffhq_map, make_index)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import imaginet
 from imaginet import SOURCES, Place
 from imaginet_core.storage import archives, ffhq_numbers, listings
-from imaginet_core.storage.find_images import locate
-from tests.imaginet_core.storage.packing import pack_tar, pack_zip
+from tests.imaginet_core.storage.packing import locate, pack_tar, pack_zip
 
 
 @pytest.fixture(autouse=True)
@@ -208,14 +208,14 @@ def test_locate_finds_ffhq_under_the_root_and_where_the_user_says(tmp_path, fold
 def test_a_wrong_map_and_one_that_cannot_be_fetched_are_named(tmp_path, folder, monkeypatch):
     write_map(tmp_path)
     file = tmp_path / "annotations" / ffhq_numbers.MAP_NAME
-    assert ffhq_numbers.read_map(str(tmp_path)) == DIGESTS
+    assert ffhq_numbers.read_map(imaginet.list_folders(str(tmp_path)), ()) == DIGESTS
     file.write_text("id,name.png,nomd5\n")
     with pytest.raises(ValueError, match=r"ffhq_filenames.txt, line 1: expected Drive id,name,md5 but found 'id,name.png,nomd5'"):
-        ffhq_numbers.read_map(str(tmp_path))
+        ffhq_numbers.read_map([str(file.parent)], ())
     file.unlink()
-    monkeypatch.setattr("imaginet.UPSTREAM_LISTS", "http://127.0.0.1:9/main/annotations")
+    monkeypatch.setattr("imaginet.UPSTREAM_FFHQ_MAP", ("http://127.0.0.1:9/main/annotations",))
     with pytest.raises(ConnectionError, match=r"not be fetched \(http://127.0.0.1:9/main/annot.*Put ffhq_filenames.txt into"):
-        ffhq_numbers.read_map(str(tmp_path))
+        ffhq_numbers.read_map([str(tmp_path)], imaginet.UPSTREAM_FFHQ_MAP)
     (tmp_path / "ffhq").mkdir()
     (tmp_path / "ffhq" / "b.png").write_bytes(picture(1)[0])
     assert locate({"ffhq": ["ffhq/a.png"]}, str(tmp_path), {}, SOURCES) == {}  # no numbered pictures, so no map is needed
@@ -225,7 +225,7 @@ def test_a_wrong_map_and_one_that_cannot_be_fetched_are_named(tmp_path, folder, 
 
 
 def test_upstreams_map_covers_the_official_list(shared):
-    digests = ffhq_numbers.read_map(str(shared))
+    digests = ffhq_numbers.read_map(imaginet.list_folders(str(shared)), ())
     assert len(digests) == len(set(digests.values())) == 22_500
     lines = (shared / "annotations" / "test_annotations.txt").read_text(encoding="utf-8").splitlines()
     listed = [line.rsplit(",", 4)[0].removeprefix("./") for line in lines if line.startswith("./ffhq/")]

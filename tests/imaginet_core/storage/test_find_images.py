@@ -11,10 +11,9 @@ import imaginet
 from imaginet import SOURCES, Place
 from imaginet_core.storage import archives, listings
 from imaginet_core.storage.archives import ArchiveError
-from imaginet_core.storage.find_images import locate
 from imaginet_core.storage.match_paths import match, says
 from imaginet_core.storage.spellings import find_names, keys
-from tests.imaginet_core.storage.packing import as_nobody, pack_seven, pack_tar, pack_zip, served, split
+from tests.imaginet_core.storage.packing import as_nobody, locate, pack_seven, pack_tar, pack_zip, served, split
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import imaginet
-from imaginet_core.storage import manifest
+from imaginet_core.storage import manifest, parquet_shards
 from imaginet_tools.publish.export import export
 from imaginet_tools.publish.hub import push
 from tests.hub_stand_in import hub  # noqa: F401
@@ -54,8 +54,13 @@ def own(tmp_path):
 
 
 def joined(folder, own, **keywords):
-    raw = manifest.complete(folder, imaginet.ImagiNetConfig(name="all", data_dir=str(own), **keywords).raw)
-    return raw, manifest.check(folder, raw)
+    raw = imaginet.add_published_images(imaginet.ImagiNetConfig(name="all", data_dir=str(own), **keywords).raw, folder)
+    return raw, imaginet.compare_copies(raw, folder)
+
+
+def message(problems, raw):
+    homes = {source.name: source.home for source in raw.names.sources}
+    return manifest.message(problems, sum(map(len, raw.splits.values())), raw.root, homes)
 
 
 def contents_of(raw):
@@ -69,7 +74,7 @@ def contents_of(raw):
                 found[path] = file.read()
     for container, members in by_container.items():
         if container.endswith(".parquet"):
-            found.update((members[index], content) for index, content in manifest.read_members(container, members))
+            found.update((members[index], content) for index, content in parquet_shards.read_members(container, members))
     return found
 
 
@@ -116,13 +121,13 @@ def test_everything_missing_or_different_is_told_at_once(published, own):
         ("ffhq/d.png", "ffhq", "different"),
         ("journeydb/h.jpg", "journeydb", "missing"),
     ]
-    text = manifest.message(problems, raw)
+    text = message(problems, raw)
     assert (
         "3 of 15 listed images" in text and "journeydb: 1 are missing" in text and "ffhq: 2 differ from the publisher's" in text
     )
     assert imaginet.SOURCES["journeydb"].home in text
     assert hashlib.sha256((own / "ffhq/d.png").read_bytes()).hexdigest()[:16] in text
-    rest = manifest.without(raw, problems)
+    rest = imaginet.check_copies(raw, folder, allow_missing=True)
     assert {record.path for record in rest.missing} == {problem.path for problem in problems} and len(rest.places) == 12
 
 
@@ -143,7 +148,7 @@ def test_listed_images_that_were_never_published_are_named(published, own, tmp_p
     write_image(own / "ffhq/new.png")
     raw, problems = joined(folder, own)
     assert [(problem.path, problem.kind) for problem in problems] == [("ffhq/new.png", "unpublished")]
-    assert "are in your lists but not in the published data set: ffhq/new.png" in manifest.message(problems, raw)
+    assert "are in your lists but not in the published data set: ffhq/new.png" in message(problems, raw)
 
 
 def test_a_lone_manifest_checks_a_whole_tree(published, tmp_path):
@@ -169,7 +174,7 @@ def test_a_shard_that_changed_is_named(published):
     _, folder = published
     shard = f"{folder}/faces/test-00000-of-00001.parquet"
     with pytest.raises(ValueError, match="faces/test-00000-of-00001.parquet no longer holds gone.png"):
-        list(manifest.read_members(shard, ["ffhq_stylegan/e.png", "gone.png"]))
+        list(parquet_shards.read_members(shard, ["ffhq_stylegan/e.png", "gone.png"]))
 
 
 def test_load_dataset_joins_own_copies_with_a_published_data_set(published, own, load):
@@ -193,7 +198,7 @@ def test_load_dataset_joins_own_copies_with_a_published_data_set(published, own,
 def test_a_received_data_set_can_be_exported_whole(published, own, tmp_path):
     _, folder = published
     assert imaginet.main(["export", "--data_dir", str(own), "--manifest", folder, "--output", str(tmp_path / "imaginet")]) == 0
-    assert sorted(manifest.stored_places(str(tmp_path / "imaginet"))) == sorted(LISTED)
+    assert sorted(parquet_shards.image_locations(str(tmp_path / "imaginet"))) == sorted(LISTED)
 
 
 def test_a_published_data_set_is_joined_by_its_name_on_the_hub(published, own, tmp_path, repository, hub, monkeypatch):  # noqa: F811
