@@ -15,8 +15,8 @@ pictures, and checkpoints/.
 """
 
 import shutil
-import sys
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from imaginet_tools.evaluation.calibrate import calibrate
 from imaginet_tools.evaluation.predict import same_weights_everywhere
 from imaginet_tools.evaluation.tables import screen_table
 from imaginet_tools.images.aligned import align_images
-from imaginet_tools.images.image_set import ImageSet, sentence
+from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import Splits, calibration_images, load_splits
 from imaginet_tools.images.streamed import load_streamed_splits
 from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
@@ -39,9 +39,10 @@ from training.options import TrainingOptions
 from training.reconstructions.reconstructions import Reconstructions, make_reconstructions
 from training.run.checkpoints import Checkpoints
 from training.run.context import Run
+from training.run.failures import is_first_process, one_sentence
 from training.run.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
 from training.run.initial_weights import load_initial_weights
-from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, prepare_output_folder
+from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, is_finished, output_folder
 from training.run.run_report import evaluate, write_report
 from training.run.trackers import log_figures, start_trackers, tracker_arguments
 from training.stages import classifiers, contrastive
@@ -56,7 +57,7 @@ PROCESS_TIMEOUT = timedelta(days=1)
 
 
 def start(options: TrainingOptions) -> Accelerator:
-    """The processes, their device and arithmetic, the output folder.
+    """The processes, their device and arithmetic, what is asked of other places.
 
     Raises ValueError or OSError, before any work, if one of them is not there.
     """
@@ -71,10 +72,8 @@ def start(options: TrainingOptions) -> Accelerator:
     check_processes(accelerator)
     use_cpu_threads(accelerator, options.run.cpu_threads)
     set_seed(options.run.seed)
-    if accelerator.is_main_process:
-        prepare_output_folder(options.run.output_dir, options.run.resume)
-        if options.hub.push_to_hub:
-            check_hub_access(options.hub.hub_model_id, options.hub.hub_private)
+    if accelerator.is_main_process and options.hub.push_to_hub:
+        check_hub_access(options.hub.hub_model_id, options.hub.hub_private)
     accelerator.wait_for_everyone()
     start_trackers(accelerator, options)
     return accelerator
@@ -215,11 +214,14 @@ def train(options: TrainingOptions) -> Path:
 
 
 def main() -> None:
-    options = parse_options()
-    try:
-        train(options)
-    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
-        sys.exit(f"train_selfcon.py: {sentence(error)}")
+    with one_sentence("train_selfcon.py"):
+        options = parse_options()
+        folder, resume = options.run.output_dir, options.run.resume
+        if resume and is_finished(folder):
+            print(f"The run in {folder} is complete; nothing is left to do.")
+            return
+        with output_folder(folder, resume) if is_first_process() else nullcontext():
+            train(options)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from transformers import HfArgumentParser
 
 from training.options import OWN_METADATA, TrainingOptions
 from training.presets import PRESET_HELP, PRESETS
+from training.run.failures import is_first_process
 
 METAVARS = {int: "N", float: "X"}
 GROUPS = {part.name: part.type for part in fields(TrainingOptions)}
@@ -29,6 +30,10 @@ class OneSpelling:
 class OptionParser(HfArgumentParser):
     """Transformers' parser of dataclasses, with ``--no-`` forms of every yes or no, whatever its default, and the presets' values
     in the help."""
+
+    def _print_message(self, message: str, file=None) -> None:
+        if is_first_process():  # all are given the same command line
+            super()._print_message(message, file)
 
     @staticmethod
     def _parse_dataclass_field(parser: argparse.ArgumentParser, field: Field) -> None:

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from PIL import Image
@@ -67,7 +69,7 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
 
     # started again, it is not trained again
     again = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(output), "--resume")
-    assert again.returncode != 0 and f"The run in {output} is complete" in again.stderr
+    assert again.returncode == 0 and f"The run in {output} is complete; nothing is left to do." in again.stdout
 
     # the model folder, in a process with none of our code on its path
     picture = tmp_path / "picture.png"
@@ -105,3 +107,31 @@ def test_a_run_that_cannot_start_ends_with_one_sentence_and_touches_nothing(repo
     done = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(tmp_path))
     assert done.returncode != 0 and f"train_selfcon.py: The output folder {tmp_path} is not empty" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_of_two_processes_that_cannot_go_on_one_says_why(repository, tmp_path):
+    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    done = start(launcher, repository, "--dataset", str(tmp_path / "none"), "--output_dir", str(tmp_path / "run"))
+    assert done.returncode != 0 and done.stderr.count("train_selfcon.py: ") == 1
+    assert f"train_selfcon.py: Couldn't find any data file at {tmp_path / 'none'}" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_ends_with_one_sentence_and_can_be_resumed(repository, tiny_dataset, tmp_path):
+    output = tmp_path / "run"
+    command = [sys.executable, "train_selfcon.py", *SMALLEST, "--epochs", "10000", "--checkpoint_every", "2", "--no-aligned"]
+    command += ["--dataset", str(tiny_dataset), "--output_dir", str(output)]
+    running = subprocess.Popen(
+        command, cwd=repository, env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 120
+    while not list(output.glob("checkpoints/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, words = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert words.splitlines()[-1] == (
+        "train_selfcon.py: Interrupted. The same command with --resume goes on from the last checkpoint."
+    )
+    assert "Traceback" not in words
