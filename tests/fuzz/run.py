@@ -152,7 +152,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000, help="mutated pictures (default 10,000)")
     parser.add_argument("--archives", type=int, default=200, help="mutated archives (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of all choices (default 0)")
-    parser.add_argument("--routes", nargs="+", choices=ROUTES, metavar="ROUTE", default=ROUTES, help=f"some of: {', '.join(ROUTES)}")
+    parser.add_argument("--routes", nargs="+", choices=ROUTES, metavar="ROUTE", default=ROUTES, help=f"of {', '.join(ROUTES)}")
     parser.add_argument("--output", type=Path, required=True, help="folder to make, or one in which the same run was stopped")
     parser.add_argument(
         "--show", nargs=2, metavar=("KIND", "NUMBER"), help="only write the file of one case: picture or archive, number"

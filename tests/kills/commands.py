@@ -174,7 +174,12 @@ COMMANDS = {
             worker=True,
             fine=(0, 1),
         ),
-        Command("audit 2", _imaginet("audit", "--data_dir", "RAW", "--num_proc", "2", "--limit", "200", "--out", "OUT"), _audited, worker=True),
+        Command(
+            "audit 2",
+            _imaginet("audit", "--data_dir", "RAW", "--num_proc", "2", "--limit", "200", "--out", "OUT"),
+            _audited,
+            worker=True,
+        ),
         Command(
             "convert",
             lambda inputs, out: [sys.executable, "-m", "scripts.convert_published_weights", str(inputs / "weights.pt"), str(out)],
