@@ -19,7 +19,7 @@ ENDS_WITHIN = 60
 """Seconds in which a command must end that was interrupted, or one of whose workers was killed."""
 PATIENCE = 600
 MANNERS = ("kill", "interrupt", "worker")
-"""SIGKILL to the run's first process, Ctrl-C (SIGINT to its group), SIGKILL to one of the processes that it has started."""
+"""SIGKILL to the run's first process, Ctrl-C (SIGINT to its group), SIGKILL to the busiest process that it has started."""
 HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker")
 
 
@@ -63,6 +63,14 @@ def _command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+def _work_done(pid: int) -> int:
+    """Ticks of the processor that a process has used: a worker's are more than those of one that passes messages on."""
+    try:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    except OSError:
+        return -1
 
 
 def _hear_interrupts() -> None:
@@ -162,7 +170,6 @@ def stop(command: Command, place: Place, mark: str, manner: str, times: Times, r
         return Stopped(None, run.returncode, place.last_words(), _left(mark))
     except subprocess.TimeoutExpired:
         pass
-    at = time.monotonic() - begun
     if manner == "kill":
         run.send_signal(signal.SIGKILL)
     elif manner == "interrupt":
@@ -172,7 +179,8 @@ def stop(command: Command, place: Place, mark: str, manner: str, times: Times, r
             time.sleep(0.01)
         if run.poll() is not None:
             return Stopped(None, run.returncode, place.last_words(), _left(mark))
-        os.kill(rng.choice(workers), signal.SIGKILL)
+        os.kill(max(workers, key=_work_done), signal.SIGKILL)
+    at = time.monotonic() - begun
     try:
         status = run.wait(ENDS_WITHIN + (times.ended if manner == "worker" else 0))
     except subprocess.TimeoutExpired:
