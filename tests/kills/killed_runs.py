@@ -66,7 +66,7 @@ def _command_line(pid: int) -> str:
 
 
 def _work_done(pid: int) -> int:
-    """Ticks of the processor that a process has used: a worker's are more than those of one that passes messages on."""
+    """Ticks of the processor that a process has used: the system ends who works, not who waits or passes messages on."""
     try:
         return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
     except OSError:
@@ -179,7 +179,9 @@ def stop(command: Command, place: Place, mark: str, manner: str, times: Times, r
             time.sleep(0.01)
         if run.poll() is not None:
             return Stopped(None, run.returncode, place.last_words(), _left(mark))
-        os.kill(max(workers, key=_work_done), signal.SIGKILL)
+        before = {pid: _work_done(pid) for pid in workers}
+        time.sleep(0.1)
+        os.kill(max(workers, key=lambda pid: _work_done(pid) - before[pid]), signal.SIGKILL)
     at = time.monotonic() - begun
     try:
         status = run.wait(ENDS_WITHIN + (times.ended if manner == "worker" else 0))
