@@ -12,6 +12,7 @@ That is why it stays one file that imports nothing else of this project at its t
 From top to bottom: labels, the registry of sources, lists, what lies on the disk, the builder, registration.
 """
 
+import contextlib
 import csv
 import errno
 import functools
@@ -1170,6 +1171,17 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
             self.info.description += f" Left out: {missing:,} missing and {len(lines) - missing:,} corrupt images, named in {LEFT_OUT}."
             with io.open(f"{self._output_dir}/{LEFT_OUT}", "w", encoding="utf-8") as file:
                 file.write("\n".join(lines) + "\n")
+
+    def _prepare_split(self, *args, **keywords):
+        """In processes that end with this one, and with a sentence where one of them is killed."""
+        try:
+            from imaginet_core.builder_pool import builder_pool
+        except ModuleNotFoundError as error:
+            if error.name != "imaginet_core":
+                raise
+            builder_pool = contextlib.nullcontext  # this file alone, as a loading script
+        with builder_pool():
+            super()._prepare_split(*args, **keywords)
 
     def _prepare_split_single(self, *args, **keywords):
         """Lets our own sentences through where datasets would wrap them into errors of its own; in worker processes, too."""
