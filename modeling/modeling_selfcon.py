@@ -62,7 +62,9 @@ def average_blocks(pixels: Tensor) -> Tensor:
 
 def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     """Each pixel four times, cut to the height and width of ``like``."""
-    return F.interpolate(pixels, scale_factor=2, mode="nearest")[..., : like.shape[-2], : like.shape[-1]]
+    # by index, since torch.export cannot tell for free sizes what is left of a tensor that is cut
+    rows, columns = (torch.arange(side, device=pixels.device) // 2 for side in like.shape[-2:])
+    return pixels.index_select(-2, rows).index_select(-1, columns)
 
 
 class HighPass(nn.Module):

@@ -9,6 +9,7 @@ from transformers import ImageClassificationPipeline
 from transformers.image_utils import load_image
 
 from .image_processing_selfcon import DEEP_MODES
+from .verdict import verdict
 
 
 class SelfConImageClassificationPipeline(ImageClassificationPipeline):
@@ -53,46 +54,27 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
     Args (of the call):
         operating_point: name of one of the model's operating points (default: "balanced", and none where the model has none).
         crops: as in "image-classification".
+        top_k: name only this many families and generators, the likeliest first (default: all in the model's order).
 
     Returns:
-        dict with ``label`` ("real" or "synthetic"), ``probability`` of "synthetic" (0..1; calibrated for equally many real
-        and synthetic images if the model was calibrated), ``threshold`` and ``operating_point`` that led to the label (0.5 and
-        None if the model has no operating points), and ``family`` and ``generator``: names and probabilities given that the
-        image is synthetic (None where the model has no such classifier).
+        dict with ``label`` (the name of a class, "real" or "synthetic" unless ``id2label`` says otherwise), ``probability`` of
+        "synthetic" (0..1; calibrated for equally many real and synthetic images if the model was calibrated), ``threshold`` and
+        ``operating_point`` that led to the label (0.5 and None if the model has no operating points), and ``family`` and
+        ``generator``: names and probabilities given that the image is synthetic (None where there is no such classifier).
 
     Raises:
         ValueError: if the model has no such operating point, or too few images were held out to set it.
     """
 
-    def _sanitize_parameters(self, operating_point=None, crops=None, timeout=None):
+    def _sanitize_parameters(self, operating_point=None, top_k=None, crops=None, timeout=None):
         preprocess, forward, _ = super()._sanitize_parameters(crops=crops, timeout=timeout)
-        return preprocess, forward, {} if operating_point is None else {"operating_point": operating_point}
+        chosen = {"operating_point": operating_point, "top_k": top_k}
+        return preprocess, forward, {name: value for name, value in chosen.items() if value is not None}
 
-    def postprocess(self, model_outputs, operating_point=None):
+    def postprocess(self, model_outputs, operating_point=None, top_k=None):
         """Turns one picture's outputs into the dict described above."""
-        probability = torch.softmax(model_outputs["logits"][0].float(), 0)[1].item()
-        if operating_point is None and self.model.config.operating_points:
-            operating_point = "balanced"
-        threshold = 0.5 if operating_point is None else self._threshold(operating_point)
-        return {
-            "label": "synthetic" if probability >= threshold else "real",
-            "probability": probability,
-            "threshold": threshold,
-            "operating_point": operating_point,
-            "family": self._named(self.model.config.families, model_outputs.get("family_logits")),
-            "generator": self._named(self.model.config.generators, model_outputs.get("generator_logits")),
+        logits = {
+            name: None if model_outputs.get(name) is None else model_outputs[name][0].float().numpy()
+            for name in ("logits", "family_logits", "generator_logits")
         }
-
-    def _threshold(self, name: str) -> float:
-        points = {point["name"]: point for point in self.model.config.operating_points}
-        if name not in points:
-            raise ValueError(f"This model has no operating point {name!r}; it has: {', '.join(points) or 'none'}.")
-        if points[name]["threshold"] is None:
-            raise ValueError(f"The operating point {name!r} of this model was never set: {points[name]['reason']}.")
-        return points[name]["threshold"]
-
-    @staticmethod
-    def _named(names: list[str], logits: torch.Tensor | None) -> dict[str, float] | None:
-        if logits is None:
-            return None
-        return dict(zip(names, torch.softmax(logits[0].float(), 0).tolist(), strict=True))
+        return verdict(config=self.model.config, operating_point=operating_point, top_k=top_k, **logits)
