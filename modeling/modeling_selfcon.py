@@ -6,6 +6,7 @@ real from synthetic. ``sub_classifier`` (the same from the sub-network's feature
 ``generator_classifier`` are additions of this project.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
-from transformers.utils import can_return_tuple
+from transformers.utils import can_return_tuple, logging
 
 from .backbones import TimmEncoder
 from .configuration_selfcon import CustomPipelines, SelfConConfig
@@ -22,6 +23,8 @@ from .features import Features, at_least_float32
 
 # Transformers copies the files that this one imports whenever a model is saved, so the pipelines must be among them
 from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
+
+logger = logging.get_logger(__name__)
 
 PIPELINES = {
     "image-classification": SelfConImageClassificationPipeline,
@@ -57,12 +60,13 @@ class SelfConOutput(ModelOutput):
 
 def average_blocks(pixels: Tensor) -> Tensor:
     """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
-    return F.avg_pool2d(pixels, 2, ceil_mode=True, count_include_pad=False)
+    # by index, here and below: torch.export cannot tell for free sizes what padding, cutting and rounding up give
+    rows, columns = (torch.arange((side + 1) // 2 * 2, device=pixels.device).clamp(max=side - 1) for side in pixels.shape[-2:])
+    return F.avg_pool2d(pixels.index_select(-2, rows).index_select(-1, columns), 2)
 
 
 def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     """Each pixel four times, cut to the height and width of ``like``."""
-    # by index, since torch.export cannot tell for free sizes what is left of a tensor that is cut
     rows, columns = (torch.arange(side, device=pixels.device) // 2 for side in like.shape[-2:])
     return pixels.index_select(-2, rows).index_select(-1, columns)
 
@@ -112,6 +116,22 @@ FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalCon
 """By ``high_pass`` of the configuration."""
 
 
+class ShortcutConvolution(nn.Conv2d):
+    """A 1×1 convolution that may skip pixels. Where it is narrow, it skips them before it computes.
+
+    The same numbers either way; but with a stride, few channels and channels_last oneDNN in torch 2.14.1 ends the process on
+    some processors.
+    """
+
+    NARROW = 16
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
+        if self.in_channels >= self.NARROW:
+            return super().forward(x)
+        return F.conv2d(x[..., :: self.stride[0], :: self.stride[1]], self.weight)
+
+
 class Block(nn.Module):
     """A residual block; the stride is on its 3×3 convolution (v1.5).
 
@@ -138,7 +158,7 @@ class Block(nn.Module):
             self.add_module(f"bn{number}", nn.BatchNorm2d(o))
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut = nn.Sequential(ShortcutConvolution(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
@@ -321,6 +341,47 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         if kinds < 2:
             return None
         return nn.Sequential(L2Normalise(), nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, kinds))
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As everywhere; thresholds that were set for other weights are left out with a warning."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).drop_outdated_thresholds()
+        return loaded
+
+    def save_pretrained(self, save_directory, *args, **kwargs) -> None:
+        """As everywhere; thresholds that were set for other weights are left out with a warning."""
+        self.drop_outdated_thresholds()
+        super().save_pretrained(save_directory, *args, **kwargs)
+
+    def calibrate(self, temperature: float, bias: float, operating_points: list[dict]) -> None:
+        """Stores what was fitted on this model's answers, and for which weights; see :class:`SelfConConfig`."""
+        self.config.temperature, self.config.bias, self.config.operating_points = temperature, bias, operating_points
+        self.config.calibrated_classifier = self.fingerprint()
+
+    def fingerprint(self) -> str | None:
+        """Sixteen hexadecimal digits that change with the classifier's weights and statistics; None if some are not in memory."""
+        tensors = [value for name, value in self.classifier.state_dict().items() if not name.endswith("num_batches_tracked")]
+        if any(value.is_meta for value in tensors):
+            return None
+        digest = hashlib.sha256()
+        for value in tensors:
+            digest.update(value.detach().float().cpu().numpy().astype("<f4").tobytes())
+        return digest.hexdigest()[:16]
+
+    def drop_outdated_thresholds(self) -> None:
+        """Removes operating points that were set for another classifier, and says so.
+
+        Temperature and bias stay: they are part of the logits that a model is fine-tuned by.
+        """
+        known, here = self.config.calibrated_classifier, self.fingerprint()
+        if not self.config.operating_points or None in (known, here) or known == here:
+            return
+        logger.warning(
+            "The classifier's weights have changed since its thresholds were set, so they are left out and 0.5 is used; "
+            "set them again on held-out images (operating_points of the configuration)."
+        )
+        self.config.operating_points, self.config.calibrated_classifier = [], None
 
     def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""

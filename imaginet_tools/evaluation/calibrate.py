@@ -19,7 +19,8 @@ def calibrate(accelerator: Accelerator, model, processor, held_out: ImageSet, wo
     config = model.config
     config.temperature, config.bias = fit_temperature_and_bias(logits, held_out.label)
     fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"
-    config.operating_points = operating_points(calibrated(logits, config), held_out.label, fitted_on)
+    points = operating_points(calibrated(logits, config), held_out.label, fitted_on)
+    model.calibrate(config.temperature, config.bias, points)
 
 
 def calibrated(logits: np.ndarray, config) -> np.ndarray:
