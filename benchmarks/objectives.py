@@ -12,13 +12,14 @@ accuracy by condition with 95 % intervals, and training seconds.
 """
 
 import argparse
-import fcntl
 import io
 import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+import filelock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -78,11 +79,9 @@ def alone(folder: Path):
     """Waits until no run writes the folder; yields the lock's file. The run inherits it, as it goes on when this script is killed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with io.open(folder.with_suffix(".lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not filelock.lock_descriptor(lock.fileno(), blocking=False):
             print(f"A run that was started earlier is still writing {folder}; waiting for its end.", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            filelock.lock_descriptor(lock.fileno())
         yield lock
 
 

@@ -2,7 +2,7 @@
 
 In the cache's folder each data set has a subfolder, named by a fingerprint of all that its windows depend on, so windows of other
 data are never taken for it. There, ``generation-00003/part-00007.windows`` holds the windows of some hundred images: an array of
-one record per window, uncompressed. A file is written under another name, and renamed when it is complete.
+one record per window, uncompressed. A file is complete or not there.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow.compute
@@ -21,13 +20,9 @@ from tqdm import tqdm
 
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.partial_decode import PictureFiles, content_of
+from imaginet_core.storage.safe_writes import HeldLock, read_lock, remove_parts, write_aside, write_lock
 from imaginet_tools.images.image_set import ImageSet
 from training.views.recipes import View, Window
-
-try:
-    import fcntl
-except ImportError:  # neither Linux nor macOS
-    fcntl = None
 
 PART_BYTES = 2**24
 """Size of a file of windows, more or less."""
@@ -60,15 +55,13 @@ class CropCache:
 
     Raises:
         ValueError: in one sentence, before any work, if a generation does not fit in the limit beside other data sets' windows
-            or on the disk, if the view may need whole pictures, or on a system without shared file locks.
+            or on the disk, or if the view may need whole pictures.
     """
 
     def __init__(
         self, folder: str | Path, images: ImageSet, view: View, seed: int, windows: int, epochs: int, limit_bytes: int,
         margin: int = 0,
     ):
-        if fcntl is None:
-            raise ValueError("--crop_cache needs the file locks of Linux or macOS; leave it out on this system.")
         if view.longest_window is None:
             raise ValueError(f"--crop_cache cannot serve {type(view).__name__}, whose windows may be whole pictures.")
         self.files, self.view, self.seed, self.margin = PictureFiles(images.rows, images.path), view, seed, margin
@@ -79,7 +72,7 @@ class CropCache:
         self.generation_bytes = len(images) * self.windows * self.record.itemsize
         self.root = Path(folder)
         self.folder = self.root / self._fingerprint(images)
-        self.in_use: tuple[int, BinaryIO | None] | None = None  # the generation that this run holds, and its lock
+        self.in_use: tuple[int, HeldLock | None] | None = None  # the generation that this run holds, and its lock
         self._check_room()
 
     def prepare(self, epoch: int, num_workers: int = 0) -> None:
@@ -107,7 +100,7 @@ class CropCache:
                 return
             self._generation(generation).mkdir(exist_ok=True)
             self._describe()
-            self.in_use = (generation, shared_lock(self._generation(generation) / "in_use"))
+            self.in_use = (generation, read_lock(self._generation(generation) / "in_use"))
         try:
             with locked(self._generation(generation) / "writing", "Another run is cutting out the same windows; waiting for it."):
                 self._write_missing(generation, num_workers)
@@ -135,8 +128,7 @@ class CropCache:
     def close(self) -> None:
         """Lets other runs remove the generation that this one used."""
         if self.in_use is not None and self.in_use[1] is not None:
-            fcntl.flock(self.in_use[1], fcntl.LOCK_UN)
-            self.in_use[1].close()
+            self.in_use[1].release()
         self.in_use = None
 
     def __getstate__(self) -> dict:
@@ -168,15 +160,12 @@ class CropCache:
                 record["window"], record["kind"] = window[:8], window.kind.encode()
                 record["pixels"][: window.height, : window.width] = pixels
         file = self._part(generation, part)
-        unfinished = file.with_suffix(".unfinished")
-        with open(unfinished, "wb") as out:
-            records.tofile(out)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.rename(file)
+        with write_aside(file, durable=True) as aside:
+            records.tofile(aside)
         return len(indices)
 
     def _write_missing(self, generation: int, num_workers: int) -> None:
+        remove_parts(self._generation(generation))  # of a preparation that was killed
         missing = [part for part in range(self.parts) if not self._is_complete(generation, part)]
         if not missing:
             return
@@ -234,7 +223,7 @@ class CropCache:
         return found
 
     def _make_room(self, generation: int) -> bool:
-        """Removes unused generations as far as ``generation`` needs it, by the limit or on the disk; whether there is room then."""
+        """Removes unused generations as far as ``generation`` needs it, by the limit or on the disk; whether there is room."""
         taken = sum(self._others().values()) + self.generation_bytes
         kept = sorted(folder for folder in self.folder.glob("generation-*") if folder != self._generation(generation))
         taken += len(kept) * self.generation_bytes
@@ -250,9 +239,8 @@ class CropCache:
             "generation_bytes": self.generation_bytes, "images": len(self.files), "first image": self.files.path(0),
             "windows of each": self.windows, "view": repr_of(self.view), "margin": self.margin, "seed": self.seed,
         }
-        unfinished = self.folder / f"{DESCRIPTION}.unfinished"
-        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        unfinished.rename(self.folder / DESCRIPTION)
+        with write_aside(self.folder / DESCRIPTION) as aside:
+            aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     def _fingerprint(self, images: ImageSet) -> str:
         digest = hashlib.sha256(f"{LAYOUT}/{repr_of(self.view)}/{self.margin}/{self.windows}/{self.seed}".encode())
@@ -314,41 +302,30 @@ def as_text(size: float) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.2f} MB"
 
 
-# locks; the system releases them when a process ends, however it ends
-
 @contextlib.contextmanager
 def locked(file: Path, waiting: str) -> Iterator[None]:
     """Keeps other processes out while it lasts; ``waiting`` is printed if one is in."""
-    with open(file, "ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(waiting)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)  # by word, as closing is not enough while a loading process has the file too
-
-
-def shared_lock(file: Path) -> BinaryIO:
-    """Marks something as used until the returned file is closed."""
-    lock = open(file, "ab")
-    fcntl.flock(lock, fcntl.LOCK_SH)
-    return lock
+    lock = write_lock(file, wait=False)
+    if lock is None:
+        print(waiting)
+        lock = write_lock(file)
+    with lock:
+        yield
 
 
 def remove_unless_used(generation: Path) -> bool:
-    """Removes a generation's own files and its folder, unless a run holds its lock; whether it is gone."""
-    with open(generation / "in_use", "ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        for file in [*generation.glob("part-*.windows"), *generation.glob("part-*.unfinished")]:
+    """Removes a generation's own files and its folder, unless a run uses it; whether it is gone.
+
+    Nobody comes to use it meanwhile, as that takes the lock that the caller holds.
+    """
+    lock = write_lock(generation / "in_use", wait=False)
+    if lock is None:
+        return False
+    lock.release()
+    remove_parts(generation)
+    for pattern in ("part-*.windows", "part-*.unfinished", "writing*", "in_use*"):  # the second: of earlier versions
+        for file in generation.glob(pattern):
             file.unlink()
-        for name in ("writing", "in_use"):
-            (generation / name).unlink(missing_ok=True)
-        if not any(generation.iterdir()):
-            generation.rmdir()
-        return True
+    if not any(generation.iterdir()):
+        generation.rmdir()
+    return True

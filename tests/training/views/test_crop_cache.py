@@ -122,7 +122,7 @@ def prepare_slowly(folder, started) -> None:
 
     def write_part(cache, generation, part):
         if part == 3:
-            (cache._part(generation, part).with_suffix(".unfinished")).write_bytes(b"half")
+            (cache._generation(generation) / ".part-00003.windows.0a1b.part").write_bytes(b"half")
             started.set()
             time.sleep(60)
         return original(cache, generation, part)
@@ -147,7 +147,7 @@ def test_a_killed_preparation_is_gone_on_with(tmp_path, small_parts):
     cache.prepare(0)
     whole = cache_in(tmp_path / "other", image_set())
     whole.prepare(0)
-    assert parts(cache) == parts(whole)
+    assert parts(cache) == parts(whole) and not list(tmp_path.rglob("*.part"))
     assert all(file.stat().st_mtime_ns == changed for file, changed in kept.items() if file != cut_off)
 
 
@@ -168,7 +168,7 @@ def test_two_runs_share_a_folder_at_the_same_time(tmp_path, small_parts):
     for process in processes:
         process.join()
     assert first == second and [process.exitcode for process in processes] == [0, 0]
-    assert len(list(tmp_path.glob("*/*/*.windows"))) == 6 and not list(tmp_path.rglob("*.unfinished"))
+    assert len(list(tmp_path.glob("*/*/*.windows"))) == 6 and not list(tmp_path.rglob("*.part"))
 
 
 def test_past_generations_make_room_unless_a_run_uses_them(tmp_path, capsys):
@@ -194,6 +194,32 @@ def test_past_generations_make_room_unless_a_run_uses_them(tmp_path, capsys):
     first.close()
     third.prepare(6 * EPOCHS)
     assert sorted(name[:16] for name in parts(third)) == ["generation-00002", "generation-00006"]
+
+
+def use_with_a_loading_process(folder, loading, pipe) -> None:
+    cache = cache_in(folder, image_set())
+    cache.prepare(0)
+    child = loading.Process(target=time.sleep, args=(120,))
+    child.start()
+    pipe.send(child.pid)
+    time.sleep(120)
+
+
+def test_a_killed_run_uses_no_windows_any_more_though_a_loading_process_lives_on(tmp_path):
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    run = context.Process(target=use_with_a_loading_process, args=(tmp_path, context, sender))
+    run.start()
+    assert receiver.poll(60)
+    loading, generation = receiver.recv(), cache_in(tmp_path, image_set())._generation(0)
+    assert not crop_cache.remove_unless_used(generation) and generation.is_dir()
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    try:
+        assert crop_cache.remove_unless_used(generation) and not generation.exists()
+        os.kill(loading, 0)  # it does
+    finally:
+        os.kill(loading, signal.SIGKILL)
 
 
 # other data, and limits
