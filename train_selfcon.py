@@ -26,7 +26,7 @@ from accelerate.utils import InitProcessGroupKwargs, set_seed
 from huggingface_hub.errors import StrictDataclassError
 
 from imaginet_tools.evaluation.calibrate import calibrate
-from imaginet_tools.evaluation.predict import same_weights_everywhere
+from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.tables import screen_table
 from imaginet_tools.images.aligned import align_images
 from imaginet_tools.images.image_set import ImageSet
@@ -40,10 +40,17 @@ from training.reconstructions.reconstructions import Reconstructions, make_recon
 from training.run.checkpoints import Checkpoints
 from training.run.context import Run
 from training.run.failures import is_first_process, one_sentence
-from training.run.hardware import available_cores, check_device, check_processes, mixed_precision, use_cpu_threads
+from training.run.hardware import (
+    available_cores,
+    check_device,
+    check_processes,
+    copy_weights_to_all,
+    mixed_precision,
+    use_cpu_threads,
+)
 from training.run.initial_weights import load_initial_weights
 from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, is_finished, output_folder
-from training.run.run_report import evaluate, write_report
+from training.run.run_report import evaluate_run, write_report
 from training.run.trackers import log_figures, start_trackers, tracker_arguments
 from training.stages import classifiers, contrastive
 from training.stages.held_out_loss import HeldOutViews
@@ -161,7 +168,7 @@ def train_stages(run: Run, model: SelfConForImageClassification, splits: Splits)
     batches = make_batches(run, 2, splits, reconstructions)
     held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 2, splits), options.stage_1.batch_size)
     classifiers.train_classifiers(run, model, batches, held_out)
-    same_weights_everywhere(run.accelerator, model)
+    copy_weights_to_all(run.accelerator, model)
     return views
 
 
@@ -191,17 +198,18 @@ def train(options: TrainingOptions) -> Path:
 
     # what a score means: fitted on images that trained nothing
     processor = SelfConImageProcessor(crops=options.scoring.test_crops)
-    calibrate(accelerator, model, processor, splits.held_out, options.views.num_workers)
+    detector = TorchDetector(model, processor)
+    calibrate(detector, splits.held_out, accelerator, options.views.num_workers)
 
     # how good it is, beside the pixel statistics
-    report, scores = evaluate(accelerator, model, processor, splits, options, state.history, training_seconds)
+    report, scored = evaluate_run(accelerator, detector, splits, options, state.history, training_seconds)
     if accelerator.is_main_process:
         say(screen_table(report.figures))
         if (output / "model").exists():  # of this run, which was killed after that
             shutil.rmtree(output / "model")
         save(model.to("cpu"), processor, output / "model")
         log_figures(accelerator, report, state.steps)
-        pictures = write_report(report, scores, splits, views, output)
+        pictures = write_report(report, scored, views, output)
         write_model_card(output / "model", report, pictures, options.hub.hub_model_id)
         if options.hub.push_to_hub:
             say(f"Uploaded to {push_to_hub(output / 'model', options.hub.hub_model_id)}")

@@ -78,6 +78,7 @@ def show(pictures: list[dict], scores: list[dict], grid: Path) -> None:
     import numpy as np
     from PIL import Image
 
+    from imaginet_tools.evaluation.charts import save_figure
     from imaginet_tools.evaluation.picture_grids import draw_grid
 
     print("\nHeld-out pictures through pipeline(\"image-classification\"), in a fresh process:")
@@ -86,7 +87,7 @@ def show(pictures: list[dict], scores: list[dict], grid: Path) -> None:
         print(f"  {picture['content']:13}  {picture['generator']:20}  synthetic {score['synthetic']:.2f}  {Path(picture['file']).name}")
         captions.append(f"{picture['generator']}\nsynthetic {score['synthetic']:.2f}")
     tiles = [np.asarray(Image.open(picture["file"]).convert("RGB")) for picture in pictures]
-    draw_grid(tiles, captions, len(tiles) // 2, "Held-out pictures of the sample and the model's scores", grid)
+    save_figure(draw_grid(tiles, captions, len(tiles) // 2, "Held-out pictures of the sample and the model's scores"), grid)
 
 
 def main() -> None:

@@ -11,9 +11,12 @@ NAMES = ("real", "synthetic")
 """What we call them ourselves; the place is the label."""
 WORDS = {
     **dict.fromkeys(("real", "human", "humans", "authentic", "natural", "nature", "genuine", "pristine"), 0),
-    **dict.fromkeys(("synthetic", "synth", "fake", "fakes", "ai", "generated", "ai_generated", "artificial", "deepfake", "aigc"), 1),
+    **dict.fromkeys(
+        ("synthetic", "synth", "fake", "fakes", "ai", "generated", "ai_generated", "artificial", "deepfake", "aigc"), 1
+    ),
 }
-"""Word, in small letters -> label. ``Real Images``, ``0_real`` and ``AI-generated`` are read as ``real``, ``real`` and ``ai_generated``."""
+"""Word, in small letters -> label. ``Real Images``, ``0_real`` and ``AI-generated`` are read as ``real``, ``real`` and
+``ai_generated``."""
 
 
 class LabelReading(NamedTuple):
@@ -52,9 +55,8 @@ def read_labels(values: Iterable[str], what: str, real: str | None = None, kinds
     found = sorted(set(values))
     if real is not None:
         if real not in found:
-            raise ValueError(
-                f"No image of {what} has the label {real!r}; its labels are {', '.join(found[:10])}. Say which is real with --real."
-            )
+            there = ", ".join(found[:10])
+            raise ValueError(f"No image of {what} has the label {real!r}; its labels are {there}. Say which is real with --real.")
         labels = {value: int(value != real) for value in found}
     elif all(_is_number(value) for value in found):
         labels = _labels_of_numbers(found, what, kinds)

@@ -1,8 +1,9 @@
-"""Pictures of results: ROC curves, how scores spread, who is taken for whom, a map of features, and the course of training.
+"""Charts of results: ROC curves, how scores spread, which class is taken for which, a map of features, the course of training.
 
-PNG files, drawn without a display.
+Each is returned as a figure of matplotlib, drawn without a display; :func:`save_figure` writes it.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure  # not pyplot, which would keep figures and
 from sklearn.metrics import roc_curve
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.metrics.attribution import Track
 from imaginet_tools.metrics.detection import Scores
 
@@ -18,22 +20,22 @@ NO_TERMS = ("stage", "epoch", "learning_rate", "loss", "seconds", "images")
 """Of a row of the history; whatever else it holds is a term of the loss."""
 
 
-def draw_roc(scores: dict[tuple[str, str], Scores], file: Path) -> None:
-    """ROC curves of each (detector, condition), at least one; the baseline's are dashed."""
+def draw_roc(scores: dict[tuple[str, str], Scores], baselines: Collection[str] = ()) -> Figure:
+    """ROC curves of each (detector, condition), at least one; those of ``baselines``, detectors by name, are dashed."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
     colours = {condition: f"C{number}" for number, condition in enumerate(dict.fromkeys(condition for _, condition in scores))}
     for (detector, condition), each in scores.items():
         false_alarms, recall, _ = roc_curve(each.label, each.probability)
-        style = "-" if detector == "model" else "--"
+        style = "--" if detector in baselines else "-"
         axes.plot(false_alarms, recall, style, color=colours[condition], label=f"{detector}, {_title(condition)}")
     axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1)
     axes.set(xlabel="false alarms (share of real images)", ylabel="recall (share of synthetic images)", title="ROC curves")
     axes.legend(fontsize=8, loc="lower right")
-    _save(figure, file)
+    return figure
 
 
-def draw_score_histogram(scores: dict[str, Scores], threshold: float, file: Path) -> None:
+def draw_score_histogram(scores: dict[str, Scores], threshold: float) -> Figure:
     """How the model's probabilities spread over real and synthetic images, one panel per condition, at least one."""
     figure = Figure(figsize=(4 * len(scores), 3), layout="constrained")
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)
@@ -44,10 +46,10 @@ def draw_score_histogram(scores: dict[str, Scores], threshold: float, file: Path
         axes.set(xlabel="probability of synthetic", title=_title(condition))
     panels[0][0].set_ylabel("images")
     panels[0][0].legend()
-    _save(figure, file)
+    return figure
 
 
-def draw_history(history: list[dict], file: Path) -> None:
+def draw_history(history: list[dict]) -> Figure:
     """Loss, its terms and the learning rate by epoch; a panel per stage, or a sentence where no epoch was trained."""
     stages = list(dict.fromkeys(row["stage"] for row in history))
     figure = Figure(figsize=(5 * max(1, len(stages)), 3.5), layout="constrained")
@@ -57,7 +59,7 @@ def draw_history(history: list[dict], file: Path) -> None:
         panels[0][0].text(0.5, 0.5, "no epoch was trained", ha="center", va="center")
     for axes, stage in zip(panels[0], stages, strict=False):
         _draw_stage(axes, [row for row in history if row["stage"] == stage], stage)
-    _save(figure, file)
+    return figure
 
 
 def _draw_stage(axes, rows: list[dict], stage: str) -> None:
@@ -77,7 +79,7 @@ def _draw_stage(axes, rows: list[dict], stage: str) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def draw_confusion(tracks: list[Track], file: Path) -> None:
+def draw_confusion(tracks: list[Track]) -> Figure:
     """A panel per track, at least one: rows are the images' classes, columns the answers, with counts and shares of the row."""
     sizes = [(len(track.answers) + 3, len(track.classes) + 2) for track in tracks]
     widths, heights = zip(*sizes, strict=True)
@@ -94,10 +96,10 @@ def draw_confusion(tracks: list[Track], file: Path) -> None:
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_xticks(range(len(track.answers)), track.answers, fontsize=8, rotation=45, ha="right")
         axes.set(xlabel="answer", ylabel="truth", title=f"{track.name}, {_title(track.condition)}")
-    _save(figure, file)
+    return figure
 
 
-def draw_map(embedding_map: dict, file: Path) -> None:
+def draw_map(embedding_map: dict) -> Figure:
     """The points of ``imaginet_tools.evaluation.embedding_map``: coloured by origin on the left, by generator on the right."""
     points = embedding_map["points"]
     place = np.array([(point["x"], point["y"]) for point in points])
@@ -112,7 +114,7 @@ def draw_map(embedding_map: dict, file: Path) -> None:
         axes.set(xticks=[], yticks=[], title="by origin" if column == "label" else "by generator")
     of_all = f" of {embedding_map['images']}" if len(points) < embedding_map["images"] else ""
     figure.suptitle(f"Features of {len(points)}{of_all} images in two dimensions ({embedding_map['method']})", fontsize=10)
-    _save(figure, file)
+    return figure
 
 
 def _colour(number: int, of: int):
@@ -124,5 +126,7 @@ def _title(condition: str) -> str:
     return CONDITION_TITLES.get(condition, condition)
 
 
-def _save(figure: Figure, file: Path) -> None:
-    figure.savefig(file, dpi=120, format="png")
+def save_figure(figure: Figure, file: str | Path) -> None:
+    """Writes a figure as a PNG file, whole or not at all."""
+    with write_aside(file) as aside:
+        figure.savefig(aside, dpi=120, format="png")

@@ -5,16 +5,18 @@ of figures.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.tables import markdown_tables, track_tables
 from imaginet_tools.metrics.attribution import ClassFigures, Track
 from imaginet_tools.metrics.detection import Estimate, Metrics, Scores, groups, measure
 
 SCHEMA = "imaginet-report/2"
+BASELINE_OF_OLD_REPORTS = "pixel statistics"
+"""Name of the baseline in reports that do not say which rows are the baseline's."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,11 @@ class Row:
     """The figures of one detector on one group of images under one condition.
 
     Attributes:
-        detector: "model" or "pixel statistics".
+        detector: its name.
         condition: a name in ``degradations.CONDITIONS``.
         kind, name: the group: ("overall", "all"), ("content", "photos"), ("generator", "ProGAN").
         metrics: figures with intervals and sample sizes.
+        baseline: whether the detector is the baseline that others must beat.
     """
 
     detector: str
@@ -33,20 +36,21 @@ class Row:
     kind: str
     name: str
     metrics: Metrics
+    baseline: bool = False
 
 
 @dataclass(frozen=True)
 class Report:
-    """One run. Times in seconds, dates in UTC (ISO 8601).
+    """One evaluation. Times in seconds, dates in UTC (ISO 8601).
 
     Attributes:
         created: when.
         versions: library -> version.
-        options: every option of the run, seed included.
+        options: every option of the training run or of the evaluation, seed included.
         data: name, description, fingerprint and counts of the training, held-out and scored images; under "audit" which shortcuts
             the training images offer (see ``imaginet_tools.audit.audit``), or the reason why that is not known.
-        training: seconds, images seen, processes, device, and one row per epoch (``history``).
-        calibration: temperature, bias and how many images they were fitted on.
+        training: seconds, images seen, processes, device, and one row per epoch (``history``); None for detectors from elsewhere.
+        calibration: temperature, bias and how many images they were fitted on; None where nothing was calibrated.
         operating_points: see ``imaginet_tools.metrics.calibration.operating_points``.
         figures: all rows.
         limits: sentences that must stand beside the figures.
@@ -59,8 +63,8 @@ class Report:
     versions: dict
     options: dict
     data: dict
-    training: dict
-    calibration: dict
+    training: dict | None
+    calibration: dict | None
     operating_points: list
     figures: list[Row]
     limits: list[str] = field(default_factory=list)
@@ -113,12 +117,17 @@ class Report:
         if self.tracks:
             parts.append(track_tables(self.tracks))
         parts += [f"![{picture['title']}]({picture['file']})\n\n{picture['title']}." for picture in self.pictures]
-        parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
+        if self.operating_points:
+            parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
         parts.append("## Data\n\n" + self.data.get("description", "") + "\n\n" + "\n".join(split_lines(self.data)))
-        parts.append("## Shortcuts of the training images\n\n" + audit_sentence(self.data.get("audit")))
+        if self.training is not None:
+            parts.append("## Shortcuts of the training images\n\n" + audit_sentence(self.data.get("audit")))
+        took = "" if self.training is None else (
+            f" Training took {self.training['seconds'] / 60:.1f} minutes on {self.training['processes']} process(es), "
+            f"{self.training['device']}."
+        )
         parts.append(
-            f"## Run\n\nCreated {self.created}. Training took {self.training['seconds'] / 60:.1f} minutes on "
-            f"{self.training['processes']} process(es), {self.training['device']}.\n\n```json\n"
+            f"## Run\n\nCreated {self.created}.{took}\n\n```json\n"
             + json.dumps({"options": self.options, "versions": self.versions}, indent=1, ensure_ascii=False) + "\n```"
         )
         return "\n\n".join(parts) + "\n"
@@ -143,13 +152,15 @@ def audit_sentence(audit: dict | None) -> str:
     return f"{audit['sentence']} (Cross-validated on {images} training images as the network gets them; 0.5 is chance.)"
 
 
-def rows_of(detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0) -> list[Row]:
+def rows_of(
+    detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0, baseline: bool = False
+) -> list[Row]:
     """Figures of every group (see ``imaginet_tools.metrics.detection.groups``) for one detector and condition.
 
     Raises ValueError if the images are of one class only.
     """
     return [
-        Row(detector, condition, kind, name, measure(scores.select(chosen), threshold, resamples, seed))
+        Row(detector, condition, kind, name, measure(scores.select(chosen), threshold, resamples, seed), baseline)
         for kind, name, chosen in groups(scores)
     ]
 
@@ -165,7 +176,8 @@ def _row(entry: dict) -> Row:
     metrics = {**entry["metrics"]}
     for name in ("balanced_accuracy", "auc", "average_precision"):
         metrics[name] = Estimate(**metrics[name])
-    return Row(**{**entry, "metrics": Metrics(**metrics)})
+    baseline = entry.get("baseline", entry["detector"] == BASELINE_OF_OLD_REPORTS)
+    return Row(**{**entry, "metrics": Metrics(**metrics), "baseline": baseline})
 
 
 def _track(entry: dict) -> Track:
@@ -179,19 +191,16 @@ def _accuracies(entry: dict) -> dict[str, Estimate | None]:
 
 
 def _operating_point(point: dict) -> str:
+    name = f"{point['detector']}, {point['name']}" if "detector" in point else point["name"]
     if point["threshold"] is None:
-        return f"- {point['name']}: none ({point['reason']})"
+        return f"- {name}: none ({point['reason']})"
     return (
-        f"- {point['name']}: call an image synthetic at {point['threshold']:.4f} or more; on {point['n_real']} real and "
+        f"- {name}: call an image synthetic at {point['threshold']:.4f} or more; on {point['n_real']} real and "
         f"{point['n_synthetic']} synthetic held-out training images that flags {point['false_alarm_rate']:.1%} of the real and "
         f"{point['recall']:.1%} of the synthetic ones"
     )
 
 
 def _write(file: Path, text: str) -> None:
-    aside = file.with_name(file.name + ".part")
-    try:
+    with write_aside(file) as aside:
         aside.write_text(text, encoding="utf-8")
-        os.replace(aside, file)
-    finally:
-        aside.unlink(missing_ok=True)  # there only if writing failed

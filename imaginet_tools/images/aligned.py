@@ -24,8 +24,8 @@ class Alignment(NamedTuple):
 def align_images(images: ImageSet, num_proc: int) -> Alignment:
     """Takes away what the files' headers tell of the label; kept in the cache of ``datasets``.
 
-    As ``imaginet_core.pictures.alignment``, with one difference: where all files of a content type were compressed alike (or not at all)
-    their compression tells nothing, and none is added, for it would hide the generators' finest traces, too (on a fold of
+    As ``imaginet_core.pictures.alignment``, with one difference: where all files of a content type were compressed alike (or not
+    at all) their compression tells nothing, and none is added, for it would hide the generators' finest traces, too (on a fold of
     pictures of four networks, all JPEG of quality 95, the AUC of preset laptop fell from 0.957 to 0.852 with it). If a content
     type has images of one class only, all are matched across content types. A detector is scored on pictures as they are.
 
@@ -49,15 +49,17 @@ def align_images(images: ImageSet, num_proc: int) -> Alignment:
     cropped = np.array([(step.width, step.height) != header[2:4] for step, header in zip(steps, headers, strict=True)])
     changed = compress | cropped
     if not changed.any():
-        return Alignment(images, "Alignment: nothing to do, real and synthetic training images have the same sizes and compression.")
+        words = "nothing to do, real and synthetic training images have the same sizes and compression."
+        return Alignment(images, f"Alignment: {words}")
     rows = images.rows.map(
-        _align, with_indices=True, num_proc=num_proc if num_proc > 1 else None, desc="Aligning training images", writer_batch_size=100,
+        _align, with_indices=True, num_proc=num_proc if num_proc > 1 else None, desc="Aligning training images",
+        writer_batch_size=100,
         fn_kwargs={"paths": images.path.tolist(), "steps": [tuple(step) for step in steps], "compress": compress.tolist()},
     )
     return Alignment(
         images.with_rows(rows.cast_column("image", datasets.Image(decode=False))),
-        f"Alignment: {int(cropped.sum())} of {len(images)} training images cropped, {int(compress.sum())} recompressed; --no-aligned leaves "
-        "them as they are.",
+        f"Alignment: {int(cropped.sum())} of {len(images)} training images cropped, {int(compress.sum())} recompressed; --no-aligned "
+        "leaves them as they are.",
     )
 
 

@@ -16,7 +16,10 @@ class ImageFiles(Protocol):
     """The files of N images, by number."""
 
     def item(self, index: int) -> dict:
-        """File ``index`` as an undecoded item of ``datasets.Image``: ``bytes`` (or None) and ``path``. ValueError if it has none."""
+        """File ``index`` as an undecoded item of ``datasets.Image``: ``bytes`` (or None) and ``path``.
+
+        Raises ValueError where there is none.
+        """
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """(index, the file's bytes) of the files asked for, in any order. Raises ValueError naming one that cannot be read."""

@@ -174,13 +174,16 @@ class ImageSet:
             raise ValueError(f"{file} names {twice[0]} more than once; keep one line.")
         folder = os.path.dirname(os.path.abspath(file))
         if absent := [path for path in paths if not os.path.isfile(os.path.join(folder, path))]:
-            raise ValueError(f"{file} names {len(absent)} file(s) that are not there, e.g. {absent[0]}; mend or remove these lines.")
+            raise ValueError(
+                f"{file} names {len(absent)} file(s) that are not there, e.g. {absent[0]}; mend or remove these lines."
+            )
         labels = _labels(words, file)
         generators = [
             "real" if label == REAL else row.get("generator") or "unknown" for label, row in zip(labels, rows, strict=True)
         ]
         contents = [row.get("content") or "uncategorized" for row in rows]
-        return _of_files(file, folder, paths, labels, generators, contents, [row.get("source_image") or row["path"] for row in rows])
+        source_images = [row.get("source_image") or row["path"] for row in rows]
+        return _of_files(file, folder, paths, labels, generators, contents, source_images)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -228,7 +231,7 @@ class ImageSet:
             groups[group].append(index)
         chosen, seen = [], 0
         for group in sorted(groups):
-            ranked = sorted(groups[group], key=lambda index: hashlib.sha256(paths[index].encode("utf-8", "surrogatepass")).digest())
+            ranked = sorted(groups[group], key=lambda index: _checksum(paths[index]))
             before, seen = seen, seen + len(ranked)
             chosen += ranked[: seen * limit // len(self) - before * limit // len(self)]
         return np.sort(np.array(chosen, dtype=np.int64))
@@ -266,6 +269,10 @@ def sentence(error: Exception) -> str:
     """What an error says. One from a loading worker arrives with the worker's traceback around it; its last line says it."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text.startswith("Caught ") else text
+
+
+def _checksum(path: str) -> bytes:
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
 
 
 def _labels(words: list[str], what: str, real: str | None = None, kinds: bool = False) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A data set and its splits by source image: what trains, what is held out for calibration, what is scored.
 
-Any data set that ``datasets.load_dataset`` gives, or that ``save_to_disk`` wrote, with an ``image`` and a ``label`` column will do.
+Any data set that ``datasets.load_dataset`` gives, or that ``save_to_disk`` wrote, with images and labels will do.
 """
 
 import hashlib
@@ -110,9 +110,8 @@ def _with_our_names(rows: datasets.Dataset | datasets.IterableDataset, data: Dat
             rows = rows.remove_columns(wanted) if wanted in rows.column_names else rows
             rows = rows.rename_column(column, wanted)
         elif column != wanted:
-            raise ValueError(
-                f"{data.dataset} has no column {column!r} (it has {', '.join(rows.column_names)}); name another with --{wanted}_column."
-            )
+            there = ", ".join(rows.column_names)
+            raise ValueError(f"{data.dataset} has no column {column!r} (it has {there}); name another with --{wanted}_column.")
     return rows
 
 

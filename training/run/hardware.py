@@ -4,6 +4,7 @@ import os
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import nn
 
 
@@ -70,3 +71,10 @@ def available_cores() -> int:
 def _cpu_has_bf16() -> bool:
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch cannot tell
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def copy_weights_to_all(accelerator: Accelerator, model: nn.Module) -> None:
+    """Copies weights and running statistics of the main process to all others, whose statistics saw other images."""
+    if accelerator.num_processes > 1:
+        for tensor in model.state_dict().values():
+            broadcast(tensor, from_process=0)

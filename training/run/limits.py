@@ -4,25 +4,30 @@ import imaginet
 from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import Splits
-from training.options import TrainingOptions
 
 SEEN = {"paper": (50, None), "robust": (55, "shrinking to as little as 45 % and back")}
-"""Kind of ``--views`` -> lowest quality of compression, and resizing that training pictures go through (``training.views.recipes``)."""
+"""Kind of views -> lowest quality of compression, and resizing that training pictures go through (``training.views.recipes``)."""
 SEEN_WITH_CONSISTENCY = (50, "resizing to 50–150 % and back, thumbnails of 35–70 %")
 """The same in the chains of ``degradations.draw_chain``."""
 RESIZED = ("half_and_back",)
 """Conditions under which pictures are scored that need resizing to be trained on."""
 
 
-def limits_of(splits: Splits, options: TrainingOptions) -> list[str]:
-    """Sentences that must stand beside the figures."""
-    limits = [*unseen_kinds(splits), damage_seen(options)]
+def limits_of(splits: Splits, views: str, consistency: bool, fold: str | None) -> list[str]:
+    """Sentences that must stand beside the figures.
+
+    Args:
+        splits: of the run.
+        views, consistency: kind of random views, and whether there was a degraded view of each image.
+        fold: that was scored, "2/4"; None for the test list.
+    """
+    limits = [*unseen_kinds(splits), damage_seen(views, consistency)]
     if splits.description:
         limits.append(splits.description)
     if splits.test is None:
         limits.append("The data set has no test images, so nothing was scored.")
-    if options.data.fold is not None:
-        limits.append(f"Fold {options.data.fold} of the training list was scored, not the test list.")
+    if fold is not None:
+        limits.append(f"Fold {fold} of the training list was scored, not the test list.")
     limits.append("One training run with one seed; the intervals cover the choice of test images, not that of the seed.")
     return limits
 
@@ -47,9 +52,9 @@ def scored_but_not_trained(test: ImageSet | None, train: ImageSet, column: str) 
     return [] if test is None else sorted(set(getattr(test, column)) - set(getattr(train, column)))
 
 
-def damage_seen(options: TrainingOptions) -> str:
+def damage_seen(views: str, consistency: bool) -> str:
     """What pictures went through in training, and what they never did."""
-    seen = [SEEN[options.views.views], *([SEEN_WITH_CONSISTENCY] if options.stage_1.consistency else [])]
+    seen = [SEEN[views], *([SEEN_WITH_CONSISTENCY] if consistency else [])]
     resizing = [words for _, words in seen if words]
     damage = [f"JPEG and WebP of quality {min(quality for quality, _ in seen)} to 95", *resizing, "Gaussian blur"]
     text = (

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.ndimage import label
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES
-from imaginet_tools.evaluation.charts import draw_confusion, draw_history, draw_map, draw_roc, draw_score_histogram
+from imaginet_tools.evaluation.charts import draw_confusion, draw_history, draw_map, draw_roc, draw_score_histogram, save_figure
 from imaginet_tools.metrics.attribution import make_track
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
@@ -41,15 +41,15 @@ def saturated(file):
 def test_roc_curves(tmp_path):
     scores = {(detector, condition): three_generators(seed=seed) for seed, (detector, condition) in enumerate(
         (detector, condition) for detector in ("model", "pixel statistics") for condition in (*CONDITION_TITLES, "jpeg40"))}
-    draw_roc(scores, tmp_path / "roc.png")
+    save_figure(draw_roc(scores, {"pixel statistics"}), tmp_path / "roc.png")
     assert saturated(tmp_path / "roc.png")
-    draw_roc({("model", "clean"): three_generators()}, tmp_path / "one.png")
+    save_figure(draw_roc({("model", "clean"): three_generators()}), tmp_path / "one.png")
     assert len(colours(tmp_path / "one.png")) < len(colours(tmp_path / "roc.png"))
 
 
 @pytest.mark.parametrize("conditions", [["clean"], list(CONDITION_TITLES), ["clean", "jpeg40"]])
 def test_score_histograms_have_a_panel_per_condition(tmp_path, conditions):
-    draw_score_histogram({condition: three_generators() for condition in conditions}, 0.5, tmp_path / "scores.png")
+    save_figure(draw_score_histogram({condition: three_generators() for condition in conditions}, 0.5), tmp_path / "scores.png")
     assert saturated(tmp_path / "scores.png")
     with Image.open(tmp_path / "scores.png") as image:
         assert image.width == 480 * len(conditions)
@@ -59,12 +59,12 @@ def test_score_histograms_have_a_panel_per_condition(tmp_path, conditions):
     (("contrastive", "classifiers"), 3), (("contrastive", "classifiers"), 1), (("classifiers",), 2), (("contrastive",), 1),
 ])
 def test_history_is_drawn_also_for_a_single_epoch_or_stage(tmp_path, stages, epochs):
-    draw_history(history(stages, epochs), tmp_path / "training.png")
+    save_figure(draw_history(history(stages, epochs)), tmp_path / "training.png")
     assert saturated(tmp_path / "training.png")
 
 
 def test_a_single_epoch_is_a_visible_point(tmp_path):
-    draw_history(history(("classifiers",), 1), tmp_path / "training.png")
+    save_figure(draw_history(history(("classifiers",), 1)), tmp_path / "training.png")
     pixels = np.asarray(Image.open(tmp_path / "training.png").convert("RGB")).astype(int)
     _, blots = label(pixels.max(2) - pixels.min(2) > 80)
     assert blots == 2  # the legend's line and the point
@@ -72,9 +72,9 @@ def test_a_single_epoch_is_a_visible_point(tmp_path):
 
 def test_every_term_of_the_loss_is_drawn(tmp_path):
     rows = history(("contrastive",))
-    draw_history(rows, tmp_path / "few.png")
-    draw_history([{**row, "consistency": 0.5} for row in rows], tmp_path / "more.png")
-    draw_history([{**row, "consistency": 0.5} if row["epoch"] else row for row in rows], tmp_path / "late.png")  # from epoch 1 on
+    save_figure(draw_history(rows), tmp_path / "few.png")
+    save_figure(draw_history([{**row, "consistency": 0.5} for row in rows]), tmp_path / "more.png")
+    save_figure(draw_history([{**row, "consistency": 0.5} if row["epoch"] else row for row in rows]), tmp_path / "late.png")  # from epoch 1 on
     count = [shades(colours(tmp_path / f"{name}.png")) for name in ("few", "more", "late")]
     assert count[0] < count[1] and count[0] < count[2]
 
@@ -91,8 +91,8 @@ def test_confusion_matrices_stand_side_by_side_and_dark_cells_are_the_frequent_o
     said = (true, answer, np.full(len(true), "real"))
     tracks = [make_track("generator", "clean", true, each, names, source, resamples=5) for each in said]
     for number, track in enumerate(tracks):
-        draw_confusion([track], tmp_path / f"{number}.png")
-    draw_confusion(tracks, tmp_path / "all.png")
+        save_figure(draw_confusion([track]), tmp_path / f"{number}.png")
+    save_figure(draw_confusion(tracks), tmp_path / "all.png")
     wide, one = (Image.open(tmp_path / f"{name}.png").width for name in ("all", 0))
     assert wide > 2 * one
     full = (8, 48, 107)  # the colour of a share of 1
@@ -109,12 +109,12 @@ def test_the_map_gives_each_generator_a_colour_of_its_own(tmp_path, generators):
         {"x": float(rng.random()), "y": float(rng.random()), "label": label(name), "generator": name}
         for name in names for _ in range(20)
     ]
-    draw_map({"method": "t-SNE", "images": len(points), "points": points}, tmp_path / "map.png")
+    save_figure(draw_map({"method": "t-SNE", "images": len(points), "points": points}), tmp_path / "map.png")
     assert saturated(tmp_path / "map.png") and shades(colours(tmp_path / "map.png")) > 2 * generators
 
 
 def test_a_run_without_epochs_gets_a_picture_that_says_so(tmp_path):
-    draw_history([], tmp_path / "training.png")
+    save_figure(draw_history([]), tmp_path / "training.png")
     assert len(colours(tmp_path / "training.png")) > 2 and not saturated(tmp_path / "training.png")
 
 
@@ -123,5 +123,5 @@ def test_drawing_leaves_the_notebook_s_display_alone(tmp_path):
     import matplotlib.pyplot as plt
 
     before = matplotlib.get_backend(), plt.get_fignums()
-    draw_history(history(), tmp_path / "training.png")
+    save_figure(draw_history(history()), tmp_path / "training.png")
     assert (matplotlib.get_backend(), plt.get_fignums()) == before

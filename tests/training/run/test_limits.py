@@ -9,7 +9,6 @@ import pytest
 import imaginet
 from imaginet_core.pictures import degradations
 from imaginet_tools.images.splits import Splits
-from training.options import TrainingOptions
 from training.run.limits import damage_seen, limits_of
 from training.views.recipes import VIEWS
 
@@ -22,8 +21,8 @@ def splits(generators, test_generators=None, contents=("photos",)):
     return Splits(images(generators), None, test, list(contents), [], list(generators), "A small set.")
 
 
-def text(*arguments, **options):
-    return " ".join(limits_of(splits(*arguments), TrainingOptions.of(**options)))
+def text(*arguments, fold=None):
+    return " ".join(limits_of(splits(*arguments), "robust", False, fold))
 
 
 def test_generators_and_contents_of_imaginet_that_training_lacked_are_named():
@@ -36,7 +35,7 @@ def test_generators_and_contents_of_imaginet_that_training_lacked_are_named():
 
 def test_with_all_of_imaginet_nothing_is_called_unseen():
     generators = [name for name in imaginet.OFFICIAL.generators.values() if name != "real"]
-    said = " ".join(limits_of(splits(generators, generators, imaginet.CONTENTS), TrainingOptions()))
+    said = " ".join(limits_of(splits(generators, generators, imaginet.CONTENTS), "paper", False, None))
     assert "never seen" not in said and "Scored without" not in said
 
 
@@ -49,11 +48,9 @@ def test_folds_and_missing_tests_are_said():
     assert "A small set." in text(["A"])
 
 
-@pytest.mark.parametrize("options, resized", [
-    ({"views": "paper"}, False), ({"views": "robust"}, True), ({"views": "paper", "consistency": True}, True),
-])
-def test_scoring_after_resizing_is_marked_where_training_never_resized(options, resized):
-    said = damage_seen(TrainingOptions.of(**options))
+@pytest.mark.parametrize("views, consistency, resized", [("paper", False, False), ("robust", False, True), ("paper", True, True)])
+def test_scoring_after_resizing_is_marked_where_training_never_resized(views, consistency, resized):
+    said = damage_seen(views, consistency)
     assert ("without having been trained on that" in said) != resized
     assert "no other codecs" in said
 
@@ -72,7 +69,7 @@ def test_what_is_said_of_the_views_is_what_they_do(views, monkeypatch):
     view = VIEWS[views][0](64)
     for seed in range(250):
         view(image, np.random.default_rng(seed))
-    words = damage_seen(TrainingOptions.of(views=views))
+    words = damage_seen(views, consistency=False)
     kinds = {name for name, *_ in done}
     assert ("resize" in kinds) == ("shrinking" in words) and {"jpeg", "webp", "gaussian_blur", "gaussian_noise"} <= kinds
     qualities = [value for name, value in done if name in ("jpeg", "webp")]

@@ -10,7 +10,8 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 import imaginet
-from imaginet_tools.evaluation.calibrate import calibrate, calibrated
+from imaginet_tools.evaluation.calibrate import calibrate
+from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.images.splits import load_splits
@@ -19,7 +20,7 @@ from tests.training.stages.two_processes import small_model
 from tests.training.tiny_data import GENERATORS
 from training.options import TrainingOptions
 from training.presets import PRESETS
-from training.run.run_report import data_name, evaluate, write_report
+from training.run.run_report import data_name, evaluate_run, write_report
 from training.views.random_views import RandomViews
 from training.views.recipes import RobustView
 
@@ -38,21 +39,22 @@ def run(tiny_dataset):
     """A calibrated random model, its data, and the report on it."""
     options = OPTIONS.replace(dataset=str(tiny_dataset))
     splits, accelerator = load_splits(options.data, options.run.seed), Accelerator(cpu=True)
-    model, processor = small_model(), SelfConImageProcessor()
-    calibrate(accelerator, model, processor, splits.held_out, workers=0)
-    report, scores = evaluate(accelerator, model, processor, splits, options, HISTORY, 2.0)
+    detector = TorchDetector(small_model(), SelfConImageProcessor())
+    calibrate(detector, splits.held_out)
+    report, scored = evaluate_run(accelerator, detector, splits, options, HISTORY, 2.0)
     return SimpleNamespace(
-        options=options, splits=splits, accelerator=accelerator, model=model, processor=processor, report=report, scores=scores,
+        options=options, splits=splits, accelerator=accelerator, detector=detector, model=detector.model, report=report,
+        scored=scored,
         views=RandomViews(splits.train, RobustView(32), splits.families, splits.generators, seed=1),
     )
 
 
 @pytest.mark.parametrize("condition", ["clean", "half_and_back"])
 def test_the_second_track_names_the_kind_of_what_is_called_synthetic(run, condition):
-    said = predict(run.accelerator, run.model, run.processor, run.splits.test, condition, 0)
-    synthetic = calibrated(said.origin, run.model.config) >= run.model.config.operating_points[0]["threshold"]
+    answers = predict(run.detector, run.splits.test, condition)
+    synthetic = answers.probability >= run.model.config.operating_points[0]["threshold"]
     track = next(each for each in run.report.tracks if each.name == "generator" and each.condition == condition)
-    named = np.array(run.model.config.generators)[said.generator.argmax(1)]
+    named = np.array(run.model.config.generators)[answers.generator.argmax(1)]
     answer = np.where(synthetic, named, "real")
     assert track.answers == ["real", *GENERATORS]
     assert track.counts == confusion_matrix(run.splits.test.generator, answer, labels=track.answers).tolist()
@@ -67,7 +69,8 @@ def test_both_tracks_are_given_under_every_condition_and_the_first_agrees_with_t
     assert [(each.name, each.condition) for each in run.report.tracks] == [
         (name, condition) for condition in conditions for name in ("origin", "family", "generator")
     ]
-    overall = {row.condition: row.metrics for row in run.report.figures if row.detector == "model" and row.kind == "overall"}
+    assert {row.detector: row.baseline for row in run.report.figures} == {"model": False, "pixel statistics": True}
+    overall = {row.condition: row.metrics for row in run.report.figures if not row.baseline and row.kind == "overall"}
     for track in run.report.tracks:
         if track.name == "origin":
             assert track.accuracy.value == pytest.approx(overall[track.condition].balanced_accuracy.value)
@@ -77,12 +80,12 @@ def test_a_model_without_classifiers_of_kinds_has_the_first_track_only(run):
     alone = small_model()
     alone.family_classifier, alone.generator_classifier = None, None
     alone.config.operating_points = run.model.config.operating_points
-    report, _ = evaluate(run.accelerator, alone, run.processor, run.splits, run.options, HISTORY, 2.0)
+    report, _ = evaluate_run(run.accelerator, TorchDetector(alone, run.detector.processor), run.splits, run.options, HISTORY, 2.0)
     assert {each.name for each in report.tracks} == {"origin"}
 
 
 def test_every_picture_is_drawn_and_shown_and_the_report_is_whole(run, tmp_path):
-    pictures = write_report(run.report, run.scores, run.splits, run.views, tmp_path)
+    pictures = write_report(run.report, run.scored, run.views, tmp_path)
     names = {"training_views.png", "training.png", "map.png", "roc.png", "scores.png", "confusion.png", "mistakes.png"}
     assert {file.name for file in pictures} == names
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -99,10 +102,10 @@ def test_every_picture_is_drawn_and_shown_and_the_report_is_whole(run, tmp_path)
 
 def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scored(run, tmp_path):
     splits = run.splits._replace(test=None)
-    report, scores = evaluate(run.accelerator, run.model, run.processor, splits, run.options, HISTORY, 2.0)
-    assert (report.figures, report.tracks, scores) == ([], [], {})
+    report, scored = evaluate_run(run.accelerator, run.detector, splits, run.options, HISTORY, 2.0)
+    assert (report.figures, report.tracks, scored) == ([], [], [])
     assert report.embedding_map["images"] == len(splits.held_out)
-    drawn = {file.name for file in write_report(report, scores, splits, run.views, tmp_path)}
+    drawn = {file.name for file in write_report(report, scored, run.views, tmp_path)}
     assert drawn == {"training_views.png", "training.png", "map.png"}
     assert "nothing was scored" in (tmp_path / "report.md").read_text(encoding="utf-8")
 

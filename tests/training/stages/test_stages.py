@@ -9,7 +9,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from imaginet_tools.evaluation.predict import predict_logits
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.splits import load_splits
 from tests.training.stages.two_processes import batch_of, loss_and_gradients, small_model
@@ -174,19 +173,6 @@ def test_a_family_classifier_with_one_output_is_no_origin_classifier():
     logits = {"family_classifier": torch.zeros(2, 1), "classifier": torch.zeros(2, 1)}
     losses = classifier_losses(logits, {"label": torch.tensor([0, 1]), "family": torch.tensor([-1, 0])})
     assert losses["family_classifier"].item() == 0 and losses["classifier"].item() == pytest.approx(np.log(2))
-
-
-def test_scores_are_the_model_s_own_in_the_images_order(accelerator, views):
-    from modeling import SelfConImageProcessor
-
-    model, processor, images = small_model(), SelfConImageProcessor(), views.images
-    got = predict_logits(accelerator, model, processor, images, "jpeg70", workers=0)
-    model.eval()
-    for index in (0, 17, len(images) - 1):
-        from imaginet_core.pictures.degradations import jpeg
-        inputs = processor(jpeg(images.pixels(index), 70), return_tensors="pt")
-        with torch.no_grad():
-            assert got[index] == pytest.approx(model(**inputs).origin_logit.item(), rel=1e-4, abs=1e-5)
 
 
 def test_two_processes_give_the_loss_and_gradients_of_one(tmp_path):
