@@ -23,6 +23,7 @@ import json
 import logging
 import os
 import re
+import stat
 import sys
 import unicodedata
 from collections import Counter, deque
@@ -477,6 +478,9 @@ def read_folders(root: str) -> tuple[LabelNames, dict]:
 
     Returns:
         label names and split -> records; no split where the root has no such folders.
+
+    Raises:
+        ValueError: for a generator's folder called real.
     """
     splits, ignored = {}, []
     for split in LIST_NAMES:
@@ -486,6 +490,11 @@ def read_folders(root: str) -> tuple[LabelNames, dict]:
                 below = file.split("/")
                 generator = "real" if label == "real" else below[0] if len(below) > 1 else "unknown"
                 path = f"{split}/{label}/{file}"
+                if label == "synthetic" and generator == "real":
+                    raise ValueError(
+                        f"{root}/{split}/synthetic/real: a folder below synthetic names the generator, and real means no generator; "
+                        f"move real images to {split}/real, or rename the folder."
+                    )
                 if not file.lower().endswith(IMAGE_SUFFIXES):
                     ignored.append(path)
                     continue
@@ -520,8 +529,9 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
     else:
         kind, names, splits = _read_labels(config, root)
     _check_disjoint(splits)
-    splits = _of_configuration(splits, config, root)
+    splits = _select_configuration(splits, config, root)
     places = _look_up(root, names, splits, _locations(config.locations), make_index)
+    _check_places(places)
     missing = [record for records in splits.values() for record in records if record.path not in places]
     calibration = _calibration_list(root, config.annotations)
     digest = hashlib.sha256(repr((root, names, calibration and sorted(calibration))).encode())
@@ -529,6 +539,8 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         found = (places.get(record.path) for record in records)
         parts = [split, *map("\0".join, records), *(f"{each.container}\0{each.member}\0{each.size}\0{each.stamp}" if each else "" for each in found)]
         digest.update("\n".join(parts).encode("utf-8", "surrogatepass"))
+    for container in sorted({place.container for place in places.values()} - {""}):
+        digest.update(f"{container}\0{_reader(container).state_of(container)}\n".encode("utf-8", "surrogatepass"))
     return Raw(root, kind, names, splits, places, missing, calibration, digest.hexdigest()[:16])
 
 
@@ -664,7 +676,18 @@ def _check_disjoint(splits: dict) -> None:
         raise ValueError(f"{len(both)} image(s) stand in the train and in the test list, e.g. {min(both)}; take them out of one.")
 
 
-def _of_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict:
+def _check_places(places: dict[str, Place]) -> None:
+    """Raises ValueError where two listed images are one file: in two splits or with two labels they would say nothing true."""
+    if len({(place.container, place.member) for place in places.values()}) < len(places):
+        first = {}
+        for path, place in places.items():
+            other = first.setdefault((place.container, place.member), path)
+            if other != path:
+                where = f"{place.member} in {place.container}" if place.container else place.member
+                raise ValueError(f"The listed images {other!r} and {path!r} are one and the same file, {where}; take one of them out.")
+
+
+def _select_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict:
     """The images of the configuration's content type and track; a split without any is left out."""
     content = config.name.removeprefix("perturbed_")
     everything = content not in CONTENTS
@@ -695,15 +718,10 @@ def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_i
         for record in records:
             if record.source not in locations:
                 member = f"{root}/{record.path}"
-                try:
-                    state = os.stat(member)
-                except (FileNotFoundError, NotADirectoryError):
-                    pass
-                except PermissionError as error:
-                    raise PermissionError(f"{member} may not be read by this user; change its folders' permissions.") from error
-                else:
-                    if state.st_size:
-                        places[record.path] = Place("", member, state.st_size, str(state.st_mtime_ns))
+                state = _state_of(member)
+                if state is not None:
+                    if state.st_size and stat.S_ISREG(state.st_mode):
+                        places[record.path] = Place("", member, state.st_size, _stamp_of(state))
                     continue
             absent.setdefault(record.source, []).append(record.path)
     if absent and (locations or names.sources):
@@ -821,16 +839,47 @@ def sample_folder(script_folder: str | None = None) -> str:
     raise FileNotFoundError(f"The sample lies in none of {', '.join(places)}; put the clone's folder sample/ beside imaginet.py.")
 
 
+def _state_of(file: str) -> os.stat_result | None:
+    """What the system knows of a file; None where there is none, nor could be one of this name. Raises PermissionError."""
+    try:
+        return os.stat(file)
+    except PermissionError as error:
+        raise PermissionError(f"{file} may not be read by this user; change its folders' permissions.") from error
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            return None
+        raise
+    except ValueError:  # a NUL in its name
+        return None
+
+
+def _stamp_of(state: os.stat_result) -> str:
+    """As ``files.stamp_of`` of imaginet_core: the second time cannot be set back by unpacking or copying."""
+    return f"{state.st_mtime_ns} {state.st_ctime_ns}"
+
+
 def _folder_of(file: str) -> str:
     return file.replace(os.sep, "/").rpartition("/")[0]
 
 
 def _files_below(folder: str) -> list[str]:
-    """Files below a folder, sorted, relative to it with "/"; hidden ones left out. Empty if there is no such folder."""
-    found = []
-    for at, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [f"{at}/{name}"[len(folder) + 1 :].replace(os.sep, "/") for name in files if not name.startswith(".")]
+    """Files below a folder, sorted, relative to it with "/"; hidden ones left out. Empty if there is no such folder.
+
+    As ``files.walk_files`` of imaginet_core, without which a loading script must do.
+    """
+    found, waiting = [], [("", (os.path.realpath(folder),))] if os.path.isdir(folder) else []
+    while waiting:
+        below, trail = waiting.pop()
+        with os.scandir(f"{folder}/{below}") as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if not (os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):  # a link to itself makes is_dir raise
+                    found.append(f"{below}{entry.name}")
+                    continue
+                place = os.path.realpath(entry.path) if entry.is_symlink() else f"{trail[-1]}/{entry.name}"
+                if not any(f"{passed}/".startswith(f"{place}/") for passed in trail):  # no link back to where it lies
+                    waiting.append((f"{below}{entry.name}/", (*trail, place)))
     return sorted(found)
 
 

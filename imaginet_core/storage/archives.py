@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from imaginet_core.storage import seven_zip_archives, tar_archives
-from imaginet_core.storage.files import LOCK, ArchiveError, is_remote, shared_file
-from imaginet_core.storage.listings import refuse_climbing
+from imaginet_core.storage.files import LOCK, ArchiveError, State, is_remote, shared_file
+from imaginet_core.storage.listings import check_path_traversal
 
 _SUFFIX = re.compile(
     r"\.(?:(?P<zip>zip)|(?P<seven>7z|7z\.001)|(?P<tar>tar|tar\.gz|tgz|tar\.bz2|tbz2?|tar\.xz|txz))$", re.IGNORECASE
@@ -55,6 +55,11 @@ def is_stream(container: str) -> bool:
     """
     kind = kind_of(container)
     return kind == "seven" or kind == "tar" and tar_archives.is_compressed(container)
+
+
+def state_of(container: str) -> State:
+    """Size and stamp of an archive, of all its volumes together. Raises as ``members`` does."""
+    return seven_zip_archives.volumes(container)[1] if kind_of(container) == "seven" else shared_file(container)[0]
 
 
 def members(container: str) -> list[Member]:
@@ -130,15 +135,15 @@ def _zip_members(container: str) -> dict[str, Member]:
         archive, _ = _zip(container, fresh=True)
     found = {}
     for entry in archive.infolist():
-        refuse_climbing(container, entry.filename)
+        check_path_traversal(container, entry.filename)
         if entry.is_dir() or stat.S_ISLNK(entry.external_attr >> 16):
             continue
-        _refuse_encrypted(container, entry)
+        _check_not_encrypted(container, entry)
         found[entry.filename] = Member(entry.filename, entry.file_size, f"{entry.CRC:08x}")
     return found
 
 
-def _refuse_encrypted(container: str, entry: zipfile.ZipInfo) -> None:
+def _check_not_encrypted(container: str, entry: zipfile.ZipInfo) -> None:
     if entry.flag_bits & 1:
         raise ArchiveError(f"{container} is encrypted (its entry {entry.filename} is); pack it again without a password.")
 
@@ -150,7 +155,7 @@ def _read_zip(container: str, name: str) -> bytes:
             entry = archive.getinfo(name)
         except KeyError as error:
             raise ArchiveError(f"{container} holds no {name} (any more); build again.") from error
-        _refuse_encrypted(container, entry)
+        _check_not_encrypted(container, entry)
         # one request to a server, not three: the header before the content has 30 bytes, the name and extra fields
         file.prefetch(entry.header_offset, 30 + len(name.encode(errors="replace")) + 1024 + entry.compress_size)
         try:
@@ -159,5 +164,7 @@ def _read_zip(container: str, name: str) -> bytes:
             raise ArchiveError(
                 f"{container} stores {name} by a method that Python cannot read ({error}); pack it again, plainly or deflated."
             ) from error
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and type(error) is not OSError:
+                raise  # a file that cannot be read; bz2 raises a plain one for damage
             raise ArchiveError(f"{container} is damaged: its entry {name} cannot be read ({error}); fetch it again.") from error

@@ -23,7 +23,7 @@ from PIL import Image
 
 from imaginet_core.errors import first_line
 from imaginet_core.storage import archives
-from imaginet_core.storage.files import FileLocation, is_remote
+from imaginet_core.storage.files import FileLocation, is_remote, stamp_of, walk_files
 from imaginet_core.storage.listings import absolute, index_file
 
 logger = logging.getLogger(__name__)
@@ -154,12 +154,10 @@ def _pictures(location: str, container: str) -> Iterator[_Picture]:
         return
     if is_remote(location):
         return  # 90 GB to fetch for hashing are asked of nobody
-    for at, _, names in os.walk(location, followlinks=True):
-        for name in names:
-            if _NUMBERED.search(name):
-                state = os.stat(f"{at}/{name}")
-                relative = os.path.relpath(f"{at}/{name}", location).replace(os.sep, "/")
-                yield _Picture(relative, state.st_size, str(state.st_mtime_ns))
+    for name in walk_files(location):
+        if _NUMBERED.search(name):
+            state = os.stat(f"{location}/{name}")
+            yield _Picture(name, state.st_size, stamp_of(state))
 
 
 class _Journal:

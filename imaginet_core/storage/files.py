@@ -1,9 +1,11 @@
 """Random reads of local files and fsspec URLs, whole or in volumes, with errors that say what to do."""
 
 import contextlib
+import errno
 import io
 import os
 import threading
+from collections.abc import Iterator
 from typing import NamedTuple
 
 REMOTE_BUFFER = 64 << 10
@@ -86,11 +88,41 @@ def file_state(location: str) -> State:
     with explain_errors(location):
         if not is_remote(location):
             found = os.stat(location)
-            return State(found.st_size, str(found.st_mtime_ns))
+            return State(found.st_size, stamp_of(found))
         system, path = _file_system(location)
         found = system.info(path)
         size = found.get("size")
         return State(-1 if size is None else size, version_of(found))
+
+
+def stamp_of(state: os.stat_result) -> str:
+    """Changes with a local file's content, also where its time of modification was set back: nobody sets the time of that change."""
+    return f"{state.st_mtime_ns} {state.st_ctime_ns}"
+
+
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""Numbers of the errors which say that there is no such file: no entry, a link to itself, a name that no file system has."""
+
+
+def walk_files(folder: str) -> Iterator[str]:
+    """Paths of all files below a folder, relative to it with "/"; links to folders are followed, but not back to where they lie.
+
+    Raises:
+        OSError: for a folder that cannot be listed, as file_state does.
+    """
+    waiting = [("", (os.path.realpath(folder),))]
+    while waiting:
+        below, trail = waiting.pop()
+        with explain_errors(f"{folder}/{below}"):
+            entries = sorted(os.scandir(f"{folder}/{below}"), key=lambda entry: entry.name)
+        for entry in entries:
+            # a link to itself makes is_dir raise an error
+            if not (os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):
+                yield f"{below}{entry.name}"
+                continue
+            place = os.path.realpath(entry.path) if entry.is_symlink() else f"{trail[-1]}/{entry.name}"
+            if not any(f"{passed}/".startswith(f"{place}/") for passed in trail):
+                waiting.append((f"{below}{entry.name}/", (*trail, place)))
 
 
 def version_of(entry: dict) -> str:

@@ -12,13 +12,7 @@ from datasets.utils import tqdm
 
 from imaginet_core.storage import archives, ffhq_numbers
 from imaginet_core.storage.files import (
-    ArchiveError,
-    FileLocation,
-    LocationError,
-    explain_errors,
-    file_state,
-    is_remote,
-    version_of,
+    NO_FILE, ArchiveError, FileLocation, LocationError, explain_errors, file_state, is_remote, stamp_of, version_of, walk_files,
 )
 from imaginet_core.storage.match_paths import SourceLayout, danbooru_path, match
 from imaginet_core.storage.spellings import clean, find_names
@@ -234,28 +228,20 @@ def _file(path: str) -> FileLocation | None:
     """The place of a file that is there and not empty."""
     try:
         state = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read by this user; change its folders' permissions.") from error
-    return FileLocation("", path, state.st_size, str(state.st_mtime_ns)) if state.st_size else None
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return None
+        raise
+    except ValueError:  # a NUL in its name
+        return None
+    return FileLocation("", path, state.st_size, stamp_of(state)) if state.st_size and stat.S_ISREG(state.st_mode) else None
 
 
 def _files(folder: str) -> list[tuple]:
     """(path relative to the folder, -1, whole path) of all files below it, which are not looked at. Raises PermissionError."""
-
-    def refuse(error: OSError) -> None:
-        with explain_errors(error.filename or folder):
-            raise error
-
-    found, seen = [], set()
-    for at, below, names in os.walk(folder, onerror=refuse, followlinks=True):
-        if os.path.realpath(at) in seen:  # a link to a folder above
-            below.clear()
-            continue
-        seen.add(os.path.realpath(at))
-        found += [(f"{at}/{name}"[len(folder) :].replace(os.sep, "/").lstrip("/"), -1, f"{at}/{name}") for name in names]
-    return found
+    return [(name, -1, f"{folder.rstrip('/')}/{name}") for name in walk_files(folder)]
 
 
 def _local_places(found: dict[str, tuple]) -> dict[str, FileLocation]:

@@ -36,12 +36,12 @@ def absolute(location: str) -> str:
     return location if "://" in location else os.path.realpath(location)
 
 
-_CLIMBS = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:")
+_OUTSIDE = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:[/\\]")
 
 
-def refuse_climbing(container: str, entry: str, target: str | None = None) -> None:
+def check_path_traversal(container: str, entry: str, target: str | None = None) -> None:
     """Raises ArchiveError if an entry, or what it links to, lies outside its archive."""
-    if _CLIMBS.search(entry if target is None else target):
+    if _OUTSIDE.search(entry if target is None else target):
         link = f" links to {target}, which" if target is not None else ""
         raise ArchiveError(f"{container} is not read: its entry {entry!r}{link} lies outside of it; pack it again without that.")
 

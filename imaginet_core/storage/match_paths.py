@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from imaginet_core.storage.spellings import clean, is_plain, keys
 
-_ARCHIVE_ENDING = re.compile(r"(\.(zip|7z|tar|tgz|tbz2?|txz|gz|bz2|xz|001))+$", re.IGNORECASE)
+_ARCHIVE_ENDINGS = {"zip", "7z", "tar", "tgz", "tbz", "tbz2", "txz", "gz", "bz2", "xz", "001"}
 
 
 def danbooru_path(path: str) -> str | None:
@@ -133,7 +133,11 @@ def _tails(wanted: dict, sources: dict, belongs: Collection[str], where: str) ->
 
 def archive_stem(where: str) -> str:
     """The name of an archive or folder in lower case, without endings."""
-    return _ARCHIVE_ENDING.sub("", re.split(r"[?#]", where)[0].rstrip("/").replace("\\", "/").rpartition("/")[2]).lower()
+    name = re.split(r"[?#]", where, maxsplit=1)[0].rstrip("/").replace("\\", "/").rpartition("/")[2].lower()
+    parts = name.split(".")
+    while len(parts) > 1 and parts[-1] in _ARCHIVE_ENDINGS:
+        parts.pop()
+    return ".".join(parts)
 
 
 class _Rules:
@@ -181,7 +185,7 @@ class _Rules:
         else:
             return count
         for at, rivals in self._rivals(own).items():
-            if count - least > at and not says(self._stem, self._patterns[own][at], rivals):
+            if count - least > at and not names_part(self._stem, self._patterns[own][at], rivals):
                 least = count - at
         return least
 
@@ -202,7 +206,7 @@ class _Rules:
         return frozenset((self._others | rivals) - set(self._patterns[own]) - {"*"})
 
 
-def says(stem: str, part: str, rivals: Collection[str]) -> bool:
+def names_part(stem: str, part: str, rivals: Collection[str]) -> bool:
     """Whether an archive's name tells that it holds ``part`` and none of its rivals.
 
     ``progan_val`` and ``lsun-val`` say progan_val, not progan_train; ``other_dataset`` does not say dataset.

@@ -10,7 +10,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imaginet_core.storage.files import FileLocation
+from imaginet_core.storage.files import FileLocation, State, file_state, stamp_of
 
 ROWS_PER_GROUP = 100
 GROUP_BYTES = 50_000_000
@@ -135,10 +135,15 @@ def image_locations(folder: str) -> dict[str, FileLocation]:
     locations = {}
     for file in shard_files(folder):
         state = os.stat(file)
-        stamp = f"{state.st_size}:{state.st_mtime_ns}"
+        stamp = f"{state.st_size} {stamp_of(state)}"
         for path in pq.read_table(file, columns=["path"]).column("path").to_pylist():
             locations[path] = FileLocation(file, path, -1, stamp)
     return locations
+
+
+def state_of(container: str) -> State:
+    """As ``archives.state_of``."""
+    return file_state(container)
 
 
 def is_stream(container: str) -> bool:

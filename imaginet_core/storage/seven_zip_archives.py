@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from imaginet_core.storage.files import ArchiveError, RandomFile, State, file_state, first_bytes
-from imaginet_core.storage.listings import index_of, refuse_climbing
+from imaginet_core.storage.listings import check_path_traversal, index_of
 
 _START = struct.Struct("<6s2sIQQI")
 """Signature, version, checksum; offset, size and checksum of the header at the end (SignatureHeader in 7-Zip's 7zFormat.txt)."""
@@ -62,17 +62,17 @@ def _open(container: str, names: list[str], sizes: list[int]):
     try:
         archive = py7zr.SevenZipFile(file)
     except py7zr.exceptions.PasswordRequired as error:
-        raise ArchiveError(_encrypted(container)) from error
+        raise ArchiveError(_encrypted_message(container)) from error
     except OSError:
         raise
     except Exception as error:  # whatever py7zr and its decoders make of damaged bytes
         raise ArchiveError(f"{container} is damaged: its list of entries cannot be read ({error}); fetch it again.") from error
     if archive.needs_password():
-        raise ArchiveError(_encrypted(container))
+        raise ArchiveError(_encrypted_message(container))
     return archive
 
 
-def _encrypted(container: str) -> str:
+def _encrypted_message(container: str) -> str:
     return f"{container} is encrypted; pack it again without a password."
 
 
@@ -88,7 +88,7 @@ def _make_index(container: str, state: State) -> dict[str, list]:
     found = {}
     with _open(container, names, sizes) as archive:
         for entry in archive.list():
-            refuse_climbing(container, entry.filename)
+            check_path_traversal(container, entry.filename)
             if entry.is_directory or entry.is_symlink:
                 continue
             if entry.filename in found:

@@ -45,9 +45,9 @@ def keys(name: str) -> set[str]:
     readings = [_ESCAPED.sub(lambda match: chr(int(match[1], 16)), name)]
     content = _bytes_of(name)
     if content is not None:
-        readings += [reading for page in _SINGLE_BYTE if (reading := _decoded(content, page)) is not None]
+        readings += [reading for page in _SINGLE_BYTE if (reading := _decode(content, page)) is not None]
     composed = (unicodedata.normalize("NFC", reading) for reading in readings)
-    return {unicodedata.normalize("NFC", _repaired(reading)).casefold() for reading in composed}
+    return {unicodedata.normalize("NFC", _repair(reading)).casefold() for reading in composed}
 
 
 def _bytes_of(name: str) -> bytes | None:
@@ -58,14 +58,14 @@ def _bytes_of(name: str) -> bytes | None:
         return None
 
 
-def _decoded(content: bytes, page: str) -> str | None:
+def _decode(content: bytes, page: str) -> str | None:
     try:
         return content.decode(page)
     except UnicodeDecodeError:
         return None
 
 
-def _repaired(name: str) -> str:
+def _repair(name: str) -> str:
     """Undoes readings of UTF-8 in another code page. True names survive: their bytes in such a page are no UTF-8."""
     for _ in range(_ROUNDS):
         before, name = name, _LATIN_RUN.sub(_read_as_utf8, name)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datasets.utils import tqdm
 
 from imaginet_core.storage.files import LOCK, ArchiveError, RandomFile, State, first_bytes, is_remote, open_stream, shared_file
-from imaginet_core.storage.listings import index_of, refuse_climbing
+from imaginet_core.storage.listings import check_path_traversal, index_of
 
 _COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _LINKS_FOLLOWED = 40
@@ -99,7 +99,7 @@ def _follow_links(links: dict, found: dict) -> dict:
 
 
 def _note(entry: tarfile.TarInfo, container: str, found: dict, links: dict) -> None:
-    refuse_climbing(container, entry.name)
+    check_path_traversal(container, entry.name)
     if entry.issparse():
         raise ArchiveError(f"{container} holds {entry.name} as a sparse file; pack it again without --sparse.")
     if entry.isreg():
@@ -108,7 +108,7 @@ def _note(entry: tarfile.TarInfo, container: str, found: dict, links: dict) -> N
     elif entry.islnk() or entry.issym():
         beside = posixpath.dirname(entry.name) if entry.issym() else ""
         target = posixpath.normpath(posixpath.join(beside, entry.linkname))
-        refuse_climbing(container, entry.name, target)
+        check_path_traversal(container, entry.name, target)
         links[entry.name] = target
         found.pop(entry.name, None)
 

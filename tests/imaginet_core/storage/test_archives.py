@@ -321,6 +321,12 @@ def test_encrypted_archives_are_named(tmp_path):
             members(container)
 
 
+def test_a_colon_in_a_name_is_no_drive(tmp_path):
+    packed = pack_zip(tmp_path / "a.zip", {"B: sides/x.txt": b"", "B: sides/1.jpg": b"1", "C:2.jpg": b"2"})
+    assert [member.name for member in archives.members(packed)] == ["B: sides/x.txt", "B: sides/1.jpg", "C:2.jpg"]
+    assert [content for _, content in archives.read_members(packed, ["B: sides/1.jpg", "C:2.jpg"])] == [b"1", b"2"]
+
+
 @pytest.mark.parametrize("entry", ["../x.jpg", "a/../../x.jpg", "/etc/x.jpg", "C:/x.jpg", "..\\x.jpg"])
 def test_entries_that_climb_out_are_refused(tmp_path, entry):
     info = zipfile.ZipInfo("placeholder")
@@ -399,7 +405,7 @@ def test_no_space_for_the_index_is_a_warning(tmp_path, monkeypatch, caplog):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(listings, "_write_aside", full)
+    monkeypatch.setattr(listings, "write_aside", full)
     assert len(members(container)) == len(CONTENT)
     assert "No space left on device" in caplog.text and "next time it is made again" in caplog.text
 

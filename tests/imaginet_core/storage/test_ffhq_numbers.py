@@ -74,7 +74,7 @@ def test_pictures_in_a_folder_a_zip_and_a_tar_are_found_by_their_pixels(tmp_path
     found = ffhq_numbers.find(DIGESTS, str(folder), DIGESTS)
     assert {path: place.member.removeprefix(f"{folder}/") for path, place in found.items()} == EXPECTED
     state = os.stat(folder / EXPECTED["ffhq/name-0.png"])
-    assert found["ffhq/name-0.png"] == Place("", f"{folder}/{EXPECTED['ffhq/name-0.png']}", state.st_size, str(state.st_mtime_ns))
+    assert found["ffhq/name-0.png"] == Place("", f"{folder}/{EXPECTED['ffhq/name-0.png']}", state.st_size, f"{state.st_mtime_ns} {state.st_ctime_ns}")
     content = {f"images1024x1024/{name}": data for name, (data, _) in PICTURES.items()}
     for container in (pack_zip(tmp_path / "ffhq.zip", content), pack_tar(tmp_path / "ffhq.tar", content, "w")):
         found = ffhq_numbers.find(DIGESTS, container, DIGESTS)

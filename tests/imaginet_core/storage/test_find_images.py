@@ -11,7 +11,7 @@ import imaginet
 from imaginet import SOURCES, Place
 from imaginet_core.storage import archives, listings
 from imaginet_core.storage.archives import ArchiveError
-from imaginet_core.storage.match_paths import match, says
+from imaginet_core.storage.match_paths import archive_stem, match, names_part
 from imaginet_core.storage.spellings import find_names, keys
 from tests.imaginet_core.storage.packing import as_nobody, locate, pack_seven, pack_tar, pack_zip, served, split
 
@@ -152,7 +152,7 @@ def test_numbers_in_another_sources_folder_are_not_taken(root):
     ("progan", "progan_val", ["progan_train"], False), ("mine", "dataset", ["other_dataset"], False),
 ])
 def test_what_an_archives_name_tells(stem, part, rivals, expected):
-    assert says(stem, part, rivals) is expected
+    assert names_part(stem, part, rivals) is expected
 
 
 def test_the_first_folder_may_be_the_archives_name(root):
@@ -419,3 +419,10 @@ def test_200_000_listed_paths_are_found_among_a_million_entries_in_seconds():
     assert len(found) == 200_000 and len(entries) == 1_000_000
     assert all(path.endswith(f"/{entry[0]}") for path, entry in found.items())
     assert seconds < 20, f"took {seconds:.1f} s"
+
+
+def test_a_long_name_of_endings_is_read_at_once():
+    start = time.monotonic()
+    assert archive_stem("x" + ".zip" * 50_000 + ".no") == "x" + ".zip" * 50_000 + ".no"
+    assert archive_stem("http://h/a/WikiArt.Part.tar.gz?x=1#y") == "wikiart.part" and archive_stem("/d/x.7z.001") == "x"
+    assert time.monotonic() - start < 1
