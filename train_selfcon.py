@@ -32,8 +32,9 @@ from imaginet_tools.images.aligned import align_images
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import Splits, calibration_images, load_splits
 from imaginet_tools.images.streamed import load_streamed_splits
-from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
-from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
+from imaginet_tools.publish.hub import check_write_access, upload
+from imaginet_tools.publish.model_folder import write_model_card
+from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save, usage
 from training.command_line import parse_options
 from training.options import TrainingOptions
 from training.reconstructions.reconstructions import Reconstructions, make_reconstructions
@@ -80,7 +81,7 @@ def start(options: TrainingOptions) -> Accelerator:
     use_cpu_threads(accelerator, options.run.cpu_threads)
     set_seed(options.run.seed)
     if accelerator.is_main_process and options.hub.push_to_hub:
-        check_hub_access(options.hub.hub_model_id, options.hub.hub_private)
+        check_write_access(options.hub.hub_model_id, options.hub.hub_private)
     accelerator.wait_for_everyone()
     start_trackers(accelerator, options)
     return accelerator
@@ -210,9 +211,10 @@ def train(options: TrainingOptions) -> Path:
         save(model.to("cpu"), processor, output / "model")
         log_figures(accelerator, report, state.steps)
         pictures = write_report(report, scored, views, output)
-        write_model_card(output / "model", report, pictures, options.hub.hub_model_id)
+        repository = options.hub.hub_model_id
+        write_model_card(output / "model", report, pictures, usage(repository or "FOLDER"), repository)
         if options.hub.push_to_hub:
-            say(f"Uploaded to {push_to_hub(output / 'model', options.hub.hub_model_id)}")
+            say(f"Uploaded to {upload(output / 'model', repository, 'SelfCon detector with report and card')}")
         (output / FINISHED).write_text(f"{report.created}\n")
         minutes = (time.monotonic() - started) / 60
         say(f"Model: {output / 'model'}   Report: {output / 'report.md'}   Total: {minutes:.1f} minutes")

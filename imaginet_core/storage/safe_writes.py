@@ -49,6 +49,43 @@ def remove_parts(folder: str | Path) -> None:
         left.unlink(missing_ok=True)
 
 
+def check_new_folder(folder: str | Path) -> Path:
+    """Makes sure, before any work, that :func:`new_folder` can make ``folder``; returns it with its links followed.
+
+    Raises:
+        FileExistsError: in one sentence, if it holds something, or is a file.
+        ValueError: in one sentence, if it is where a disk is mounted: nothing can be moved onto that.
+        PermissionError: as :func:`check_writable` does.
+    """
+    found = Path(os.path.realpath(folder))
+    if found.exists() and (not found.is_dir() or any(found.iterdir())):
+        raise FileExistsError(f"{folder} exists and is not empty; choose another folder.")
+    if os.path.ismount(found):
+        raise ValueError(f"{folder} is where a disk is mounted, which no folder can be moved onto; give a new folder inside it.")
+    check_writable(found.parent, named=folder)
+    return found
+
+
+def check_writable(folder: str | Path, named: str | Path | None = None) -> None:
+    """Makes sure, before any work, that files can be written into ``folder``, which is made later if it is not there.
+
+    Args:
+        folder: an existing folder, or one to be made.
+        named: what the sentence names; by default ``folder``.
+
+    Raises:
+        PermissionError: in one sentence, if it may not be written here, or lies below a file.
+    """
+    there = Path(os.path.realpath(folder))
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    named = folder if named is None else named
+    if not there.is_dir():
+        raise PermissionError(f"{named} cannot be written, as {there} is no folder; choose another place.")
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(f"{named} may not be written here ({there} is closed to you, or read-only); choose another place.")
+
+
 @contextlib.contextmanager
 def new_folder(folder: str | Path) -> Iterator[Path]:
     """Gives an empty folder to write into, and moves it to ``folder`` at the end; on an error nothing is left.
@@ -59,15 +96,10 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
         folder: must not exist, or be empty; its parents are made. Where it is a link, what it leads to is meant.
 
     Raises:
-        FileExistsError: in one sentence, before any work, if ``folder`` holds something or another process is writing it.
-        ValueError: in one sentence, before any work, if ``folder`` is where a disk is mounted: nothing can be moved onto that.
-        OSError: as writing and renaming do.
+        FileExistsError: in one sentence, before any work, if another process is writing it.
+        OSError, ValueError: as :func:`check_new_folder`, writing and renaming do.
     """
-    named, folder = folder, Path(os.path.realpath(folder))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{named} exists and is not empty; choose another folder.")
-    if os.path.ismount(folder):
-        raise ValueError(f"{named} is where a disk is mounted, which no folder can be moved onto; give a new folder inside it.")
+    named, folder = folder, check_new_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside, lock_file = (folder.with_name(f".{folder.name[:100]}{ending}") for ending in (PART, ".lock"))
     lock = lock_or_refuse(lock_file, f"Another process is writing {named} right now; wait for it, or choose another folder.")

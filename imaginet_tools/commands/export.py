@@ -5,7 +5,7 @@ import os
 
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.publish.export import export
-from imaginet_tools.publish.hub import check_repository, push
+from imaginet_tools.publish.hub import check_data_set_repository, push_data_set
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
         if options.public and not options.push_to_hub:
             raise ValueError("--public says how to push; give --push_to_hub OWNER/NAME too.")
         if options.push_to_hub:
-            check_repository(options.push_to_hub, options.public)
+            check_data_set_repository(options.push_to_hub, options.public)
         written = (
             options.push_to_hub
             and not keywords
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
             made = export(options.output, options.config_name, options.redistributable, options.push_to_hub, **keywords)
             print(f"{made.total(stored=True):,} of {made.total():,} images written to {options.output}, with a card (README.md)")
         if options.push_to_hub:
-            print(f"pushed to {push(options.output, options.push_to_hub, options.public)}")
+            print(f"pushed to {push_data_set(options.output, options.push_to_hub, options.public)}")
     return 0
 
 

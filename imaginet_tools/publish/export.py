@@ -1,4 +1,4 @@
-"""`python imaginet.py export --data_dir RAW --output imaginet/`: Parquet and a card, which load without any code of ours."""
+"""`imaginet export --data_dir RAW --output imaginet/`: Parquet and a card, which load without any code of ours."""
 
 import errno
 import hashlib
@@ -12,12 +12,12 @@ from datasets.utils import tqdm
 
 import imaginet
 from imaginet_core.storage import manifest
-from imaginet_core.storage.parquet_shards import ShardWriter
-from imaginet_core.storage.safe_writes import lock_or_refuse
+from imaginet_core.storage.safe_writes import check_new_folder, new_folder
 from imaginet_tools.publish.audit_section import check_of_these_images, read_audit
 from imaginet_tools.publish.croissant import write_croissant
 from imaginet_tools.publish.dataset_card import MANIFEST, PREVIEW, write_card
 from imaginet_tools.publish.preview import Candidates, draw
+from imaginet_tools.publish.shard_writer import ShardWriter
 from imaginet_tools.publish.summary import Description, LeftOut, Part
 
 
@@ -31,10 +31,10 @@ def export(
 ) -> Description:
     """Writes a data set as Parquet shards with a card, a preview and a Croissant file.
 
-    It is written into a hidden folder beside ``output`` and moved when it is whole, so an interrupted run leaves no half.
+    It is written into a hidden folder beside ``output`` and moved when it is whole, so an interrupted run leaves nothing incomplete.
 
     Args:
-        output: folder to make; it may exist if it is empty. Its name is the name to load it by.
+        output: folder to make; it may exist if it is empty, also as a link. Its name is the name to load it by.
         config_name: a configuration of imaginet.py.
         redistributable: store only images whose source's terms allow passing them on, and name the others in a manifest.
         repo_id: where on the Hub it will go, for the card.
@@ -47,13 +47,12 @@ def export(
 
     Raises:
         FileExistsError: if ``output`` is not empty, or another run is writing it.
+        PermissionError, ValueError: before any work, if it may not be written, or is where a disk is mounted.
         FileNotFoundError, ValueError: of the builder, for what is missing or wrong; for an audit that is none or of other images.
         OSError: in one sentence, if there is no space or no permission.
     """
-    output = os.path.abspath(output)
-    with _told_in_a_sentence(output):
-        if os.path.exists(output) and (not os.path.isdir(output) or os.listdir(output)):
-            raise FileExistsError(f"{output} exists and is not empty; nothing was written. Give another --output.")
+    name = os.path.basename(os.path.abspath(output))
+    output = str(check_new_folder(output))
     audited = read_audit(audit) if audit is not None else None
     builder = imaginet.ImagiNet(config_name=config_name, **keywords)
     raw = builder.config.raw
@@ -66,7 +65,7 @@ def export(
     raw = builder.config.raw  # joined with a manifest, it may hold less than before
     description = Description(
         raw.kind,
-        os.path.basename(output),
+        name,
         config_name,
         builder.info.features,
         raw.names.sources,
@@ -74,7 +73,8 @@ def export(
         repo_id,
         audited,
     )
-    with _told_in_a_sentence(output), _whole_or_nothing(output) as folder:
+    with _told_in_a_sentence(output), new_folder(output) as aside:
+        folder = str(aside)
         _check_space(raw, allowed, output)
         _write_images(description, streams, raw, allowed, folder)
         write_card(description, folder)
@@ -119,40 +119,15 @@ def _no_space(output: str, told: str) -> str:
 
 @contextmanager
 def _told_in_a_sentence(output: str):
-    """Turns what the system says about writing the output into a sentence that names it; what is said of other files passes."""
+    """Turns what the system says of a full disk, or of one that may not be written, into a sentence that names the output."""
     try:
         yield
     except OSError as error:
-        if error.filename and not str(error.filename).startswith(os.path.dirname(output)):
-            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OSError(_no_space(output, "the disk or a quota is full, or the file too large for it")) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno == errno.EROFS:
             raise PermissionError(f"{output} may not be written here ({error.strerror}); give another --output.") from error
         raise
-
-
-@contextmanager
-def _whole_or_nothing(output: str):
-    """A folder to write into, beside ``output``: moved there at the end, removed on any error.
-
-    What a killed run left is recognised by its lock, which nobody holds any more, and replaced.
-    """
-    parent, name = os.path.split(output)
-    folder = f"{parent}/.{name}.partial"
-    os.makedirs(folder, exist_ok=True)
-    lock = lock_or_refuse(f"{folder}/.lock", f"Another export is writing {output} right now.")
-    try:
-        for left in os.listdir(folder):
-            if left != ".lock":
-                (shutil.rmtree if os.path.isdir(f"{folder}/{left}") else os.remove)(f"{folder}/{left}")
-        yield folder
-        if os.path.isfile(f"{folder}/.lock"):
-            os.remove(f"{folder}/.lock")
-        os.replace(folder, output)  # onto an empty folder at most
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
 
 
 def _write_images(description: Description, streams: dict, raw: imaginet.Raw, allowed: frozenset | None, folder: str) -> None:

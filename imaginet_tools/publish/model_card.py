@@ -10,7 +10,6 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 import imaginet
 from imaginet_tools.evaluation.report import Report, audit_sentence, split_lines
 from imaginet_tools.evaluation.tables import FIGURES, markdown_tables, track_tables
-from modeling import usage
 
 IN_INDEX = tuple(FIGURES)
 """Overall figures of the model that go into the card's metadata, for each condition."""
@@ -22,13 +21,13 @@ calibrated on {images} held-out training images. Where synthetic pictures are ra
 threshold by the false alarms that you can bear."""
 
 
-def card_of(report: Report, name: str, repository: str | None, pictures: list[str]) -> ModelCard:
+def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> ModelCard:
     """The card with its metadata.
 
     Args:
         report: the run's report; every figure and count of the card is taken from it.
         name: of the model.
-        repository: its name on the Hub, for the usage lines; None if it has none.
+        usage: the section "Use" with its heading, Markdown; the model's code knows how it is used.
         pictures: file names of the report's pictures that lie beside the card.
     """
     data = ModelCardData(
@@ -37,7 +36,7 @@ def card_of(report: Report, name: str, repository: str | None, pictures: list[st
     )
     sections = {
         "Limits": "\n".join(f"- {limit}" for limit in report.limits),
-        None: usage(repository or "FOLDER").strip(),
+        None: usage.strip(),
         "What a score means": SCORES.format(images=report.calibration["images"]) + "\n\n" + operating_point_table(report),
         "Data": data_section(report),
         "Figures": figures_section(report, pictures),

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub
+from imaginet_tools.publish.hub import check_write_access, upload
 from modeling import SelfConForImageClassification
 from scripts.convert_published_weights import main, model_from, read_checkpoint
 from tests.hub_stand_in import hub  # noqa: F401
@@ -36,8 +36,8 @@ def test_converted_checkpoint_used_by_name_gives_the_references_answers(hub, che
     main([str(tmp_path / "imaginet_weights.pt"), str(tmp_path / "model")])
 
     hub.speak_to(monkeypatch, tmp_path)
-    check_hub_access("me/imaginet", private=True)
-    push_to_hub(tmp_path / "model", "me/imaginet")
+    check_write_access("me/imaginet", private=True)
+    upload(tmp_path / "model", "me/imaginet", "a converted model")
     card = ModelCard.load(tmp_path / "model" / "README.md")
     card.validate()
     assert card.data.license == "other" and "No temperature, bias or threshold was fitted" in card.text

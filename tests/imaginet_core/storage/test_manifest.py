@@ -14,7 +14,7 @@ import pytest
 import imaginet
 from imaginet_core.storage import manifest, parquet_shards
 from imaginet_tools.publish.export import export
-from imaginet_tools.publish.hub import push
+from imaginet_tools.publish.hub import push_data_set
 from tests.hub_stand_in import hub  # noqa: F401
 from tests.imaginet.trees import OFFICIAL_LINES, write_image, write_tree
 
@@ -205,7 +205,7 @@ def test_a_published_data_set_is_joined_by_its_name_on_the_hub(published, own, t
     code = "import imaginet, sys, datasets; print(len(datasets.load_dataset('imaginet', 'faces', data_dir=sys.argv[1], "
     code += "manifest=sys.argv[2], split='test')))"
     hub.speak_to(monkeypatch, tmp_path)
-    push(published[1], "me/open", public=True)
+    push_data_set(published[1], "me/open", public=True)
     environment = {**hub.environment(tmp_path / "home", token=None), "PYTHONPATH": str(repository)}
     found = [
         subprocess.run(

@@ -16,12 +16,13 @@ import pytest
 from huggingface_hub import HfApi
 
 import imaginet
-from imaginet_core.storage.parquet_shards import HashedFile, ShardWriter, shard_files
+from imaginet_core.storage.parquet_shards import shard_files
 from imaginet_tools.commands.export import main
 from imaginet_tools.publish import export as export_module
 from imaginet_tools.publish.export import export
-from imaginet_tools.publish.hub import push
+from imaginet_tools.publish.hub import push_data_set
 from imaginet_tools.publish.preview import Candidates
+from imaginet_tools.publish.shard_writer import HashedFile, ShardWriter
 from tests.hub_stand_in import READER, hub  # noqa: F401
 from tests.imaginet.trees import OFFICIAL_LINES, image_bytes, write_tree
 
@@ -140,7 +141,7 @@ def test_row_groups_and_shards_are_short(tmp_path):
 
 
 def test_large_images_end_a_row_group_by_their_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("imaginet_core.storage.parquet_shards.GROUP_BYTES", 10_000)
+    monkeypatch.setattr("imaginet_tools.publish.shard_writer.GROUP_BYTES", 10_000)
     writer = ShardWriter(
         str(tmp_path / "x"), "test", datasets.Features({"image": datasets.Image(), "path": datasets.Value("string")})
     )
@@ -228,7 +229,7 @@ def test_no_written_export_is_pushed_without_the_audit_that_was_asked_for(
     hub.speak_to(monkeypatch, tmp_path)
     export(str(output), data_dir=str(raw))
     file = write_audit(repository, tmp_path / "audit.json", listed=15, title="photos/", images={"real": 7, "synthetic": 7})
-    with pytest.raises(SystemExit, match="exists and is not empty; nothing was written"):
+    with pytest.raises(SystemExit, match="exists and is not empty; choose another folder"):
         main(["--output", str(output), "--push_to_hub", "me/imaginet", "--audit", file])
     assert not [path for path in hub.files("datasets", "me/imaginet") if path != ".gitattributes"]
 
@@ -236,17 +237,35 @@ def test_no_written_export_is_pushed_without_the_audit_that_was_asked_for(
 def test_a_full_output_is_refused_and_left_alone(raw, output):
     output.mkdir(parents=True)
     (output / "mine.txt").write_text("mine")
-    with pytest.raises(SystemExit, match="exists and is not empty; nothing was written"):
+    with pytest.raises(SystemExit, match="exists and is not empty; choose another folder"):
         main(["--data_dir", str(raw), "--output", str(output)])
     assert os.listdir(output) == ["mine.txt"] and os.listdir(output.parent) == ["imaginet"]
     (output / "mine.txt").unlink()
     assert main(["--data_dir", str(raw), "--output", str(output)]) == 0  # an empty one is fine
 
 
+def test_a_link_to_an_empty_folder_is_filled_and_keeps_its_name(tmp_path):
+    (tmp_path / "disk" / "space").mkdir(parents=True)
+    (tmp_path / "my_images").symlink_to(tmp_path / "disk" / "space")
+    assert main(["--config_name", "sample", "--output", str(tmp_path / "my_images")]) == 0
+    assert (tmp_path / "my_images").is_symlink() and sorted(os.listdir(tmp_path)) == ["disk", "my_images"]
+    assert os.listdir(tmp_path / "disk") == ["space"] and (tmp_path / "disk" / "space" / "README.md").is_file()
+    assert 'load_dataset("my_images"' in (tmp_path / "my_images" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_mount_point_is_refused_before_any_image_is_read(raw, output, monkeypatch):
+    output.mkdir(parents=True)
+    monkeypatch.setattr(os.path, "ismount", lambda folder: str(folder) == str(output))
+    monkeypatch.setattr(imaginet, "ImagiNet", None)
+    with pytest.raises(SystemExit, match="imaginet is where a disk is mounted, .*give a new folder inside it"):
+        main(["--data_dir", str(raw), "--output", str(output)])
+    assert os.listdir(output) == []
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no card")])
 def test_an_interrupted_export_leaves_nothing(raw, output, monkeypatch, error):
     def stop(*_):
-        assert shard_files(f"{output.parent}/.imaginet.partial")
+        assert shard_files(f"{output.parent}/.imaginet.part")
         raise error
 
     monkeypatch.setattr(export_module, "write_card", stop)
@@ -256,20 +275,20 @@ def test_an_interrupted_export_leaves_nothing(raw, output, monkeypatch, error):
 
 
 def test_what_a_killed_export_left_is_replaced_but_not_a_running_one(raw, output):
-    partial = output.parent / ".imaginet.partial"
-    (partial / "photos").mkdir(parents=True)
-    (partial / "photos" / "train-00000.parquet").write_bytes(b"half")
-    with filelock.FileLock(f"{partial}/.lock"):
-        with pytest.raises(FileExistsError, match="Another export is writing"):
+    half = output.parent / ".imaginet.part" / "photos" / "train-00000.parquet"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    with filelock.FileLock(output.parent / ".imaginet.lock"):
+        with pytest.raises(FileExistsError, match="Another process is writing .*imaginet right now"):
             export(str(output), data_dir=str(raw))
-        assert (partial / "photos" / "train-00000.parquet").read_bytes() == b"half"
+        assert half.read_bytes() == b"half"
     export(str(output), data_dir=str(raw))
     assert os.listdir(output.parent) == ["imaginet"] and not (output / "photos" / "train-00000.parquet").exists()
     assert sorted(os.listdir(output)) == sorted([*imaginet.CONTENTS, "README.md", "LICENSES.md", "croissant.json", "preview.png"])
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(raw, output, monkeypatch):
-    monkeypatch.setattr("imaginet_core.storage.parquet_shards.open_shard", lambda file: HashedFile(io.FileIO("/dev/full", "w")))
+    monkeypatch.setattr("imaginet_tools.publish.shard_writer.open_shard", lambda file: HashedFile(io.FileIO("/dev/full", "w")))
     with pytest.raises(SystemExit, match=r"There is no space for the export at .*imaginet .*; nothing was left there"):
         main(["--data_dir", str(raw), "--output", str(output)])
     assert os.listdir(output.parent) == []
@@ -285,16 +304,15 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(raw, output, monkeypatch
 def test_no_permission_is_one_sentence(raw):
     try:
         os.seteuid(65534)
-        with pytest.raises(PermissionError, match="/usr/imaginet may not be written here"):
-            with export_module._told_in_a_sentence("/usr/imaginet"), export_module._whole_or_nothing("/usr/imaginet"):
-                pytest.fail("a folder was made where this user may not write")
+        with pytest.raises(PermissionError, match="/usr/imaginet may not be written here .*choose another place"):
+            export("/usr/imaginet", data_dir=str(raw))
     finally:
         os.seteuid(0)
 
 
 def test_an_output_below_a_file_is_one_sentence(raw, tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(SystemExit, match="may not be written here .*give another --output"):
+    with pytest.raises(SystemExit, match="imaginet cannot be written, as .*file is no folder; choose another place"):
         main(["--data_dir", str(raw), "--output", str(tmp_path / "file" / "imaginet")])
 
 
@@ -358,7 +376,7 @@ def test_a_repository_with_other_files_is_left_alone(raw, output, tmp_path, hub,
     )
     export(str(output), data_dir=str(raw))
     with pytest.raises(ValueError, match="holds 1 file.* e.g. photos/train-00007.parquet; nothing was pushed"):
-        push(str(output), "me/imaginet")
+        push_data_set(str(output), "me/imaginet")
     assert set(hub.files("datasets", "me/imaginet")) == {".gitattributes", "photos/train-00007.parquet"}
 
 
@@ -386,11 +404,11 @@ def test_a_folder_with_other_images_never_becomes_public(raw, output, tmp_path, 
     hub.speak_to(monkeypatch, tmp_path)
     export(str(output), data_dir=str(raw))
     with pytest.raises(ValueError, match="was not exported with --redistributable"):
-        push(str(output), "me/open", public=True)
+        push_data_set(str(output), "me/open", public=True)
     export(str(tmp_path / "open"), data_dir=str(raw), redistributable=True)
     shutil.copytree(output / "faces", tmp_path / "open" / "faces", dirs_exist_ok=True)
     with pytest.raises(ValueError, match="holds images of ffhq, which may not be passed on"):
-        push(str(tmp_path / "open"), "me/open", public=True)
+        push_data_set(str(tmp_path / "open"), "me/open", public=True)
     assert not hub.repos
 
 

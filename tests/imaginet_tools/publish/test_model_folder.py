@@ -15,8 +15,9 @@ from transformers import pipeline
 from imaginet_tools.evaluation.report import Report, rows_of
 from imaginet_tools.metrics.attribution import make_track
 from imaginet_tools.metrics.detection import Scores
-from imaginet_tools.publish.model_folder import check_hub_access, push_to_hub, write_model_card
-from modeling import SelfConImageProcessor, save
+from imaginet_tools.publish.hub import check_write_access, upload
+from imaginet_tools.publish.model_folder import write_model_card
+from modeling import SelfConImageProcessor, save, usage
 from tests.hub_stand_in import READER, Handler, hub  # noqa: F401
 from tests.modeling.helpers import in_fresh_process, pixels, small_model
 
@@ -73,7 +74,7 @@ def folder(tmp_path):
     pictures = [tmp_path / "run" / name for name in ("roc.png", "mistakes.png")]
     for picture in pictures:
         Image.new("RGB", (8, 8)).save(picture)
-    write_model_card(folder, make_report(), pictures, "me/detector")
+    write_model_card(folder, make_report(), pictures, usage("me/detector"), "me/detector")
     return folder
 
 
@@ -85,8 +86,8 @@ def online(hub, monkeypatch, tmp_path):  # noqa: F811
 
 
 def test_a_pushed_model_is_used_by_name_in_a_fresh_process(online, folder, tmp_path):
-    check_hub_access("me/detector", private=True)
-    address = push_to_hub(folder, "me/detector")
+    check_write_access("me/detector", private=True)
+    address = upload(folder, "me/detector", "a detector")
     assert address.startswith(online.url)
     uploaded = online.files("models", "me/detector")
     del uploaded[".gitattributes"]  # the Hub's own
@@ -148,7 +149,7 @@ def test_the_card_says_how_good_on_what_and_how_it_was_made(folder):
 
 
 def test_the_card_of_a_model_that_was_never_scored_says_so(online, folder):
-    write_model_card(folder, replace(make_report(), figures=[], tracks=[]), [])
+    write_model_card(folder, replace(make_report(), figures=[], tracks=[]), [], usage("FOLDER"))
     card = ModelCard.load(folder / "README.md")
     card.validate()
     assert "## Figures\n\nNothing was scored." in card.text and card.data.eval_results is None
@@ -157,7 +158,7 @@ def test_the_card_of_a_model_that_was_never_scored_says_so(online, folder):
 def test_the_card_of_a_model_trained_on_a_folder_validates_and_hides_its_place(online, folder, tmp_path):
     own = tmp_path / "somebody's home" / "my pictures"
     own.mkdir(parents=True)
-    write_model_card(folder, make_report(str(own)), [])
+    write_model_card(folder, make_report(str(own)), [], usage("FOLDER"))
     card = ModelCard.load(folder / "README.md")
     card.validate()
     assert card.data.eval_results[0].dataset_type == "my-pictures" and "somebody" not in str(card)
@@ -170,22 +171,22 @@ def test_the_card_of_a_model_trained_on_a_folder_validates_and_hides_its_place(o
 @pytest.mark.parametrize("exists", [False, True])
 def test_no_right_to_write_is_said_before_training(online, monkeypatch, tmp_path, token, said, exists):
     if exists:
-        check_hub_access("me/detector", private=False)
+        check_write_access("me/detector", private=False)
     online.speak_to(monkeypatch, tmp_path, token)
     with pytest.raises(ConnectionError) as refusal:
-        check_hub_access("me/detector", private=False)
+        check_write_access("me/detector", private=False)
     sentence = str(refusal.value)
-    assert sentence.startswith("Cannot write to me/detector on the Hub (") and "\n" not in sentence
+    assert sentence.startswith("Cannot write to the model me/detector on the Hub (") and "\n" not in sentence
     assert said in sentence and "hf auth login" in sentence
 
 
 def test_a_name_that_is_none_and_a_hub_that_is_away_are_said(online, monkeypatch, tmp_path):
-    with pytest.raises(ConnectionError, match="Cannot write to me/my/detector"):
-        check_hub_access("me/my/detector", private=True)
+    with pytest.raises(ConnectionError, match="Cannot write to the model me/my/detector"):
+        check_write_access("me/my/detector", private=True)
     online.url = "http://127.0.0.1:9"
     online.speak_to(monkeypatch, tmp_path)
-    with pytest.raises(ConnectionError, match="Cannot write to me/detector on the Hub"):
-        check_hub_access("me/detector", private=True)
+    with pytest.raises(ConnectionError, match="Cannot write to the model me/detector on the Hub"):
+        check_write_access("me/detector", private=True)
 
 
 def upload_refused_to_the_token(monkeypatch, online, tmp_path, folder):
@@ -206,11 +207,11 @@ def card_is_refused(monkeypatch, online, tmp_path, folder):
 ])
 @pytest.mark.filterwarnings("ignore:.*Use 'content=:DeprecationWarning")
 def test_a_failed_upload_says_where_the_model_lies(online, folder, monkeypatch, tmp_path, trouble, said):
-    check_hub_access("me/detector", private=True)
+    check_write_access("me/detector", private=True)
     trouble(monkeypatch, online, tmp_path, folder)
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with pytest.raises(ConnectionError) as refusal:
-        push_to_hub(folder, "me/detector")
+        upload(folder, "me/detector", "a detector")
     sentence = str(refusal.value)
     assert sentence.startswith("The upload to me/detector failed (") and said in sentence and "\n" not in sentence
     assert f"hf upload me/detector {folder}" in sentence
