@@ -225,7 +225,7 @@ def test_a_full_disk_is_one_sentence(load, raw, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(datasets.arrow_writer.ArrowWriter, "write", full)
+    monkeypatch.setattr(datasets.arrow_writer.ArrowWriter, "write_table", full)
     with pytest.raises(imaginet.ImageError, match="No space is left for the prepared data in .*cache"):
         load(data_dir=str(raw))
 
