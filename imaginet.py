@@ -274,7 +274,8 @@ def same_place(path: str) -> str:
 def listed_paths(file: str) -> frozenset:
     """The paths on a list, whatever its labels, as in :class:`Record`."""
     with io.open(file, encoding="utf-8-sig") as lines:
-        return frozenset(line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
+        paths = (line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
+        return frozenset("/".join(part for part in path.split("/") if part not in ("", ".")) for path in paths)
 
 
 class _Known(NamedTuple):
@@ -1298,13 +1299,13 @@ def _plan_alignment(raw: Raw, records: list[Record]) -> dict[str, tuple]:
     Raises:
         ValueError: if a content type has images of one class only.
     """
-    from imaginet_core.pictures.alignment import FIRST_BYTES, plan_alignment, read_facts
+    from imaginet_core.pictures.alignment import FIRST_BYTES, plan_alignment, read_headers
 
     def left_to_the_builder(record: Record, _: ImageError) -> None:
         """It names the image."""
 
-    facts, unclear = read_facts(read_images(raw, records, FIRST_BYTES, "Reading headers for alignment", left_to_the_builder))
-    more, _ = read_facts(read_images(raw, unclear, on_error=left_to_the_builder))
+    facts, unclear = read_headers(read_images(raw, records, FIRST_BYTES, "Reading headers for alignment", left_to_the_builder))
+    more, _ = read_headers(read_images(raw, unclear, on_error=left_to_the_builder))
     return plan_alignment(facts + more)
 
 

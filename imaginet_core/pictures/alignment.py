@@ -41,16 +41,16 @@ from imaginet_core.pictures.header import Header, read_header
 SALT = "aligned"
 FIRST_BYTES = 1 << 16
 """Of a file; enough for the headers of nearly all images."""
-LONGEST = 16383
+MAX_SIDE = 16383
 """Pixels; the container holds no longer side."""
 GRID = 16
 """Pixels; the largest blocks of JPEG and WebP. Crops start on this grid, so that earlier blocks lie alike in both classes."""
-TURNS = 2
+ALTERNATIONS = 2
 """How often a JPEG and its partner, a WebP, are compressed as the other and as themselves. On random pixels the traces then
 tell 0.50 (AUC) between them, after one turn 0.81, without any 0.67; more turns change nothing."""
 
 
-class Facts(NamedTuple):
+class ImageHeader(NamedTuple):
     """What the plan needs of an image: its path, content type, label ("real" or "synthetic") and its file's header."""
 
     path: str
@@ -59,7 +59,7 @@ class Facts(NamedTuple):
     header: Header
 
 
-class Step(NamedTuple):
+class AlignmentStep(NamedTuple):
     """What alignment does to one image before the last compression; plain values, so it can be stored and sent.
 
     Attributes:
@@ -72,7 +72,7 @@ class Step(NamedTuple):
     earlier: tuple[tuple[str, int, str], ...] = ()
 
 
-def read_facts(images: Iterable[tuple]) -> tuple[list[Facts], list]:
+def read_headers(images: Iterable[tuple]) -> tuple[list[ImageHeader], list]:
     """Reads headers for :func:`plan_alignment`.
 
     Args:
@@ -84,13 +84,13 @@ def read_facts(images: Iterable[tuple]) -> tuple[list[Facts], list]:
     facts, unclear = [], []
     for record, content in images:
         try:
-            facts.append(Facts(record.path, record.content, record.label, read_header(content)))
+            facts.append(ImageHeader(record.path, record.content, record.label, read_header(content)))
         except ValueError:
             unclear.append(record)
     return facts, unclear
 
 
-def plan_alignment(facts: Iterable[Facts]) -> dict[str, Step]:
+def plan_alignment(facts: Iterable[ImageHeader]) -> dict[str, AlignmentStep]:
     """Pairs real and synthetic images of the same content type; path -> what to do.
 
     The plan does not depend on the order of ``facts``. Plan each split on its own.
@@ -115,18 +115,18 @@ def plan_alignment(facts: Iterable[Facts]) -> dict[str, Step]:
     return plan
 
 
-def _rank(facts: Facts) -> tuple:
+def _rank(facts: ImageHeader) -> tuple:
     """By shorter side, then from upright to wide; equal sizes in an order that has nothing to do with their names."""
     width, height = facts.header.width, facts.header.height
     return min(width, height), width / height, hashlib.sha256(facts.path.encode("utf-8", "surrogatepass")).digest()
 
 
-def _step(own: Header, partner: Header) -> Step:
-    size = min(own.width, partner.width, LONGEST), min(own.height, partner.height, LONGEST)
-    return Step(*size, earlier=_earlier(compression_of(own), compression_of(partner)))
+def _step(own: Header, partner: Header) -> AlignmentStep:
+    size = min(own.width, partner.width, MAX_SIDE), min(own.height, partner.height, MAX_SIDE)
+    return AlignmentStep(*size, earlier=_earlier_compressions(compression_of(own), compression_of(partner)))
 
 
-def _earlier(own: tuple | None, partner: tuple | None) -> tuple:
+def _earlier_compressions(own: tuple | None, partner: tuple | None) -> tuple:
     """The compressions that make a file with compression ``own`` like one of its partner's, which is treated by the same rule."""
     if own is None or partner is None or own == partner:
         return () if partner is None or own == partner else (partner,)
@@ -135,7 +135,7 @@ def _earlier(own: tuple | None, partner: tuple | None) -> tuple:
         coarser = own[0], min(own[1], partner[1]), min(own[2], partner[2])
         return () if coarser == own else (coarser,)
     # by turns, and both with the same end: what came first shows less with each turn
-    return TURNS * (partner, own) if own[0] == "JPEG" else (TURNS * (partner, own))[:-1]
+    return ALTERNATIONS * (partner, own) if own[0] == "JPEG" else (ALTERNATIONS * (partner, own))[:-1]
 
 
 def compression_of(header: Header) -> tuple | None:
@@ -146,7 +146,7 @@ def compression_of(header: Header) -> tuple | None:
     return "WEBP" if header.format == "WEBP" else "JPEG", header.quality, header.subsampling if known else "4:2:0"
 
 
-def align(content: bytes, path: str, step: Step, last_compression: bool = True) -> bytes:
+def align(content: bytes, path: str, step: AlignmentStep, last_compression: bool = True) -> bytes:
     """The aligned copy of an image.
 
     Args:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 import imaginet
 from imaginet_core.parallel import in_processes
-from imaginet_core.pictures.alignment import Facts, align, plan_alignment
+from imaginet_core.pictures.alignment import ImageHeader, align, plan_alignment
 from imaginet_core.pictures.header import read_header
 from imaginet_core.pictures.perturbed_test_set import perturb
 from imaginet_tools.audit.classifier import MIN_SOURCE_IMAGES, examine
@@ -81,7 +81,7 @@ def measure_images(images: ImageSet, chosen: list[int], view: str, processes: in
         for index, content in tqdm(images.read(chosen), desc="reading headers", unit="image", total=len(chosen)):
             label = imaginet.LABELS[images.label[index]]
             try:
-                facts.append(Facts(paths[index], str(images.content[index]), label, read_header(content)))
+                facts.append(ImageHeader(paths[index], str(images.content[index]), label, read_header(content)))
             except ValueError as error:
                 left_out[paths[index]] = str(error)
         kinds = {(each.content, each.label) for each in facts}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import datasets
 import numpy as np
 
-from imaginet_core.pictures.alignment import Facts, Step, align, compression_of, plan_alignment
+from imaginet_core.pictures.alignment import AlignmentStep, ImageHeader, align, compression_of, plan_alignment
 from imaginet_core.pictures.header import Header, read_header
 from imaginet_core.pictures.partial_decode import content_of
 from imaginet_tools.images.image_set import REAL, ImageSet
@@ -43,7 +43,7 @@ def align_images(images: ImageSet, num_proc: int) -> Alignment:
     compress = np.isin(content, [group for group in np.unique(content) if len(set(settings[content == group])) > 1])
     label = np.where(images.label == REAL, "real", "synthetic")
     plan = plan_alignment(
-        Facts(*facts) for facts in zip(images.path.tolist(), content.tolist(), label.tolist(), headers, strict=True)
+        ImageHeader(*facts) for facts in zip(images.path.tolist(), content.tolist(), label.tolist(), headers, strict=True)
     )
     steps = [plan[path] for path in images.path.tolist()]
     cropped = np.array([(step.width, step.height) != header[2:4] for step, header in zip(steps, headers, strict=True)])
@@ -78,7 +78,7 @@ def _header(images: ImageSet, index: int) -> Header:
 
 def _align(row: dict, index: int, paths: list[str], steps: list[tuple], compress: list[bool]) -> dict:
     try:
-        content = align(content_of(row["image"]), paths[index], Step(*steps[index]), last_compression=compress[index])
+        content = align(content_of(row["image"]), paths[index], AlignmentStep(*steps[index]), last_compression=compress[index])
     except ValueError as error:
         raise ValueError(f"{paths[index]}: {error}.") from error
     return {"image": {"bytes": content, "path": None}}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import imaginet
-from imaginet_core.pictures.alignment import Facts, align, plan_alignment
+from imaginet_core.pictures.alignment import ImageHeader, align, plan_alignment
 from imaginet_core.pictures.header import read_header
 from imaginet_core.pictures.perturbed_test_set import perturb
 
@@ -64,7 +64,8 @@ def test_aligned_images_follow_the_plan_of_their_split(load, raw):
         assert set(rows["format"]) == {"WEBP"}
         records = imaginet.read_list(str(raw / f"{split}_annotations.txt"), imaginet.OFFICIAL)
         contents = {record.path: (raw / record.path).read_bytes() for record in records}
-        plan = plan_alignment(Facts(each.path, each.content, each.label, read_header(contents[each.path])) for each in records)
+        headers = [ImageHeader(each.path, each.content, each.label, read_header(contents[each.path])) for each in records]
+        plan = plan_alignment(headers)
         images = stored(rows)
         for path, step in plan.items():
             assert images[path] == align(contents[path], path, step)

@@ -8,17 +8,18 @@ import pytest
 from PIL import Image
 
 from imaginet_core.pictures import degradations
-from imaginet_core.pictures.alignment import Facts, Step, align, plan_alignment
+from imaginet_core.pictures.alignment import AlignmentStep, ImageHeader, align, plan_alignment
 from imaginet_core.pictures.decode import decode
 from imaginet_core.pictures.header import Header, read_header
 
 
-def facts(number: int, label: str, content="photos", size=None, **header) -> Facts:
+def facts(number: int, label: str, content="photos", size=None, **header) -> ImageHeader:
     width, height = size or (int(value) for value in np.random.default_rng(number).integers(200, 900, 2))
-    return Facts(f"{label}/{number}.png", content, label, Header(header.pop("format", "PNG"), "RGB", width, height, **header))
+    header = Header(header.pop("format", "PNG"), "RGB", width, height, **header)
+    return ImageHeader(f"{label}/{number}.png", content, label, header)
 
 
-def both_classes(real: int, synthetic: int) -> list[Facts]:
+def both_classes(real: int, synthetic: int) -> list[ImageHeader]:
     """Real images of many sizes, synthetic ones of three."""
     squares = [(256, 256), (512, 512), (896, 512)]
     return [facts(number, "real") for number in range(real)] + [
@@ -109,7 +110,7 @@ def test_pixels_are_cropped_on_the_grid_and_never_resampled(monkeypatch):
     monkeypatch.setattr(degradations, "draw_compression", lambda rng: lambda image: image)
     image, found = noise(), set()
     for number in range(150):
-        out = decode(align(file_of(image), f"{number}.png", Step(200, 250)))
+        out = decode(align(file_of(image), f"{number}.png", AlignmentStep(200, 250)))
         assert out.shape == (250, 200, 3)
         places = [
             (top, left) for top in range(0, 51, 16) for left in range(0, 61, 16)
@@ -124,25 +125,25 @@ def test_earlier_compression_lies_on_the_pictures_own_grid(monkeypatch):
     """As if the whole picture had been compressed and then cropped."""
     monkeypatch.setattr(degradations, "draw_compression", lambda rng: lambda image: image)
     whole = degradations.jpeg(noise(), 80, "4:4:4")
-    out = decode(align(file_of(noise()), "a.png", Step(200, 250, earlier=(("JPEG", 80, "4:4:4"),))))
+    out = decode(align(file_of(noise()), "a.png", AlignmentStep(200, 250, earlier=(("JPEG", 80, "4:4:4"),))))
     assert any((whole[top : top + 250, left : left + 200] == out).all() for top in range(0, 51, 16) for left in range(0, 61, 16))
 
 
 def test_the_last_compression_is_drawn_from_the_name_and_the_container_tells_nothing():
     image = noise(64, 48)
-    contents = [align(file_of(image, kind), "a.png", Step(48, 64)) for kind in ("PNG", "TIFF")]
+    contents = [align(file_of(image, kind), "a.png", AlignmentStep(48, 64)) for kind in ("PNG", "TIFF")]
     rng = degradations.rng_for("a.png", "aligned")
     rng.integers(1), rng.integers(1)  # the crop's place
     np.testing.assert_array_equal(decode(contents[0]), degradations.draw_compression(rng)(image))
-    assert contents[0] == contents[1] != align(file_of(image), "b.png", Step(48, 64))
+    assert contents[0] == contents[1] != align(file_of(image), "b.png", AlignmentStep(48, 64))
     exif = Image.Exif()
     exif[271] = "a camera"
-    header = read_header(align(file_of(image, "JPEG", exif=exif, icc_profile=b"x" * 99), "a.png", Step(48, 64)))
+    header = read_header(align(file_of(image, "JPEG", exif=exif, icc_profile=b"x" * 99), "a.png", AlignmentStep(48, 64)))
     assert header == Header("WEBP", "RGB", 48, 64)
 
 
 def test_what_is_wrong_is_said():
     with pytest.raises(ValueError, match="it has 48 × 64 pixels, less than the 50 × 64 of the plan"):
-        align(file_of(noise(64, 48)), "a.png", Step(50, 64))
+        align(file_of(noise(64, 48)), "a.png", AlignmentStep(50, 64))
     with pytest.raises(ValueError, match="not an image that Pillow can decode"):
-        align(b"text", "a.png", Step(8, 8))
+        align(b"text", "a.png", AlignmentStep(8, 8))
