@@ -43,10 +43,18 @@ def _is_decodable(content: bytes) -> bool:
 # one picture at a time: each returns None, or raises
 
 
+class Differs(AssertionError):
+    """Two ways of reading one file give different pixels."""
+
+
 def through_reader(case: Case) -> None:
-    """The reader, and what it says without knowing a name."""
-    pixels = read(case.content)
+    """The reader, with everything that it notes."""
+    from imaginet_core.pictures.decode import read_picture
+
+    pixels = read_picture(case.content, name=case.name).pixels
     assert pixels.dtype == "uint8" and pixels.ndim == 3 and pixels.shape[2] == 3 and min(pixels.shape) > 0, pixels.shape
+    if pixels.tobytes() != read(case.content).tobytes():
+        raise Differs("read_picture and decode give different pixels")
 
 
 def through_features(case: Case) -> None:
@@ -70,10 +78,6 @@ def through_windows(case: Case) -> None:
         whole = read(case.content)
         if whole.shape[:2] != (height, width) or not np.array_equal(window.of(whole), found):
             raise Differs(f"window of {height} × {width} pixels, the reader's {whole.shape}")
-
-
-class Differs(AssertionError):
-    """Two ways of reading one file give different pixels."""
 
 
 @functools.cache
@@ -222,7 +226,7 @@ TOGETHER = {
     "verify": through_verification,
     "perturb": through_perturbation,
 }
-NAMED = ("window", "pipeline")
+NAMED = ("read", "window", "pipeline")
 """Routes of one picture that know its name, so that what they say must hold it."""
 
 
