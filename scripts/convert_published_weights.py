@@ -17,6 +17,7 @@ import torch
 from huggingface_hub import ModelCard, ModelCardData
 from torch import Tensor
 
+from imaginet_core.storage.safe_writes import new_folder
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, check_free, save, usage
 
 UPSTREAM = "https://github.com/delyan-boychev/imaginet"
@@ -104,15 +105,21 @@ def model_from(state: dict[str, Tensor], origin: str | Path) -> SelfConForImageC
 def convert(file: str | Path, folder: str | Path) -> Path:
     """Converts the checkpoint ``file`` into the new model folder ``folder``, with a model card; returns the folder.
 
+    The folder appears whole or not at all; what a killed run left beside it is replaced by the next one.
+
     Raises:
         FileExistsError: if ``folder`` holds something already.
         FileNotFoundError, ValueError: if the checkpoint is not as expected.
     """
     check_free(folder)
     model = model_from(read_checkpoint(file), file)
-    folder = save(model, SelfConImageProcessor(), folder)
-    (folder / "README.md").write_text(_card(Path(file)), encoding="utf-8")
-    return folder
+    with new_folder(folder) as aside:
+        made = save(model, SelfConImageProcessor(), aside / "model")
+        (made / "README.md").write_text(_card(Path(file)), encoding="utf-8")
+        for each in made.iterdir():
+            each.rename(aside / each.name)
+        made.rmdir()
+    return Path(folder)
 
 
 def _card(file: Path) -> str:
@@ -170,6 +177,9 @@ def main(arguments: list[str] | None = None) -> None:
         folder = convert(given.checkpoint, given.folder)
     except (ValueError, OSError) as error:
         sys.exit(f"scripts.convert_published_weights: {error}")
+    except KeyboardInterrupt:
+        print("scripts.convert_published_weights: interrupted; nothing was written.", file=sys.stderr)
+        sys.exit(130)
     print(f'Model: {folder}   Use: pipeline("image-classification", model="{folder}", trust_remote_code=True)')
 
 

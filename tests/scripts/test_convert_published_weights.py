@@ -11,7 +11,8 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from imaginet_tools.publish.hub import check_write_access, upload
-from modeling import SelfConForImageClassification
+from modeling import SelfConConfig, SelfConForImageClassification
+from scripts import convert_published_weights
 from scripts.convert_published_weights import main, model_from, read_checkpoint
 from tests.hub_stand_in import hub  # noqa: F401
 from tests.modeling.helpers import in_fresh_process
@@ -51,6 +52,25 @@ def test_converted_checkpoint_used_by_name_gives_the_references_answers(hub, che
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
     # what was never trained gives no answer
     assert [answers["detect"][name] for name in ("operating_point", "family", "generator")] == [None, None, None]
+
+
+def test_ctrl_c_before_the_card_is_there_leaves_nothing(tmp_path, monkeypatch, capsys):
+    tiny = SelfConConfig(stem_width=8, block="basic", widths=[8, 8], depths=[1, 1], sub_network_after=1, projection_size=8)
+    monkeypatch.setattr(convert_published_weights, "read_checkpoint", lambda file: {})
+    monkeypatch.setattr(convert_published_weights, "model_from", lambda state, origin: SelfConForImageClassification(tiny))
+    (tmp_path / "weights.pt").write_bytes(b"weights")
+
+    def interrupt(file):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted, pytest.raises(SystemExit) as ended:
+        interrupted.setattr(convert_published_weights, "_card", interrupt)
+        main([str(tmp_path / "weights.pt"), str(tmp_path / "model")])
+    assert ended.value.code == 130 and capsys.readouterr().err.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["weights.pt"]
+    main([str(tmp_path / "weights.pt"), str(tmp_path / "model")])
+    assert {file.name for file in tmp_path.iterdir()} == {"weights.pt", "model"}
+    assert {"README.md", "config.json", "model.safetensors"} <= {file.name for file in (tmp_path / "model").iterdir()}
 
 
 def state_of(checkpoint: dict) -> dict:

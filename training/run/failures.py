@@ -14,6 +14,10 @@ EXPECTED = (ValueError, OSError, FloatingPointError, ModuleNotFoundError)
 """Errors whose words are for the user; any other is ours, and keeps its traceback."""
 INTERRUPTED = 130
 """Exit status of programs that end by Ctrl-C."""
+KILLED_WORKER = (
+    "A process that reads pictures for this one was killed, as the system does when memory runs out. The same command with "
+    "--resume goes on from the last checkpoint; a smaller --num_workers or --batch_size needs less memory."
+)
 HEAD_START = 3.0
 """Seconds that a process waits before it says what stopped it, so that the first one's words, if there are any, are the only
 ones: when that one ends, the launcher ends the others."""
@@ -34,9 +38,16 @@ def one_sentence(program: str) -> Iterator[None]:
     except EXPECTED as error:
         _end(program, sentence(error), 1)
     except RuntimeError as error:
+        if is_killed_worker(error):
+            _end(program, KILLED_WORKER, 1)
         if not is_lost_connection(error):
             raise
         _end(program, "Another process of this run ended; what it said tells why.", 1)
+
+
+def is_killed_worker(error: RuntimeError) -> bool:
+    """Whether an error is torch's of a process that loads data and is gone; what such a process raises has other words."""
+    return str(error).startswith("DataLoader worker (pid")
 
 
 def is_lost_connection(error: RuntimeError) -> bool:

@@ -23,6 +23,14 @@ def test_an_interrupted_run_says_how_to_go_on(capsys):
     assert status == 130 and words.count("\n") == 1 and "with --resume goes on" in words
 
 
+@pytest.mark.parametrize("words", ["(pid 7) is killed by signal: Killed. ", "(pid(s) 7, 8) exited unexpectedly"])
+def test_a_killed_loading_process_is_told_in_a_sentence(words, capsys):
+    status, said = ending(RuntimeError(f"DataLoader worker {words}"), capsys)
+    assert status == 1 and said.count("\n") == 1 and "was killed" in said and "--num_workers" in said
+    with pytest.raises(RuntimeError), one_sentence("program.py"):
+        raise RuntimeError("Caught RuntimeError in DataLoader worker process 0.")
+
+
 def test_an_error_of_ours_keeps_its_traceback():
     for error in (RuntimeError("gloo"), KeyError("name"), AssertionError()):
         with pytest.raises(type(error)), one_sentence("program.py"):
