@@ -598,9 +598,8 @@ def read_registry(file: str, root: str) -> tuple[LabelNames, dict, bool]:
         records = read_list(part.list_file, names) if part.list_file else []
         for found in part.found:
             if source_of(found.path, names.sources) != part.source:
-                raise ValueError(
-                    f"The registry {file}, source {part.source}: {found.path} fits its {part.split} pattern but lies in none of its folders."
-                )
+                what = f"{found.path} fits its {part.split} pattern but lies in none of its folders"
+                raise ValueError(f"The registry {file}, source {part.source}: {what}.")
             records.append(Record(*found, source=part.source, source_image=found.path))
         splits.setdefault(part.split, []).extend(records)
     for records in splits.values():
@@ -611,7 +610,7 @@ def read_registry(file: str, root: str) -> tuple[LabelNames, dict, bool]:
 
 
 def read_testset(root: str, annotations, name: str) -> tuple[LabelNames, dict]:
-    """Reads upstream's ready copy of the perturbed test set: ``testset/<content>/<real|synthetic/<family>>/NNNNN.webp``, with its lists.
+    """Reads upstream's ready copy of the perturbed test set, ``testset/<content>/<real|synthetic/<family>>/NNNNN.webp``, by its lists.
 
     Its numbers count the lines of upstream's four per-family lists of raw images, read one after the other, so every image is
     traced to its original where those lists lie beside it.
@@ -686,7 +685,7 @@ def _check_places(places: dict[str, Place]) -> None:
             other = first.setdefault((place.container, place.member), path)
             if other != path:
                 where = f"{place.member} in {place.container}" if place.container else place.member
-                raise ValueError(f"The listed images {other!r} and {path!r} are one and the same file, {where}; take one of them out.")
+                raise ValueError(f"The listed images {other!r} and {path!r} are one and the same file, {where}; take one out.")
 
 
 def _select_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict:
@@ -714,7 +713,7 @@ def _select_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> 
 
 
 def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_index: bool) -> dict[str, Place]:
-    """path -> place of every image that is there: in its folder, or else wherever ``imaginet_core.storage.find_images`` finds its source."""
+    """path -> place of every image that is there: in its folder, or else wherever ``find_images`` of imaginet_core finds its source."""
     places, absent = {}, {}
     for records in splits.values():
         for record in records:
@@ -744,8 +743,8 @@ def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_i
 def add_published_images(raw: Raw, manifest: str) -> Raw:
     """``raw`` with the images of published shards: they are preferred to copies under the root, which nobody checked.
 
-    Shards lie beside the manifest (see imaginet_core/storage/manifest.py); given a lone file elsewhere there are none, and all images
-    must lie under the root.
+    Shards lie beside the manifest (see imaginet_core/storage/manifest.py); given a lone file elsewhere there are none, and all
+    images must lie under the root.
     """
     from imaginet_core.storage import manifest as manifests
     from imaginet_core.storage import parquet_shards
@@ -992,7 +991,7 @@ def read_images(
     raw: Raw, records: list[Record], first_bytes: int = -1, title: str | None = None,
     on_error: Callable[[Record, "ImageError"], None] | None = None,
 ) -> Iterator[tuple[Record, bytes]]:
-    """Yields (record, the file's bytes) of images that are there: files of their own in a pool of threads, then archives in their order.
+    """Yields (record, the file's bytes) of images that are there: files of their own, read by threads, then archives in their order.
 
     Args:
         raw: see :func:`read_raw`.
@@ -1281,7 +1280,7 @@ def _table(rows: list[dict], features: datasets.Features) -> pa.Table:
 
 
 def _align_or_perturb(record: Record, content: bytes, step: tuple | None) -> tuple[bytes, dict]:
-    """The image's file aligned as ``step`` says or, without one, perturbed; and further columns. Raises ValueError for a broken image."""
+    """The image's file aligned as ``step`` says or else perturbed, and further columns. Raises ValueError for a broken image."""
     if step is None:
         from imaginet_core.pictures.perturbed_test_set import perturb
 

@@ -1,6 +1,6 @@
 """One function over many images in several processes, with few of them in memory at a time.
 
-On ``concurrent.futures``: joblib's ``Parallel(return_as="generator")`` goes on taking jobs while nobody asks for results (1,374 of 2,000
+On ``concurrent.futures``: joblib's ``Parallel(return_as="generator")`` takes jobs while nobody asks for results (1,374 of 2,000
 after the first result and three seconds, with ``pre_dispatch=4``), so whole files would pile up in memory, and its processes take
 three seconds to start.
 """

@@ -96,7 +96,7 @@ def file_state(location: str) -> State:
 
 
 def stamp_of(state: os.stat_result) -> str:
-    """Changes with a local file's content, also where its time of modification was set back: nobody sets the time of that change."""
+    """Changes with a local file's content, also where its time of modification was set back: the second is the system's."""
     return f"{state.st_mtime_ns} {state.st_ctime_ns}"
 
 

@@ -31,7 +31,8 @@ def locate(
 
     A source with locations is looked for there only, in their order. Any other is looked for under ``root``: under other
     spellings of its names, in its publisher's own folders, in archives called as its publisher calls them (``archives``),
-    then in any archive that lies right in ``root``. See ``match_paths`` for what fits what, ``ffhq_numbers`` for FFHQ under its own numbers.
+    then in any archive that lies right in ``root``. See ``match_paths`` for what fits what, and ``ffhq_numbers`` for FFHQ under its
+    own numbers.
 
     Args:
         wanted: source -> listed paths.

@@ -1,4 +1,6 @@
-"""Sources of one's own beside ImagiNet's, or in their place: a YAML file for ``load_dataset("imaginet", registry=FILE, data_dir=RAW)``.
+"""Sources of one's own beside ImagiNet's, or in their place: a YAML file.
+
+It is given as ``load_dataset("imaginet", registry=FILE, data_dir=RAW)``.
 
     extends: official            # or: nothing
     generators: [FLUX.1]         # names added; likewise families and contents
@@ -24,9 +26,9 @@
         archives: ["gpt_image*.zip"]
         lists: {test: gpt_image_test.txt}   # beside this file, in the form of upstream's lists
 
-In lists the official numbers keep their meaning; added names follow them in the order given here. With ``extends: nothing`` they count from 0,
-and the names of real images ("real") are added at the end if they are not among them. Patterns find files in folders only; images inside
-archives need a list.
+In lists the official numbers keep their meaning; added names follow them in the order given here. With ``extends: nothing`` they
+count from 0, and the names of real images ("real") are added at the end if they are not among them. Patterns find files in
+folders only; images inside archives need a list.
 """
 
 import glob
@@ -99,7 +101,8 @@ def check_registry(values, file: str, root: str, splits: Sequence[str], official
     if not isinstance(values, dict) or not isinstance(values.get("sources"), dict) or not values["sources"]:
         raise ValueError(f"The registry {file} must be a mapping with an entry 'sources' that names at least one.")
     if values.get("extends") not in ("official", "nothing"):
-        raise ValueError(f"The registry {file} must say 'extends: official' or 'extends: nothing', got {values.get('extends')!r}.")
+        said = values.get("extends")
+        raise ValueError(f"The registry {file} must say 'extends: official' or 'extends: nothing', got {said!r}.")
     alone = values["extends"] == "nothing"
     where = {name: f"The registry {file}, source {name}" for name in values["sources"]}
     sources = {str(name): _source(entry, splits, where[name]) for name, entry in values["sources"].items()}
@@ -135,7 +138,9 @@ def _as_list(value) -> list[str]:
 def _inside(pattern: str, what: str) -> str:
     """The pattern, if it stays inside the root. Raises ValueError."""
     if ".." in re.split(r"[/\\]", pattern):
-        raise ValueError(f"{what} has {pattern!r}, which leads out of the data folder; give paths relative to that folder, without '..'.")
+        raise ValueError(
+            f"{what} has {pattern!r}, which leads out of the data folder; give paths relative to that folder, without '..'."
+        )
     return pattern
 
 
@@ -177,9 +182,13 @@ def _labels(entry: dict, tables: dict, where: str) -> tuple[str, str, str, str]:
     """Label, content, family and generator of the images that a source's patterns find."""
     label, content = str(entry.get("label", "synthetic")), entry.get("content")
     family, generator = ("real", "real") if label == "real" else (entry.get("family"), entry.get("generator"))
-    for key, value, table in (("content", content, "contents"), ("family", family, "families"), ("generator", generator, "generators")):
-        if value not in tables[table].values():
-            raise ValueError(f"{where}: its {key} {value!r} is none of {', '.join(tables[table].values())}; add it at the top or correct it.")
+    values = {"content": content, "family": family, "generator": generator}
+    for (key, value), table in zip(values.items(), _TABLES, strict=True):
+        allowed = tables[table].values()
+        if value not in allowed:
+            raise ValueError(f"{where}: its {key} {value!r} is none of {', '.join(allowed)}; add it at the top or correct it.")
     if label not in ("real", "synthetic") or (label == "synthetic") != (generator != "real"):
-        raise ValueError(f"{where}: its label is {label!r} and its generator {generator!r}; say real, or synthetic with a generator.")
+        raise ValueError(
+            f"{where}: its label is {label!r} and its generator {generator!r}; say real, or synthetic with a generator."
+        )
     return label, content, family, generator

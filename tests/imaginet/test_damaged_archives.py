@@ -45,7 +45,8 @@ def packed(tmp_path, request):
 
 @pytest.mark.parametrize("num_proc", [None, 2])
 def test_a_damaged_entry_is_skipped_and_noted_or_named(load, packed, tmp_path, num_proc):
-    with pytest.raises(imaginet.ImageError, match=r"1 image\(s\) are corrupt.*\n- wikiart/Realism/3.jpg: .*wikiart.zip is damaged: its entry"):
+    sentence = r"1 image\(s\) are corrupt.*\n- wikiart/Realism/3.jpg: .*wikiart.zip is damaged: its entry"
+    with pytest.raises(imaginet.ImageError, match=sentence):
         load(data_dir=str(packed), num_proc=num_proc)
     rows = load(data_dir=str(packed), num_proc=num_proc, on_corrupt="skip")["train"]
     assert len(rows) == 11 and "wikiart/Realism/3.jpg" not in rows["path"]
@@ -87,10 +88,10 @@ def test_what_lies_before_the_damage_in_a_compressed_tar_is_kept(load, tmp_path)
     content[-150_000] ^= 0xFF
     archive.write_bytes(content)
     errors = []
-    images = imaginet.read_images(raw, raw.splits["train"], on_error=lambda record, error: errors.append((record.path, str(error))))
+    images = imaginet.read_images(raw, raw.splits["train"], on_error=lambda _, error: errors.append(str(error)))
     with pytest.raises(ValueError, match="wikiart.tar.gz is cut short, damaged"):  # a changed tar is listed anew
         list(imaginet.read_images(raw, raw.splits["train"]))
-    assert len(list(images)) + len(errors) == 3 and all("wikiart.tar.gz is cut short, damaged" in reason for _, reason in errors)
+    assert len(list(images)) + len(errors) == 3 and all("wikiart.tar.gz is cut short, damaged" in reason for reason in errors)
 
 
 def test_a_restored_file_is_built_anew_although_its_time_was_kept(load, tmp_path):
@@ -144,5 +145,6 @@ def test_a_file_that_vanished_is_named_or_left_out(load, tmp_path):
     with pytest.raises(imaginet.ImageError, match="Realism/1.jpg could not be read .*it was there a moment ago"):
         list(imaginet.read_images(raw, raw.splits["train"]))
     gone = []
-    kept = [record.path for record, _ in imaginet.read_images(raw, raw.splits["train"], on_error=lambda record, _: gone.append(record.path))]
+    images = imaginet.read_images(raw, raw.splits["train"], on_error=lambda record, _: gone.append(record.path))
+    kept = [record.path for record, _ in images]
     assert gone == ["wikiart/Realism/1.jpg"] and len(kept) == 2

@@ -95,8 +95,8 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path, repository, how):
     script = tmp_path / "endless.py"
     script.write_text(ENDLESS, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(repository)}
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-                               start_new_session=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, script], **pipes, env=environment, start_new_session=True)
     workers = {int(process.stdout.readline()) for _ in range(4 * BATCH)}
     os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()  # as Ctrl-C at a terminal reaches all of them
     _, told = process.communicate(timeout=20)
