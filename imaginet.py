@@ -15,6 +15,7 @@ From top to bottom: labels, the registry of sources, lists, what lies on the dis
 import contextlib
 import csv
 import errno
+import fnmatch
 import functools
 import hashlib
 import io
@@ -473,8 +474,18 @@ def download_lists() -> dict[str, str]:
         ) from error
 
 
+SPLIT_WORDS = {
+    "train": ("train", "training"), "validation": ("val", "valid", "validation", "dev"), "test": ("test", "testing"),
+}
+"""Split -> what its folder may be called, in small letters."""
+PLAIN_LAYOUT = (
+    "A plain folder of images looks so: train/real, train/synthetic, test/real, test/synthetic (or fake for synthetic, val for a third "
+    "split), with images at any depth; a folder below synthetic names the generator."
+)
+
+
 def read_folders(root: str) -> tuple[LabelNames, dict]:
-    """Reads a plain folder: ``train/{real,synthetic}`` and/or ``test/{real,synthetic}``, with images at any depth below.
+    """Reads a plain folder, see PLAIN_LAYOUT. Without folders of splits, all images are of the split train.
 
     A folder below ``synthetic`` names the generator; images right inside it are of the generator "unknown".
 
@@ -482,33 +493,88 @@ def read_folders(root: str) -> tuple[LabelNames, dict]:
         label names and split -> records; no split where the root has no such folders.
 
     Raises:
-        ValueError: for a generator's folder called real.
+        ValueError: for folders beside those of the labels, two folders of one split, and a generator's folder called real.
     """
     splits, ignored = {}, []
-    for split in LIST_NAMES:
-        records = []
-        for label in LABELS:
-            for file in _files_below(f"{root}/{split}/{label}"):
-                below = file.split("/")
-                generator = "real" if label == "real" else below[0] if len(below) > 1 else "unknown"
-                path = f"{split}/{label}/{file}"
-                if label == "synthetic" and generator == "real":
-                    raise ValueError(
-                        f"{root}/{split}/synthetic/real: a folder below synthetic names the generator, and real means no generator; "
-                        f"move real images to {split}/real, or rename the folder."
-                    )
-                if not file.lower().endswith(IMAGE_SUFFIXES):
-                    ignored.append(path)
-                    continue
-                family = "real" if label == "real" else "unknown"
-                records.append(Record(path, label, "uncategorized", family, generator, path.rpartition("/")[0], path))
+    for split, folder in _split_folders(root).items():
+        prefix = f"{folder}/" if folder else ""
+        records = [record for name, label in _label_folders(root, folder) for record in _of_label_folder(root, prefix + name, label, ignored)]
+        missing = [label for label in LABELS if label not in {record.label for record in records}]
         if records:
             splits[split] = records
+            if missing:
+                logger.warning("%s holds no %s image.", f"{root}/{folder}".rstrip("/"), missing[0])
     if ignored:
         logger.warning("%d file(s) under %s are no images and left out, e.g. %s", len(ignored), root, ignored[0])
     generators = sorted({record.generator for records in splits.values() for record in records} - {"real"})
     names = LabelNames(OFFICIAL.contents, {0: "unknown", 1: "real"}, dict(enumerate([*generators, "real"])))
     return names, splits
+
+
+def _folders_in(folder: str) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith((".", "__")))
+
+
+def _split_folders(root: str) -> dict[str, str]:
+    """Split -> its folder below the root; "" for a root whose own folders are those of the labels."""
+    found, there = {}, _folders_in(root)
+    for split, words in SPLIT_WORDS.items():
+        own = [name for name in there if name.lower() in words]
+        if len(own) > 1:
+            raise ValueError(f"{root} holds {' and '.join(own)}, which would be one split; join or rename them.")
+        if own:
+            found[split] = own[0]
+            if own[0] != split:
+                logger.warning("%s/%s is taken for the split %s.", root, own[0], split)
+    if not found and {_label_of_folder(name) for name in there} >= set(LABELS):
+        logger.warning("%s has no folders train and test, so all its images are of the split train.", root)
+        found["train"] = ""
+    return found
+
+
+def _label_folders(root: str, folder: str) -> list[tuple[str, str]]:
+    """(name, label) of the folders of a split. Raises ValueError where there are others, so that none is left out without a word."""
+    place = f"{root}/{folder}".rstrip("/")
+    labels = {name: _label_of_folder(name) for name in _folders_in(place)}
+    strange = [name for name, label in labels.items() if label is None]
+    if strange and any(labels.values()):
+        raise ValueError(f"{place}/{strange[0]} names neither real nor synthetic images; rename it or move it elsewhere. {PLAIN_LAYOUT}")
+    guessed = {name: label for name, label in labels.items() if label and name != label}
+    if guessed:
+        told = ", ".join(f"{name} for {label}" for name, label in guessed.items())
+        logger.warning("In %s the folder(s) are taken as follows: %s images.", place, told)
+    return [(name, label) for name, label in labels.items() if label]
+
+
+def _label_of_folder(name: str) -> str | None:
+    """The label that a folder's name says, by the words of the field where imaginet_core is there."""
+    try:
+        from imaginet_core.label_words import label_of_word
+    except ModuleNotFoundError as error:
+        if error.name != "imaginet_core":
+            raise
+        return name if name in LABELS else None  # this file alone, as a loading script
+    label = label_of_word(name)
+    return None if label is None else LABELS[label]
+
+
+def _of_label_folder(root: str, folder: str, label: str, ignored: list[str]) -> list[Record]:
+    """The images below ``root``/``folder``, all of one label; other files are added to ``ignored``."""
+    records = []
+    for file in _files_below(f"{root}/{folder}"):
+        below, path = file.split("/"), f"{folder}/{file}"
+        generator = "real" if label == "real" else below[0] if len(below) > 1 else "unknown"
+        if label == "synthetic" and generator == "real":
+            raise ValueError(
+                f"{root}/{folder}/real: a folder below {folder.rpartition('/')[2]} names the generator, and real means no generator; move real "
+                "images to a folder real beside it, or rename the folder."
+            )
+        if not file.lower().endswith(IMAGE_SUFFIXES):
+            ignored.append(path)
+            continue
+        family = "real" if label == "real" else "unknown"
+        records.append(Record(path, label, "uncategorized", family, generator, path.rpartition("/")[0], path))
+    return records
 
 
 def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
@@ -522,10 +588,13 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         root = sample_folder(config.script_folder)
     elif config.data_dir is None:
         return None
+    elif not str(config.data_dir).strip():
+        raise ValueError('data_dir is empty; give the folder of the images, or load_dataset("imaginet", "sample") to try things out.')
     else:
         root = os.path.abspath(os.path.expanduser(config.data_dir))
         if not os.path.isdir(root):
-            raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.")
+            packed = " It is a file: unpack it, or put it into a folder and give that." if os.path.isfile(root) else ""
+            raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.{packed}")
     if config.name in TESTSETS:
         kind, names, splits = "testset", *read_testset(root, config.annotations, config.name)
     else:
@@ -568,6 +637,7 @@ def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, 
         folder_names, splits = read_folders(root)
         if splits:
             return "folders", folder_names, splits
+        _check_is_raw(root, config)
         lists = download_lists()
     kind = "official" if names is OFFICIAL else "sample" if config.name == "sample" else "lists"
     return kind, names, {split: read_list(file, names) for split, file in lists.items()}
@@ -653,6 +723,21 @@ def _trace_original(record: Record, originals: list[Record]) -> Record:
             f"labelled {', '.join(original[1:5])}; take all lists from one version of upstream's."
         )
     return record._replace(source=original.source, source_image=original.source_image)
+
+
+def _check_is_raw(root: str, config: "ImagiNetConfig") -> None:
+    """Raises FileNotFoundError where nothing in the root is of ImagiNet: then its lists would help nobody."""
+    if config.locations:
+        return
+    names = os.listdir(root)
+    tops = {folder.partition("/")[0] for source in SOURCES.values() for folder in source.folders}
+    patterns = [pattern for source in SOURCES.values() for pattern in source.archives]
+    archives = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".7z.001")
+    if not any(name in tops or name.endswith(archives) or any(fnmatch.fnmatch(name, pattern) for pattern in patterns) for name in names):
+        raise FileNotFoundError(
+            f"{root} holds no list, no folder or archive of ImagiNet's sources (such as {', '.join(sorted(tops)[:3])}), and no folders of real "
+            f"and synthetic images. {PLAIN_LAYOUT}"
+        )
 
 
 def _calibration_list(root: str, annotations) -> frozenset | None:
@@ -888,21 +973,25 @@ class ImageError(ValueError):
     """Images that cannot be read, or no space to store them; the message says which and what to do."""
 
 
+UNKNOWN_LICENCE = "unknown"
+"""In the column license, where nothing is known of an image's terms; no column is null, so that torch's DataLoader takes every row."""
+
+
 class ImageToRead(NamedTuple):
     """One image of a :class:`ReadUnit`.
 
     Attributes:
         member: as in :class:`Place`.
         record: its line.
-        licence: its terms, or None.
-        calibration: whether it is on upstream's calibration list; None without the list.
+        licence: its terms, or UNKNOWN_LICENCE.
+        calibration: whether it is on upstream's calibration list; False without the list.
         step: what alignment does to it, see imaginet_core/pictures/alignment.py; None without alignment.
     """
 
     member: str
     record: Record
     licence: str | None
-    calibration: bool | None
+    calibration: bool
     step: tuple | None
 
 
@@ -925,8 +1014,8 @@ def read_units(raw: Raw, records: list[Record], steps: dict | None = None) -> li
         place = raw.places.get(record.path)
         if place is None:
             continue
-        licence = licences.get(record.source) or licences.get(record.source_image)
-        calibration = None if raw.calibration is None else record.path in raw.calibration
+        licence = licences.get(record.source) or licences.get(record.source_image) or UNKNOWN_LICENCE
+        calibration = raw.calibration is not None and record.path in raw.calibration
         image = ImageToRead(place.member, record, licence, calibration, steps.get(record.path) if steps else None)
         if place.container not in is_stream:
             is_stream[place.container] = bool(place.container) and _reader(place.container).is_stream(place.container)
@@ -1120,8 +1209,8 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
 
     Columns: ``image`` (stored as the bytes of the file), ``label`` (real, synthetic), ``content``, ``generator``, ``family``, ``source``
     (names in SOURCES; the folder for own lists), ``path`` (as listed), ``source_image`` (what two crops of one picture share; the path
-    where nothing better is known), ``calibration`` (whether it is on upstream's calibration list; null without the list), ``width``,
-    ``height``, ``format`` (Pillow's name), ``license`` (terms of the source; null where not known). The ``perturbed`` configurations add
+    where nothing better is known), ``calibration`` (whether it is on upstream's calibration list; false without the list), ``width``,
+    ``height``, ``format`` (Pillow's name), ``license`` (terms of the source; "unknown" where they are). The ``perturbed`` configurations add
     what was drawn: ``perturbed_side`` (pixels), ``perturbed_codec`` (JPEG, WEBP, none), ``perturbed_quality``.
 
     Images that were left out (``allow_missing``, ``on_corrupt="skip"``) are counted in the description and named in LEFT_OUT, a file beside

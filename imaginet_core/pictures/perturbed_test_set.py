@@ -21,12 +21,12 @@ def perturb(content: bytes, path: str) -> tuple[bytes, dict]:
 
     Returns:
         a lossless WebP file of 256 × 256 pixels, and what was drawn: ``perturbed_side`` (pixels of the square),
-        ``perturbed_codec`` ("JPEG", "WEBP" or "none") and ``perturbed_quality`` (60 to 100; None without a codec).
+        ``perturbed_codec`` ("JPEG", "WEBP" or "none") and ``perturbed_quality`` (60 to 100; 0 without a codec).
 
     Raises:
         ValueError: with the reason, if the image is broken.
     """
     image, drawn = degradations.perturb(decode(content), degradations.rng_for(path, SALT))
     return lossless_webp(image), {
-        "perturbed_side": drawn.side, "perturbed_codec": drawn.codec or "none", "perturbed_quality": drawn.quality,
+        "perturbed_side": drawn.side, "perturbed_codec": drawn.codec or "none", "perturbed_quality": drawn.quality or 0,
     }

@@ -35,7 +35,7 @@ def test_columns_names_and_values(load, raw):
         assert row["path"] == row["source_image"] == path.removeprefix("./")
         assert row["image"].size == (row["width"], row["height"]) == (2, 3)
         assert row["image"].format == row["format"]
-        assert row["license"] == imaginet.SOURCES[row["source"]].licence and row["calibration"] is None
+        assert row["license"] == imaginet.SOURCES[row["source"]].licence and row["calibration"] is False
 
 
 def test_images_are_stored_as_the_files_bytes(load, raw):

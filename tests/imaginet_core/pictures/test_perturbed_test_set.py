@@ -37,7 +37,7 @@ def test_the_file_holds_exactly_the_perturbed_pixels_and_says_what_was_drawn():
         with Image.open(io.BytesIO(content)) as image:
             assert (image.format, image.size, image.mode) == ("WEBP", (256, 256), "RGB")
         assert columns == {
-            "perturbed_side": drawn.side, "perturbed_codec": drawn.codec or "none", "perturbed_quality": drawn.quality
+            "perturbed_side": drawn.side, "perturbed_codec": drawn.codec or "none", "perturbed_quality": drawn.quality or 0
         }
         seen.add(columns["perturbed_codec"])
     assert len(seen) == 3
