@@ -12,7 +12,16 @@ from datasets.utils import tqdm
 
 from imaginet_core.storage import archives, ffhq_numbers
 from imaginet_core.storage.files import (
-    NO_FILE, ArchiveError, FileLocation, LocationError, explain_errors, file_state, is_remote, stamp_of, version_of, walk_files,
+    NO_FILE,
+    ArchiveError,
+    FileLocation,
+    LocationError,
+    explain_errors,
+    file_state,
+    is_remote,
+    stamp_of,
+    version_of,
+    walk_files,
 )
 from imaginet_core.storage.match_paths import SourceLayout, danbooru_path, match
 from imaginet_core.storage.spellings import clean, find_names

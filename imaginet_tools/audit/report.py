@@ -5,6 +5,7 @@ Counts and tables are made from the plain values of ``Audit.to_json``, so that a
 
 import os
 
+from imaginet_core.text_tables import markdown_table, text_table
 from imaginet_tools.audit.findings import SETS, Audit
 from imaginet_tools.metrics.detection import Estimate
 
@@ -47,8 +48,7 @@ def table(values: dict, kinds: tuple | None = None) -> str:
         values: of ``Audit.to_json``.
         kinds: of groups to show ("overall", "content", "generator"); None shows all.
     """
-    rows = [HEAD, ["---"] * len(HEAD), *_lines(values, kinds)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return markdown_table(HEAD, _lines(values, kinds))
 
 
 def looked_at(values: dict) -> str:
@@ -69,9 +69,7 @@ def _about(audit: Audit) -> str:
 
 def screen(audit: Audit) -> str:
     """Fixed-width text: the sentence, all groups, the most telling features."""
-    lines = [HEAD, *_lines(audit.to_json())]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text = text_table(HEAD, _lines(audit.to_json()))
     telling = [f"most telling of {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
     return "\n".join([_about(audit), "", *text, "", *telling, "", audit.sentence])
 

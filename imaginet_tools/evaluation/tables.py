@@ -1,6 +1,10 @@
 """The figures as tables, from the report's rows: Markdown for files, fixed width for the screen."""
 
+from collections.abc import Callable
+
 from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_core.safe_text import escape_markdown
+from imaginet_core.text_tables import markdown_table, text_table
 
 FIGURES = {"balanced_accuracy": "balanced accuracy", "auc": "AUC", "average_precision": "average precision"}
 TITLES = {"overall": "Overall", "content": "By content type", "generator": "By generator"}
@@ -15,8 +19,8 @@ def markdown_tables(rows: list) -> str:
         "Figures with 95 % bootstrap intervals over source images. Balanced accuracy is taken at the threshold fitted on "
         "held-out training images; a generator is compared with the real images of its content types."
     ]
-    for title, (header, *lines) in _tables(rows):
-        parts.append(f"## {title}\n\n" + "\n".join(_markdown(line) for line in (header, ["---"] * len(header), *lines)))
+    for title, (header, *lines) in _tables(rows, escape_markdown):
+        parts.append(f"## {title}\n\n{markdown_table(header, lines)}")
     return "\n\n".join(parts + _note(rows))
 
 
@@ -25,10 +29,9 @@ def screen_table(rows: list) -> str:
     if not rows:
         return "Nothing was scored."
     parts = []
-    for title, table in _tables(rows):
-        widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
-        parts.append("\n".join([title, lines[0], "-" * len(max(lines, key=len)), *lines[1:]]))
+    for title, (header, *lines) in _tables(rows, str):
+        table = text_table(header, lines)
+        parts.append("\n".join([title, table[0], "-" * len(max(table, key=len)), *table[1:]]))
     return "\n\n".join(parts + _note(rows))
 
 
@@ -44,12 +47,11 @@ def track_tables(tracks: list) -> str:
         lines = [("condition", name, "images", "answered right", "if known to be synthetic")]
         for track in of_name:
             title = CONDITION_TITLES.get(track.condition, track.condition)
-            lines += [(title, each.name, str(each.images), *_accuracies(each)) for each in track.classes]
+            lines += [(title, escape_markdown(each.name), str(each.images), *_accuracies(each)) for each in track.classes]
             lines.append((title, "mean", "", *_accuracies(track)))
         if all(track.accuracy_if_synthetic is None for track in of_name):  # the first track has no second step
             lines = [line[:-1] for line in lines]
-        lines.insert(1, ("---",) * len(lines[0]))
-        parts.append(f"## By class: {name}\n\n" + "\n".join(_markdown(line) for line in lines))
+        parts.append(f"## By class: {name}\n\n{markdown_table(lines[0], lines[1:])}")
     return "\n\n".join(parts)
 
 
@@ -58,24 +60,20 @@ def _accuracies(figures) -> list[str]:
     return ["" if each is None else str(each) for each in (figures.accuracy, figures.accuracy_if_synthetic)]
 
 
-def _markdown(cells) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _tables(rows: list) -> list[tuple[str, list[list[str]]]]:
-    """(heading, header and lines) of each kind of group."""
+def _tables(rows: list, escape: Callable[[str], str]) -> list[tuple[str, list[list[str]]]]:
+    """(heading, header and lines) of each kind of group; names go through ``escape``."""
     kinds = dict.fromkeys([*(kind for kind in TITLES if any(row.kind == kind for row in rows)), *(row.kind for row in rows)])
-    return [(TITLES.get(kind, f"By {kind}"), _table([row for row in rows if row.kind == kind])) for kind in kinds]
+    return [(TITLES.get(kind, f"By {kind}"), _table([row for row in rows if row.kind == kind], escape)) for kind in kinds]
 
 
-def _table(rows: list) -> list[list[str]]:
+def _table(rows: list, escape: Callable[[str], str]) -> list[list[str]]:
     """Header and lines; detectors of the same group and condition stand below each other."""
     detectors = list(dict.fromkeys(row.detector for row in rows))
     conditions = list(dict.fromkeys([*CONDITION_TITLES, *(row.condition for row in rows)]))
     order = sorted(rows, key=lambda row: (conditions.index(row.condition), row.name, detectors.index(row.detector)))
     lines = [
         [
-            CONDITION_TITLES.get(row.condition, row.condition), row.name, row.detector,
+            CONDITION_TITLES.get(row.condition, row.condition), escape(row.name), escape(row.detector),
             f"{row.metrics.n_real} + {row.metrics.n_synthetic}",
             *(str(getattr(row.metrics, figure)) for figure in FIGURES),
         ]

@@ -54,7 +54,7 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> Model
 
 def eval_results(report: Report) -> list[EvalResult]:
     """The model's overall figures under each condition, for the card's ``model-index``."""
-    overall = [row for row in report.figures if row.detector == "model" and row.kind == "overall"]
+    overall = [row for row in report.figures if not row.baseline and row.kind == "overall"]
     return [
         EvalResult(
             task_type="image-classification", dataset_type=data_name(report),

@@ -230,6 +230,7 @@ def test_other_kinds_and_conditions_are_shown_too_and_bars_do_not_break_the_tabl
     for table in (markdown_tables([*report.figures, row]), screen_table([*report.figures, row])):
         assert "By family" in table and "jpeg40" in table
     assert "| jpeg40 | a\\|b | model |" in markdown_tables([row])
+    assert "&lt;b&gt;x\\_y" in markdown_tables([replace(row, name="<b>x_y")]) and "<b>x_y" in screen_table([replace(row, name="<b>x_y")])
 
 
 def test_a_figure_without_interval_is_explained():

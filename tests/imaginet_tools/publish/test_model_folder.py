@@ -59,7 +59,7 @@ def make_report(dataset: str = "imaginet") -> Report:
         data={"name": dataset, "config": "sample", "splits": splits, "audit": audit},
         training={"seconds": 90.0, "processes": 2, "device": "cpu", "images_seen": 1234, "history": []},
         calibration={"temperature": 1.0, "bias": 0.0, "images": 16}, operating_points=POINTS,
-        figures=rows_of("model", "clean", scores, 0.5, 20) + rows_of("pixel statistics", "clean", scores, 0.5, 20),
+        figures=rows_of("model", "clean", scores, 0.5, 20) + rows_of("pixel statistics", "clean", scores, 0.5, 20, baseline=True),
         limits=["The detector knows these generators: x. It may miss images of any other."],
         tracks=[make_track("origin", "clean", origins[label], said, list(origins), scores.source_image, resamples=20)],
         pictures=[{"file": "roc.png", "title": "ROC curves"}, {"file": "mistakes.png", "title": "The most confident mistakes"}],
