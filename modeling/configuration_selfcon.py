@@ -88,11 +88,11 @@ class SelfConConfig(PreTrainedConfig):
         self._name_classes(kwargs.pop("num_labels", None))
         if "custom_pipelines" in kwargs:
             kwargs["custom_pipelines"] = CustomPipelines(kwargs["custom_pipelines"])
+        self.validate_labels()
         super().__post_init__(**kwargs)
         # the decorator runs them too, but wraps what they raise into an exception of several lines that is no ValueError
         self.validate_network()
         self.validate_calibration()
-        self.validate_labels()
 
     def _name_classes(self, count: int | None) -> None:
         """Fills ``id2label`` and ``label2id`` from each other, or from the usual names. ``count``: ``num_labels``, if given."""
@@ -101,10 +101,8 @@ class SelfConConfig(PreTrainedConfig):
         if self.id2label is None:
             named = self.label2id or {label: number for number, label in enumerate(LABELS)}
             self.id2label = {number: label for label, number in named.items()}
-        try:
+        if all(str(number).isdecimal() for number in self.id2label):  # JSON makes strings of numbers; what is none is refused below
             self.id2label = {int(number): label for number, label in self.id2label.items()}
-        except ValueError:
-            self.validate_labels()
         if self.label2id is None:
             self.label2id = {label: number for number, label in self.id2label.items()}
 

@@ -7,6 +7,7 @@ real from synthetic. ``sub_classifier`` (the same from the sub-network's feature
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import torch
@@ -239,10 +240,7 @@ class SelfConPreTrainedModel(PreTrainedModel):
     input_modalities = ("image",)
     _no_split_modules = ["Block"]
     # in half precision: the layers that cost little and would lose most. The front ends compute in float32 anyway
-    _keep_in_fp32_modules_strict = [
-        r"^encoder\.bn1\.", r"^encoder\.layer.*\.bn\d\.", r"\.shortcut\.1\.", "selfcon_layer", "^head", "^sub_heads",
-        "classifier",
-    ]
+    _keep_in_fp32_modules_strict = [r"bn\d", r"shortcut\.1", "selfcon_layer"]
 
     def __init__(self, config: SelfConConfig):
         config.validate_labels()
@@ -261,6 +259,15 @@ class SelfConPreTrainedModel(PreTrainedModel):
             for tensor, start in ((module.weight, 1), (module.bias, 0), (module.running_mean, 0), (module.running_var, 1)):
                 init.constant_(tensor, start)
             init.constant_(module.num_batches_tracked, 0)
+
+    def post_init(self) -> None:
+        """Gives a model that is made in half precision the same layers in float32 as one that is loaded in it."""
+        super().post_init()
+        if torch.get_default_dtype().itemsize < 4:
+            kept = re.compile("|".join(rf"(^|\.)({each})$" for each in self._keep_in_fp32_modules_strict))
+            for name, module in self.named_modules():
+                if kept.search(name):
+                    module.float()
 
     def initialize_weights(self) -> None:
         """Gives start values to every tensor that has none yet; Transformers calls it for new models and after loading."""
@@ -316,6 +323,10 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
     """
 
     _auto_class = "AutoModelForImageClassification"
+    _keep_in_fp32_modules_strict = [
+        *SelfConPreTrainedModel._keep_in_fp32_modules_strict,
+        "head", "sub_heads", "classifier", "sub_classifier", "family_classifier", "generator_classifier",
+    ]
 
     def __init__(self, config: SelfConConfig):
         super().__init__(config)
