@@ -101,10 +101,10 @@ class SelfConConfig(PreTrainedConfig):
         if self.id2label is None:
             named = self.label2id or {label: number for number, label in enumerate(LABELS)}
             self.id2label = {number: label for label, number in named.items()}
-        if all(str(number).isdecimal() for number in self.id2label):  # JSON makes strings of numbers; what is none is refused below
-            self.id2label = {int(number): label for number, label in self.id2label.items()}
-        if self.label2id is None:
-            self.label2id = {label: number for number, label in self.id2label.items()}
+        # JSON and Transformers' tutorials make strings of the numbers; what is no number is refused by validate_labels
+        self.id2label = {_number_of(number): label for number, label in self.id2label.items()}
+        given = self.label2id or {label: number for number, label in self.id2label.items()}
+        self.label2id = {label: _number_of(number) for label, number in given.items()}
 
     @classmethod
     def from_dict(cls, config_dict, **kwargs):
@@ -145,3 +145,8 @@ class SelfConConfig(PreTrainedConfig):
         for names in (self.families, self.generators):
             if "real" in names or len(set(names)) != len(names):
                 raise ValueError(f"families and generators name each kind of synthetic image once and no 'real', got {names}.")
+
+
+def _number_of(value):
+    """A class's number as int where it is written as a string."""
+    return int(value) if str(value).isdecimal() else value

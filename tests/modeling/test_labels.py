@@ -12,6 +12,7 @@ NAMES, NUMBERS = {0: "human", 1: "ai"}, {"human": 0, "ai": 1}
 @pytest.mark.parametrize("given", [
     {"id2label": NAMES}, {"label2id": NUMBERS}, {"id2label": {"0": "human", "1": "ai"}},
     {"id2label": NAMES, "label2id": NUMBERS, "num_labels": 2},
+    {"id2label": {"0": "human", "1": "ai"}, "label2id": {"human": "0", "ai": "1"}},
 ])
 def test_names_given_to_the_constructor_or_on_loading_are_kept_when_saved(given, tmp_path):
     made = SelfConConfig(**SMALL, **given)
