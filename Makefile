@@ -29,7 +29,7 @@ $(VENV)/.ready-test: $(VENV)/.ready requirements-test.txt
 	touch $@
 
 demo: setup
-	@$(PY) -m examples.demo --output_dir $(DEMO)
+	@$(PY) -m examples.demo --output $(DEMO)
 
 test: setup-test
 	$(PY) -m pytest -m "not slow" -rs

@@ -1401,7 +1401,7 @@ def _corrupt_message(corrupt: list[tuple]) -> str:
     named = "\n".join(f"- {path}: {reason}" for path, reason in corrupt)
     return (
         f"{len(corrupt)}{' or more' if len(corrupt) == 10 else ''} image(s) are corrupt, so nothing was built:\n{named}\n"
-        'Fetch them again, or leave them out with on_corrupt="skip"; `python imaginet.py doctor --verify` names all.'
+        'Fetch them again, or leave them out with on_corrupt="skip"; `imaginet doctor --verify` names all.'
     )
 
 

@@ -10,7 +10,7 @@ Stage 1 trains trunk, sub-network and projection heads with the SelfCon loss, st
 trunk (https://arxiv.org/abs/2407.20020). Temperature, bias and thresholds come from source images held out of the
 training list. The test list is scored once, at the end, beside a logistic regression on a dozen pixel statistics.
 
-In --output_dir: model/ (for pipeline("image-classification", model=..., trust_remote_code=True)), report.json, report.md, PNG
+In --output: model/ (for pipeline("image-classification", model=..., trust_remote_code=True)), report.json, report.md, PNG
 pictures, and checkpoints/.
 """
 

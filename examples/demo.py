@@ -1,6 +1,6 @@
 """The whole way in a few minutes: load the sample, train on it, read the report, use the model. Run by `make demo`.
 
-    python examples/demo.py [--output_dir runs/demo]
+    python examples/demo.py [--output runs/demo]
 """
 
 import argparse
@@ -55,7 +55,7 @@ def train(output: Path) -> None:
     command = [
         sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no",
         "--dynamo_backend", "no", "--num_cpu_threads_per_process", threads,
-        "train_selfcon.py", "--preset", "demo", "--output_dir", str(output),
+        "train_selfcon.py", "--preset", "demo", "--output", str(output),
     ]
     print("\n$ accelerate launch " + " ".join(command[command.index("train_selfcon.py") :]), flush=True)
     if subprocess.run(command, cwd=ROOT).returncode:
@@ -92,8 +92,8 @@ def show(pictures: list[dict], scores: list[dict], grid: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/demo"), help="where everything goes (default: runs/demo)")
-    output = free_folder(parser.parse_args().output_dir.absolute())
+    parser.add_argument("--output", "--output_dir", type=Path, default=Path("runs/demo"), help="where everything goes (default: runs/demo)")
+    output = free_folder(parser.parse_args().output.absolute())
     pictures = held_out_pictures()
     train(output)
     grid = output / "classified.png"

@@ -7,6 +7,7 @@ from typing import get_args
 
 from transformers import HfArgumentParser
 
+from imaginet_tools.commands.output_option import show_as_output
 from training.options import OWN_METADATA, TrainingOptions
 from training.presets import PRESET_HELP, PRESETS
 from training.run.failures import is_first_process
@@ -60,6 +61,7 @@ def make_parser() -> OptionParser:
         description="Trains a SelfCon detector of synthetic images and reports how good it is.",
         epilog="presets:\n" + "\n".join(f"  {name:8} {text}" for name, text in PRESET_HELP.items()),
     )
+    show_as_output(next(action for action in parser._actions if action.dest == "output_dir"))
     parser.add_argument("--preset", choices=tuple(PRESETS), default="laptop", help="starting point (default: laptop)")
     return parser
 

@@ -202,10 +202,10 @@ class RunOptions(Group):
     seed: int = option(42, "seed of weights, order and views")
     output_dir: str = option(
         "runs/selfcon", "folder for model, report, pictures and checkpoints; must be new or empty unless --resume",
-        changes_result=False,
+        changes_result=False, aliases=["--output"],
     )
     resume: bool = option(
-        False, "go on from the last checkpoint in --output_dir, or start if there is none", changes_result=False
+        False, "go on from the last checkpoint in --output, or start if there is none", changes_result=False
     )
     accept_changed_options: bool = option(
         False, "resume although options or data are not those of the checkpoint", changes_result=False

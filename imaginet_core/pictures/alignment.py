@@ -18,7 +18,7 @@ differ by rounding. All draws come from the image's path; partners depend on whi
 
 What this cannot remove: compression before the file was made (a PNG of a former JPEG), the difference in order where both
 partners were lossy, resampling before the file was made, the sharpness that goes with a picture's original size, and what is in
-the pictures; and with compression it takes away some of what generators leave. ``python imaginet.py audit --view aligned``
+the pictures; and with compression it takes away some of what generators leave. ``imaginet audit --view aligned``
 measures what is left. As AUC out of fold, compression traces / plain pixel statistics, before -> after (docs/shortcuts.md has the
 intervals, benchmarks/shortcuts.py measures them):
 

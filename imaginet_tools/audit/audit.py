@@ -1,4 +1,4 @@
-"""`python imaginet.py audit --data_dir RAW`: which shortcuts a data set offers a detector, and how much they are worth.
+"""`imaginet audit --data_dir RAW`: which shortcuts a data set offers a detector, and how much they are worth.
 
 A classifier that sees no picture, only numbers taken from it, is trained and tested by cross-validation, each source image in
 one fold: on metadata (container, size, compression settings, bytes per pixel), on the same without the bytes per pixel (which

@@ -3,8 +3,12 @@
 Counts and tables are made from the plain values of ``Audit.to_json``, so that a card can show an audit read from a file.
 """
 
+import json
 import os
+from collections.abc import Callable
 
+from imaginet_core.safe_text import escape_markdown
+from imaginet_core.storage.safe_writes import check_writable, write_aside
 from imaginet_core.text_tables import markdown_table, text_table
 from imaginet_tools.audit.findings import SETS, Audit
 from imaginet_tools.metrics.detection import Estimate
@@ -22,12 +26,27 @@ READING_GROUPS = "A generator is compared with the real images of its content ty
 
 
 def check_free(folder: str) -> None:
-    """Raises FileExistsError if the folder holds a report already, ValueError if it is none."""
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ValueError(f"--out {folder} is no folder.")
+    """Makes sure, before any work, that a report can be written into ``folder``.
+
+    Raises:
+        FileExistsError: in one sentence, if it holds a report already.
+        PermissionError: in one sentence, if it is no folder, or may not be written.
+    """
+    check_writable(folder)
     for name in FILES:
         if os.path.exists(f"{folder}/{name}"):
-            raise FileExistsError(f"{folder}/{name} exists; give another folder with --out, or move it away.")
+            raise FileExistsError(f"{folder}/{name} exists; choose another folder, or move it away.")
+
+
+def write(audit: Audit, folder: str) -> None:
+    """Writes FILES into ``folder``, which is made if it is not there."""
+    values, page, picture = FILES
+    with write_aside(f"{folder}/{picture}") as file:
+        draw(audit, str(file))
+    with write_aside(f"{folder}/{page}") as file:
+        file.write_text(markdown(audit), encoding="utf-8")
+    with write_aside(f"{folder}/{values}") as file:
+        file.write_text(json.dumps(audit.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _lines(values: dict, kinds: tuple | None = None) -> list[tuple]:
@@ -48,7 +67,8 @@ def table(values: dict, kinds: tuple | None = None) -> str:
         values: of ``Audit.to_json``.
         kinds: of groups to show ("overall", "content", "generator"); None shows all.
     """
-    return markdown_table(HEAD, _lines(values, kinds))
+    lines = [(what, escape_markdown(group), *figures) for what, group, *figures in _lines(values, kinds)]
+    return markdown_table(HEAD, lines)
 
 
 def looked_at(values: dict) -> str:
@@ -57,12 +77,13 @@ def looked_at(values: dict) -> str:
     return f"view {values['view']}: {images} images of {values['listed']:,}."
 
 
-def _about(audit: Audit) -> str:
+def _about(audit: Audit, shown: Callable[[str], str] = str) -> str:
+    """What was looked at; ``shown`` is applied to names of files and of the data set."""
     left_out = f" {len(audit.left_out):,} left out: " + "; ".join(
-        f"{name} ({reason})" for name, reason in list(audit.left_out.items())[:3]
+        shown(f"{name} ({reason})") for name, reason in list(audit.left_out.items())[:3]
     ) + "." if audit.left_out else ""
     return (
-        f"{audit.title}, {looked_at(audit.to_json())}{left_out} "
+        f"{shown(audit.title)}, {looked_at(audit.to_json())}{left_out} "
         f"{audit.seconds_per_1000:g} s per 1,000 images with {audit.processes} process(es)."
     )
 
@@ -82,7 +103,7 @@ def markdown(audit: Audit) -> str:
     """A section for a card, with the picture audit.png beside it."""
     telling = [f"- {SETS[name]}: {_telling(found)}" for name, found in audit.sets.items()]
     return "\n".join([
-        "## Shortcuts", "", audit.sentence, "", _about(audit), "", f"{READING} {READING_GROUPS}", "", table(audit.to_json()), "",
+        "## Shortcuts", "", audit.sentence, "", _about(audit, escape_markdown), "", f"{READING} {READING_GROUPS}", "", table(audit.to_json()), "",
         "The most telling features, with the AUC of each alone:", "", *telling, "",
         "![AUC of what needs no look at the picture](audit.png)", "",
     ])

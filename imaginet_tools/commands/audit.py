@@ -1,8 +1,6 @@
-"""`imaginet audit --data_dir RAW --out FOLDER`: which shortcuts a data set offers a detector."""
+"""`imaginet audit --data_dir RAW --output FOLDER`: which shortcuts a data set offers a detector."""
 
 import argparse
-import io
-import json
 import os
 
 from imaginet_tools.audit import report
@@ -10,6 +8,7 @@ from imaginet_tools.audit.audit import LIMIT, audit
 from imaginet_tools.audit.findings import VIEWS
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.commands.image_options import add_arguments, collect_images
+from imaginet_tools.commands.output_option import add_output
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -20,7 +19,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--view", default="raw", choices=VIEWS, help="look at what alignment or perturbation makes of the images")
     parser.add_argument("--limit", type=int, default=LIMIT, help=f"images to look at, 0 for all (default {LIMIT})")
     parser.add_argument("--num_proc", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
-    parser.add_argument("--out", help="folder for audit.json, audit.md and audit.png")
+    add_output(parser, "folder for audit.json, audit.md and audit.png", required=False)
     options = parser.parse_args(arguments)
     if options.num_proc < 1 or options.limit < 0:
         parser.error("--num_proc must be at least 1 and --limit at least 0")
@@ -31,16 +30,11 @@ def main(arguments: list[str]) -> int:
     """Runs the command; returns 0 when the audit was done, whatever it found."""
     options = parse(arguments)
     with in_one_sentence("audit"):
-        if options.out:
-            report.check_free(options.out)
+        if options.output:
+            report.check_free(options.output)
         result = audit(collect_images(options), options.view, options.limit, options.num_proc)
-    print(report.screen(result))
-    if options.out:
-        os.makedirs(options.out, exist_ok=True)
-        with io.open(f"{options.out}/audit.json", "w", encoding="utf-8") as file:
-            json.dump(result.to_json(), file, indent=1, ensure_ascii=False)
-        with io.open(f"{options.out}/audit.md", "w", encoding="utf-8") as file:
-            file.write(report.markdown(result))
-        report.draw(result, f"{options.out}/audit.png")
-        print(f"Written to {options.out}: audit.json, audit.md, audit.png")
+        print(report.screen(result))
+        if options.output:
+            report.write(result, options.output)
+            print(f"Written to {options.output}: {', '.join(report.FILES)}")
     return 0

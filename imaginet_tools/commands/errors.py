@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from huggingface_hub.errors import HfHubHTTPError
 
+from imaginet_core.safe_text import mask_secrets
+
 STOPPED_BY_USER = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 
@@ -21,7 +23,7 @@ def in_one_sentence(command: str, interrupted: str = "nothing was left behind") 
     try:
         yield
     except (ValueError, OSError, ModuleNotFoundError, HfHubHTTPError) as error:
-        sys.exit(f"imaginet {command}: {error}")
+        sys.exit(f"imaginet {command}: {mask_secrets(str(error))}")
     except KeyboardInterrupt:
         print(f"imaginet {command}: interrupted; {interrupted}.", file=sys.stderr)
         sys.exit(STOPPED_BY_USER)

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from imaginet_tools.commands.errors import in_one_sentence
+from imaginet_tools.commands.output_option import add_output
 from imaginet_tools.publish.export import export
 from imaginet_tools.publish.hub import check_data_set_repository, push_data_set
 
@@ -44,7 +45,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         description="Writes Parquet and a card, which load anywhere without any code of ours, and pushes them to the Hub.",
     )
     add = parser.add_argument
-    add("--output", required=True, help="folder to make, e.g. imaginet/; its name is the name to load it by")
+    add_output(parser, "folder to make, e.g. imaginet/; its name is the name to load it by")
     add("--data_dir", help="folder of the raw images")
     add("--config_name", default="all", help="configuration to export: all, a content type, or sample (default: all)")
     add("--annotations", help="folder of the lists, if they lie elsewhere")
@@ -57,7 +58,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     add("--allow_missing", action="store_true", default=None, help="export what is there; the card names what is not")
     add("--on_corrupt", choices=("error", "skip"), help="skip: leave corrupt images out; the card names them")
-    add("--audit", metavar="FILE", help="audit.json of these images (imaginet audit --out FOLDER); the card shows its figures")
+    add("--audit", metavar="FILE", help="audit.json of these images (imaginet audit --output FOLDER); the card shows its figures")
     add("--redistributable", action="store_true", help="store only images that may be passed on; a manifest names the others")
     add(
         "--push_to_hub",

@@ -50,7 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(usage())
         return 0
     if not arguments or arguments[0] not in COMMANDS:
-        print(usage(), file=sys.stderr)
+        unknown = f"imaginet has no command {arguments[0]}.\n\n" if arguments else ""
+        print(f"{unknown}{usage()}", file=sys.stderr)
         return 2
     find, _ = COMMANDS[arguments[0]]
     return find()(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

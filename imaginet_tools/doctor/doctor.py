@@ -1,4 +1,4 @@
-"""`python imaginet.py doctor --data_dir RAW`: what of the data set is there, what is missing, and where to get it.
+"""`imaginet doctor --data_dir RAW`: what of the data set is there, what is missing, and where to get it.
 
 With ``--verify`` every image is decoded, and what is wrong with any of them is listed (imaginet_tools/doctor/verify.py).
 """

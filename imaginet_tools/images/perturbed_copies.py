@@ -1,4 +1,4 @@
-"""`python imaginet.py perturb --folder IMAGES --out DIR`: the perturbed copy of any images, a folder, a CSV file or a data set.
+"""`imaginet perturb --folder IMAGES --output DIR`: the perturbed copy of any images, a folder, a CSV file or a data set.
 
 For ImagiNet's own test set the configuration ``perturbed`` does the same within ``load_dataset``; here anyone's images are taken
 through it (see imaginet_core/pictures/perturbed_test_set.py). DIR gets
@@ -70,9 +70,9 @@ def perturb_all(images: ImageSet, out: str, processes: int = 1, on_corrupt: str 
                 "with --on_corrupt skip; all others are done."
             )
         _finish(out, [done[index] for index in sorted(done)], broken)
+        os.remove(f"{out}/{LOCK}")  # while it is held, so that nobody else has it in hand
     finally:
         lock.release()
-    os.remove(f"{out}/{LOCK}")
     return Outcome(len(done), broken)
 
 
@@ -80,11 +80,11 @@ def _check_folder(out: str) -> None:
     if not os.path.exists(out):
         return
     if not os.path.isdir(out):
-        raise FileExistsError(f"{out} is no folder; give another --out.")
+        raise FileExistsError(f"{out} is no folder; choose another folder.")
     if os.path.exists(f"{out}/{METADATA}"):
-        raise FileExistsError(f"{out} holds {METADATA} already, so it is done; give another --out, or move it away.")
+        raise FileExistsError(f"{out} holds {METADATA} already, so it is done; choose another folder, or move it away.")
     if set(os.listdir(out)) - {LOCK} and not os.path.exists(f"{out}/{JOURNAL}"):
-        raise FileExistsError(f"{out} is not empty; give another --out.")
+        raise FileExistsError(f"{out} is not empty; choose another folder.")
 
 
 def _resume(images: ImageSet, out: str) -> dict[int, dict]:
@@ -97,7 +97,7 @@ def _resume(images: ImageSet, out: str) -> dict[int, dict]:
         with io.open(journal, encoding="utf-8") as file:
             lines = file.read().split("\n")[:-1]  # without what comes after the last line's end: a kill may have cut it
     if lines and lines[0] != first:
-        raise ValueError(f"{out} holds an unfinished run of other images; give another --out, or the command of that run.")
+        raise ValueError(f"{out} holds an unfinished run of other images; choose another folder, or the command of that run.")
     with io.open(f"{journal}.part", "w", encoding="utf-8") as file:
         file.write("\n".join([*lines, ""]) if lines else first + "\n")
     os.replace(f"{journal}.part", journal)

@@ -1,4 +1,4 @@
-"""An audit (``python imaginet.py audit``) on the card of an exported data set: read, compared with the data, shown."""
+"""An audit (``imaginet audit``) on the card of an exported data set: read, compared with the data, shown."""
 
 import json
 import re
@@ -14,7 +14,7 @@ VIEWS = {
     "aligned": "What alignment makes of the files was looked at, not the files as they are here.",
     "perturbed": "What the perturbations of the test set make of the files was looked at, not the files as they are here.",
 }
-HOW = "give the audit.json that `python imaginet.py audit --out FOLDER` wrote"
+HOW = "give the audit.json that `imaginet audit --output FOLDER` wrote"
 
 
 def read_audit(file: str) -> dict:
@@ -80,7 +80,7 @@ def check_of_these_images(values: dict, file: str, raw: imaginet.Raw, config_nam
 
 
 def _configuration(values: dict) -> str | None:
-    """Of the raw images looked at, which ``audit_sources.of_raw`` puts behind their folder's name; None for other images."""
+    """Of the raw images looked at, which ``ImageSet.from_raw`` puts behind their folder's name; None for other images."""
     found = re.search(r" \(([^()]*)\)$", values["title"])
     return found[1] if found else None
 
@@ -112,6 +112,6 @@ def section(values: dict) -> str:
     return "\n\n".join([
         "## Shortcuts",
         values["sentence"],
-        f"Measured by `python imaginet.py audit` on {day}, {looked_at(values)}{left_out} {VIEWS[values['view']]} {READING}",
+        f"Measured by `imaginet audit` on {day}, {looked_at(values)}{left_out} {VIEWS[values['view']]} {READING}",
         table(values, kinds=("overall",)),
     ])

@@ -199,7 +199,7 @@ class Checkpoints:
             changed.append(f"the run had {stored['processes']} process(es) and now has {self.accelerator.num_processes}")
         if changed:
             raise ValueError(
-                f"{self.resumed_from} was made otherwise: {'; '.join(changed)}. Give the same options, another --output_dir, or "
+                f"{self.resumed_from} was made otherwise: {'; '.join(changed)}. Give the same options, another --output, or "
                 "--accept_changed_options to go on all the same."
             )
 

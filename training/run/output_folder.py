@@ -29,12 +29,12 @@ def output_folder(folder: str, resume: bool = False) -> Iterator[Path]:
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = lock_or_refuse(
-            str(path / LOCK), f"Another run is writing {folder} right now; wait for its end or choose another --output_dir."
+            str(path / LOCK), f"Another run is writing {folder} right now; wait for its end or choose another --output."
         )
     except FileExistsError:
         raise
     except OSError as error:
-        raise OSError(f"The output folder {folder} cannot be written ({error.strerror}); choose another --output_dir.") from error
+        raise OSError(f"The output folder {folder} cannot be written ({error.strerror}); choose another --output.") from error
     try:
         yield path
     finally:
@@ -48,14 +48,14 @@ def output_folder(folder: str, resume: bool = False) -> Iterator[Path]:
 def check_output_folder(path: Path, resume: bool) -> None:
     """Raises FileExistsError unless the folder is new or empty or, with ``resume``, holds what an unfinished run left."""
     if is_finished(path):
-        raise FileExistsError(f"The run in {path} is complete; choose another --output_dir or move it away.")
+        raise FileExistsError(f"The run in {path} is complete; choose another --output or move it away.")
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"The output folder {path} is a file; choose another --output_dir.")
+        raise FileExistsError(f"The output folder {path} is a file; choose another --output.")
     if not holds_anything(path):
         return
     if not resume:
         raise FileExistsError(
-            f"The output folder {path} is not empty; choose another --output_dir or move it away, or go on from its last "
+            f"The output folder {path} is not empty; choose another --output or move it away, or go on from its last "
             "checkpoint with --resume."
         )
     if not any((path / own).is_dir() for own in (RECONSTRUCTIONS, STREAMED, CHECKPOINTS, TRACKING)):

@@ -179,7 +179,7 @@ def run(repository, *arguments):
 def test_the_command_writes_a_report_names_what_it_left_out_and_overwrites_nothing(repository, tmp_path):
     root = write_folder(tmp_path / "images")
     (root / "real" / "broken.jpg").write_bytes(saved(picture(1, 40), "JPEG")[:500])
-    done = run(repository, "--folder", root, "--out", tmp_path / "report")
+    done = run(repository, "--folder", root, "--output", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))
     assert report["schema"] == "imaginet-audit/1" and report["images"] == {"real": 12, "synthetic": 12}
@@ -190,8 +190,8 @@ def test_the_command_writes_a_report_names_what_it_left_out_and_overwrites_nothi
     assert "| metadata | generator: a network | 12 + 12 |" in text
     with Image.open(tmp_path / "report" / "audit.png") as drawn:
         assert drawn.format == "PNG" and min(drawn.size) > 300 and len(drawn.convert("RGB").getcolors(1 << 20)) > 50
-    again = run(repository, "--folder", root, "--out", tmp_path / "report")
-    assert again.returncode == 1 and "audit.json exists; give another folder" in again.stderr
+    again = run(repository, "--folder", root, "--output", tmp_path / "report")
+    assert again.returncode == 1 and "audit.json exists; choose another folder" in again.stderr
 
 
 @pytest.mark.parametrize("change, message", [

@@ -133,7 +133,7 @@ def test_nothing_is_overwritten_or_mixed(folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="is not empty; give another --out"):
+    with pytest.raises(FileExistsError, match="is not empty; choose another folder"):
         perturbed_copies.perturb_all(images_of(folder), str(out))
     with pytest.raises(FileExistsError, match="is no folder"):
         perturbed_copies.perturb_all(images_of(folder), str(out / "mine.txt"))
@@ -156,4 +156,4 @@ def test_the_command_says_what_it_did_and_what_is_wrong(repository, folder, tmp_
     done = run("--folder", folder, "--out", tmp_path / "out")
     assert done.returncode == 0 and f"{COUNT} images in {tmp_path / 'out'}, with metadata.csv." in done.stdout
     again = run("--folder", folder, "--out", tmp_path / "out")
-    assert again.returncode == 1 and "give another --out" in again.stderr
+    assert again.returncode == 1 and "choose another folder" in again.stderr

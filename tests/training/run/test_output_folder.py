@@ -45,7 +45,7 @@ def test_an_unfinished_run_is_gone_on_with_and_a_complete_one_is_not(tmp_path):
 
 def test_a_file_is_no_folder_and_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("keep")
-    with pytest.raises(FileExistsError, match="file is a file; choose another --output_dir"), output_folder(str(tmp_path / "file")):
+    with pytest.raises(FileExistsError, match="file is a file; choose another --output"), output_folder(str(tmp_path / "file")):
         pass
     with pytest.raises(OSError, match=r"below cannot be written \(Not a directory\); choose another"):
         with output_folder(str(tmp_path / "file" / "below")):
