@@ -14,6 +14,7 @@ From top to bottom: labels, the registry of sources, lists, what lies on the dis
 
 import contextlib
 import csv
+import difflib
 import errno
 import fnmatch
 import functools
@@ -40,6 +41,7 @@ from PIL import Image, UnidentifiedImageError
 logger = logging.getLogger(__name__)
 
 VERSION = datasets.Version("1.0.0")
+UPSTREAM = "https://github.com/delyan-boychev/imaginet"
 UPSTREAM_LISTS = "https://raw.githubusercontent.com/delyan-boychev/imaginet/main/annotations"
 UPSTREAM_FFHQ_MAP = (UPSTREAM_LISTS, f"{UPSTREAM_LISTS.rpartition('/')[0]}/download_scripts")
 """Folders in which upstream has kept its map of FFHQ's names over time."""
@@ -49,7 +51,7 @@ LIST_NAMES = {
     "test": ("test_annotations.txt", "annotations_test.txt"),
 }
 """Split -> names its list may have; the first is upstream's."""
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif")
 LABELS = ("real", "synthetic")
 CONTENTS = ("photos", "paintings", "faces", "uncategorized")
 SAMPLE_LIMITS = (
@@ -67,6 +69,13 @@ DESCRIPTIONS = {
 }
 TESTSET_FAMILIES = ("gan", "sd", "midjourney", "dalle3")
 """In the order of upstream's lists of them."""
+LICENCE_NOTES = {
+    "official": "Each source has its own terms, in the column license; not all of them allow passing the images on.",
+    "testset": "Those of the originals, see the column license.",
+    "sample": "Each picture has its own free licence, in the column license and in LICENSES.md.",
+    "lists": "", "folders": "",
+}
+"""What ``info.license`` says, by kind of data."""
 TESTSETS = ("testset", *(f"testset_{family}" for family in TESTSET_FAMILIES))
 """Configurations of upstream's ready copy of the perturbed test set, whole and per family."""
 PERTURBED = ("perturbed", *(f"perturbed_{content}" for content in CONTENTS))
@@ -172,7 +181,7 @@ SOURCES = {source.name: source for source in (
     Source("animagine_paintings", ("animaginexl_paintings_fake",), "Animagine XL drawings", UPSTREAM_IMAGES, _CC_BY, True),
     Source("ffhq", ("ffhq",), "FFHQ, real faces, 1024×1024 PNG, renamed",
            "https://github.com/NVlabs/ffhq-dataset", "CC BY-NC-SA 4.0, each photo its own",
-           archives=("images1024x1024*", "ffhq*")),
+           archives=("images1024x1024*", "ffhq.*", "ffhq-*", "ffhq[0-9]*", "ffhq_[0-9]*", "ffhq_images*")),
     Source("stylegan_xl_faces", ("ffhq_stylegan",), "StyleGAN-XL faces", UPSTREAM_IMAGES, _CC_BY, True),
     Source("sd_faces", ("sd_faces_fake",), "Stable Diffusion v2.1 faces", UPSTREAM_IMAGES, _CC_BY, True),
     Source("sdxl_faces", ("sdxl_faces_fake",), "SDXL v1.0 faces", UPSTREAM_IMAGES, _CC_BY, True),
@@ -339,14 +348,38 @@ def _labels(values: list[str], path: str, names: LabelNames, where: Callable[[],
 
 
 def read_yaml(file: str):
-    """What a YAML file holds. Raises ValueError, naming it, where it is not there or no YAML."""
+    """What a YAML file holds.
+
+    Raises:
+        ValueError: naming it, where it is not there or no YAML, or its aliases (``*name``) stand for more than YAML_NODES values.
+    """
     import yaml
 
     try:
         with io.open(file, encoding="utf-8-sig") as stream:
-            return yaml.safe_load(stream)
+            loader = yaml.SafeLoader(stream)
+            node = loader.get_single_node()
+            if node is not None and _expanded_nodes(node, {}) > YAML_NODES:
+                raise ValueError(f"{file} stands for more than {YAML_NODES:,} values by aliases that name each other; write them out.")
+            return None if node is None else loader.construct_document(node)
+    except RecursionError as error:
+        raise ValueError(f"{file} cannot be read as YAML: it is nested too deeply.") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+
+
+YAML_NODES = 1_000_000
+"""Values of a YAML file at most, aliases counted each time they are used."""
+
+
+def _expanded_nodes(node, known: dict) -> int:
+    """How many values a node of a YAML document stands for, with aliases written out; more than YAML_NODES for one within itself."""
+    if id(node) not in known:
+        known[id(node)] = YAML_NODES + 1  # while it is counted: an alias to itself
+        children = node.value if isinstance(node.value, list) else ()
+        flat = itertools.chain.from_iterable(child if isinstance(child, tuple) else (child,) for child in children)
+        known[id(node)] = min(YAML_NODES + 1, 1 + sum(_expanded_nodes(child, known) for child in flat))
+    return known[id(node)]
 
 
 def read_label_names(file: str) -> LabelNames:
@@ -601,6 +634,7 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         kind, names, splits = _read_labels(config, root)
     _check_disjoint(splits)
     splits = _select_configuration(splits, config, root)
+    _check_locations(config.locations, names, splits)
     places = _look_up(root, names, splits, _locations(config.locations), make_index)
     _check_places(places)
     missing = [record for records in splits.values() for record in records if record.path not in places]
@@ -754,6 +788,15 @@ def _locations(locations) -> dict[str, list[str]]:
     if not isinstance(locations, dict):
         raise ValueError(f"locations must map sources to folders, archives or URLs, got {locations!r}.")
     return {str(source): [places] if isinstance(places, str) else list(places) for source, places in locations.items()}
+
+
+def _check_locations(locations, names: LabelNames, splits: dict) -> None:
+    """Raises ValueError for a location of a source that there is not."""
+    known = {source.name for source in names.sources} | {record.source for records in splits.values() for record in records}
+    for source in _locations(locations).keys() - known if locations else ():
+        similar = difflib.get_close_matches(source, known, 1)
+        meant = f"; did you mean {similar[0]!r}?" if similar else f", which is none of {', '.join(sorted(known)[:30])}."
+        raise ValueError(f"locations names the source {source!r}{meant}")
 
 
 def _check_disjoint(splits: dict) -> None:
@@ -1196,7 +1239,7 @@ class ImagiNetConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict, custom_features=None) -> str:
         """Names the cache folder by what the raw data is, not by how its folder was spelled."""
-        spelled = ("data_dir", "annotations", "locations", "registry", "manifest", "script_folder")
+        spelled = ("data_dir", "data_files", "annotations", "locations", "registry", "manifest", "script_folder")
         others = {key: value for key, value in config_kwargs.items() if key not in spelled}
         return super().create_config_id({**others, "raw": self.raw.fingerprint if self.raw else "none"}, custom_features)
 
@@ -1222,13 +1265,17 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
     DEFAULT_CONFIG_NAME = "all"
 
     def __init__(self, *args, base_path: str | None = None, **kwargs):
-        self._preparing_in = None
+        self._preparing_in, self._notes = None, 0
+        if __name__ == "imaginet":  # one prepared copy, whether load_dataset or this class is called
+            kwargs = {"dataset_name": "imaginet", "hash": code_hash(), **{name: value for name, value in kwargs.items() if value is not None}}
         super().__init__(*args, base_path=base_path, script_folder=base_path, **kwargs)
 
     def _info(self) -> datasets.DatasetInfo:
         raw = self.config.raw
+        kind = raw.kind if raw else "official"
+        of_imaginet = kind in ("official", "testset")
         features = (raw.names if raw else OFFICIAL).features()
-        description = [DESCRIPTIONS[raw.kind if raw else "official"]]
+        description = [DESCRIPTIONS[kind]]
         if self.config.name in PERTURBED:
             features.update(PERTURBED_COLUMNS)
             description.append(DESCRIPTIONS["perturbed"])
@@ -1237,8 +1284,9 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         return datasets.DatasetInfo(
             description=" ".join(description),
             features=features,
-            homepage="https://github.com/delyan-boychev/imaginet",
-            citation=CITATION,
+            license=LICENCE_NOTES[kind],
+            homepage=UPSTREAM if of_imaginet else "",
+            citation=CITATION if of_imaginet else "",
         )
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
@@ -1265,6 +1313,8 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
                 try:
                     if isinstance(content, ImageError):
                         raise content
+                    if not _is_text(record.path):
+                        raise ImageError("its name is no UTF-8 text, which a data set cannot hold; rename it")
                     name, facts = record.path.rpartition("/")[2], {}
                     if step or self.config.name in PERTURBED:
                         name = f"{name.rpartition('.')[0]}.webp"
@@ -1274,14 +1324,14 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
                     corrupt.append((record.path, str(error)))
                     logger.warning("%s is corrupt: %s", *corrupt[-1])
                     if len(corrupt) == 10 and self.config.on_corrupt == "error":
-                        raise ImageError(_corrupt_message(corrupt)) from error
+                        raise ImageError(self._corrupt_message(corrupt)) from error
                     continue
                 if corrupt and self.config.on_corrupt == "error":
                     continue  # nothing will be built; the rest is only searched for more
                 image = {"bytes": content, "path": name}
                 yield record.path, {"image": image, **record._asdict(), "license": licence, "calibration": calibration, **facts}
         if corrupt and self.config.on_corrupt == "error":
-            raise ImageError(_corrupt_message(corrupt))
+            raise ImageError(self._corrupt_message(corrupt))
         self._leave_out(corrupt)
 
     def _generate_tables(self, units: list[ReadUnit]) -> Iterator[tuple[int, pa.Table]]:
@@ -1296,32 +1346,47 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if rows:
             yield tables, _table(rows, self.info.features)
 
+    def _corrupt_message(self, corrupt: list[tuple]) -> str:
+        named = "\n".join(f"- {path}: {reason}" for path, reason in corrupt)
+        outcome = "so nothing was built" if self._preparing_in else "so the stream ends here"
+        return (
+            f"{len(corrupt)}{' or more' if len(corrupt) == 10 else ''} image(s) are corrupt, {outcome}:\n{named}\n"
+            'Fetch them again, or leave them out with on_corrupt="skip"; `imaginet doctor --data_dir FOLDER --verify` names all.'
+        )
+
     def _leave_out(self, images) -> None:
         """Notes (path, reason) pairs beside the data being prepared; each process in a file of its own."""
         lines = [json.dumps({"path": path, "reason": reason}, ensure_ascii=False) for path, reason in images]
         if lines and self._preparing_in:
-            with io.open(f"{self._preparing_in}/{LEFT_OUT}.{os.getpid()}", "a", encoding="utf-8") as file:
-                file.write("\n".join(lines) + "\n")
+            self._notes += 1
+            with self._fs.open(f"{self._preparing_in}/{LEFT_OUT}.{os.getpid()}-{self._notes}", "wb") as file:
+                file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
 
     def _download_and_prepare(self, dl_manager, verification_mode, **keywords):
         self._preparing_in = self._output_dir
-        for name in os.listdir(self._output_dir):  # what a killed run left in this folder of ours
-            os.remove(f"{self._output_dir}/{name}")
+        for place in self._files_prepared():  # what a killed run left in this folder of ours
+            self._fs.rm(place)
         try:
             super()._download_and_prepare(dl_manager, verification_mode, **keywords)
         finally:
             self._preparing_in = None
         lines = []
-        for name in sorted(os.listdir(self._output_dir)):
-            if name.startswith(f"{LEFT_OUT}."):
-                with io.open(f"{self._output_dir}/{name}", encoding="utf-8") as file:
-                    lines += file.read().splitlines()
-                os.remove(f"{self._output_dir}/{name}")
+        for place in self._files_prepared(f"{LEFT_OUT}."):
+            with self._fs.open(place, "rb") as file:
+                lines += file.read().decode("utf-8").splitlines()
+            self._fs.rm(place)
         if lines:
             missing = sum(json.loads(line)["reason"] == "missing" for line in lines)
             self.info.description += f" Left out: {missing:,} missing and {len(lines) - missing:,} corrupt images, named in {LEFT_OUT}."
-            with io.open(f"{self._output_dir}/{LEFT_OUT}", "w", encoding="utf-8") as file:
-                file.write("\n".join(lines) + "\n")
+            with self._fs.open(f"{self._output_dir}/{LEFT_OUT}", "wb") as file:
+                file.write(("\n".join(lines) + "\n").encode("utf-8"))
+
+    def _files_prepared(self, start: str = "") -> list[str]:
+        """Files in the folder that is being prepared, which may be on a remote file system, whose names begin so."""
+        if not self._fs.exists(self._output_dir):
+            return []  # an object store has no empty folders
+        listed = self._fs.ls(self._output_dir, detail=False, refresh=True)
+        return sorted(place for place in listed if place.rpartition("/")[2].startswith(start) and self._fs.isfile(place))
 
     def _prepare_split(self, *args, **keywords):
         """In processes that end with this one, and with a sentence where one of them is killed."""
@@ -1346,6 +1411,11 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
             if isinstance(cause, ImageError):
                 raise cause from None
             raise
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be stored; one that is no UTF-8 comes from the system with halves of characters in it."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 TABLE_ROWS, TABLE_BYTES = 100, 64 << 20
@@ -1397,12 +1467,11 @@ def _plan_alignment(raw: Raw, records: list[Record]) -> dict[str, tuple]:
     return plan_alignment(facts + more)
 
 
-def _corrupt_message(corrupt: list[tuple]) -> str:
-    named = "\n".join(f"- {path}: {reason}" for path, reason in corrupt)
-    return (
-        f"{len(corrupt)}{' or more' if len(corrupt) == 10 else ''} image(s) are corrupt, so nothing was built:\n{named}\n"
-        'Fetch them again, or leave them out with on_corrupt="skip"; `imaginet doctor --verify` names all.'
-    )
+@functools.lru_cache
+def code_hash() -> str:
+    """Of this file; prepared data is made anew when it changes."""
+    with io.open(__file__, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def register() -> None:
@@ -1422,8 +1491,7 @@ def register() -> None:
             datasets.__version__, error,
         )
         return
-    with io.open(__file__, "rb") as file:
-        code_hash = hashlib.sha256(file.read()).hexdigest()
+    own_hash = code_hash()
 
     class Factory(PackagedDatasetModuleFactory):
         """The stock one would look for data files in the whole current folder."""
@@ -1433,9 +1501,11 @@ def register() -> None:
                 return super().get_module()
             if self.data_files is not None:
                 raise ValueError("imaginet takes data_dir and annotations, no data_files.")
-            return DatasetModule(__name__, code_hash, {"data_files": DataFilesDict(), "dataset_name": "imaginet"})
+            if os.path.isfile("imaginet/README.md"):
+                logger.warning('"imaginet" means this builder; the folder imaginet/ beside it is load_dataset("./imaginet", ...).')
+            return DatasetModule(__name__, own_hash, {"data_files": DataFilesDict(), "dataset_name": "imaginet"})
 
-    known["imaginet"] = (__name__, code_hash)
+    known["imaginet"] = (__name__, own_hash)
     datasets.load.PackagedDatasetModuleFactory = Factory
 
 

@@ -282,5 +282,5 @@ def test_a_build_killed_three_times_at_random_leaves_no_half_data_set_and_finish
     builder.download_and_prepare(num_proc=2)
     assert builder.as_dataset(split="test")["path"] == [line[2:].split(",")[0] for line in lines]
     [prepared] = [path.parent for path in (tmp_path / "cache").rglob("dataset_info.json")]
-    assert {path.suffix for path in prepared.iterdir()} == {".arrow", ".json"} and len(list(prepared.glob("*.arrow"))) == 2
+    assert {path.suffix or path.name for path in prepared.iterdir()} == {".arrow", ".json", "LICENSE"} and len(list(prepared.glob("*.arrow"))) == 2
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
