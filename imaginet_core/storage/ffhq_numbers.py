@@ -22,6 +22,7 @@ from datasets.utils import tqdm
 from PIL import Image
 
 from imaginet_core.errors import first_line
+from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage import archives
 from imaginet_core.storage.files import FileLocation, is_remote, stamp_of, walk_files
 from imaginet_core.storage.listings import absolute, index_file
@@ -134,7 +135,7 @@ def find(wanted: Collection[str], location: str, digests: dict[str, str], make: 
         _hash(location, container, [picture for picture in unknown if known.of(picture) is None], sought, found, known)
     elif not make and sought.keys() - found.keys():
         rest = sum(known.of(picture) is None for picture in pictures)
-        logger.warning("%d of FFHQ's pictures in %s have not been looked at yet; load the data set once.", rest, location)
+        logger.warning("%d of FFHQ's pictures in %s have not been looked at yet; load the data set once.", rest, mask_secrets(location))
     before = "" if container else f"{location}/"
     return {
         sought[digest]: FileLocation(container, before + picture.name, picture.size, picture.stamp)
@@ -221,7 +222,7 @@ def _hash(location: str, container: str, pictures: list, sought: dict, found: di
                 future.cancel()
     if unreadable:
         some = ", ".join(unreadable[:3])
-        logger.warning("%d picture(s) in %s cannot be decoded, e.g. %s; fetch them again.", len(unreadable), location, some)
+        logger.warning("%d picture(s) in %s cannot be decoded, e.g. %s; fetch them again.", len(unreadable), mask_secrets(location), some)
 
 
 def _digest_of(location: str, container: str, name: str) -> str:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from imaginet_core.safe_text import mask_secrets
+
 REMOTE_BUFFER = 64 << 10
 """Bytes fetched at least when a remote file is read at random."""
 _STAMPS = (
@@ -40,11 +42,17 @@ class FileLocation(NamedTuple):
 
 
 class ArchiveError(ValueError):
-    """An archive, or an entry of it, that cannot be used; the message names it and says what to do."""
+    """An archive, or an entry of it, that cannot be used; the message names it, without secrets, and says what to do."""
+
+    def __init__(self, message: str):
+        super().__init__(mask_secrets(message))
 
 
 class LocationError(OSError):
-    """A file or URL that cannot be read; the message names it and says what to do."""
+    """A file or URL that cannot be read; the message names it, without secrets, and says what to do."""
+
+    def __init__(self, message: str):
+        super().__init__(mask_secrets(message))
 
 
 def is_remote(location: str) -> bool:
@@ -58,7 +66,7 @@ def explain_errors(location: str):
     try:
         yield
     except PermissionError as error:
-        raise PermissionError(f"{location} may not be read by this user; change its or its folder's permissions.") from error
+        raise PermissionError(f"{mask_secrets(location)} may not be read by this user; change its or its folder's permissions.") from error
     except OSError as error:
         if not is_remote(location):
             if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -76,7 +84,8 @@ def _unreachable(location: str, error: Exception) -> OSError:
     cause = error.__cause__ or error
     reason = " ".join(str(cause).split()) or type(cause).__name__
     kind = FileNotFoundError if getattr(cause, "status", None) == 404 else LocationError
-    return kind(f"{location} cannot be reached ({reason}); check address and network, or download it and give the local path.")
+    advice = "check address and network, or download it and give the local path"
+    return kind(mask_secrets(f"{location} cannot be reached ({reason}); {advice}."))
 
 
 def file_state(location: str) -> State:

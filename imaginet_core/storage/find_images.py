@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from datasets.utils import tqdm
 
+from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage import archives, ffhq_numbers
 from imaginet_core.storage.files import (
     NO_FILE,
@@ -206,7 +207,7 @@ def _warn_of_other_endings(others: dict[str, str], where: str) -> None:
         path, other = next(iter(others.items()))
         logger.warning(
             "%s holds %d of the missing Danbooru images in another format, e.g. %s where the list wants %s; they are not the "
-            "listed files and are left out.", where, len(others), other, path,
+            "listed files and are left out.", mask_secrets(where), len(others), other, path,
         )
 
 
@@ -226,7 +227,7 @@ def _is_folder(place: str, names: list[str]) -> bool:
         with explain_errors(place):
             return stat.S_ISDIR(os.stat(place).st_mode)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{place}, given for {', '.join(names)}, does not exist.") from error
+        raise FileNotFoundError(f"{mask_secrets(place)}, given for {', '.join(names)}, does not exist.") from error
 
 
 def _in_folder(folder: str, wanted: dict[str, list]) -> dict[str, FileLocation]:

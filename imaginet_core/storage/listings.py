@@ -12,6 +12,7 @@ from pathlib import Path
 
 import datasets
 
+from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.files import ArchiveError, State
 from imaginet_core.storage.safe_writes import write_aside
 
@@ -78,5 +79,5 @@ def _index_of(container: str, state: State, make: Callable) -> dict:
         with write_aside(file) as aside:
             aside.write_text(json.dumps({**head, "entries": entries}), encoding="utf-8")
     except OSError as error:
-        logger.warning("The index of %s cannot be kept in %s (%s); next time it is made again.", container, file.parent, error)
+        logger.warning("The index of %s cannot be kept in %s (%s); next time it is made again.", mask_secrets(container), file.parent, error)
     return entries

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable
 
-from imaginet_core.safe_text import escape_markdown
+from imaginet_core.safe_text import escape_markdown, mask_secrets
 from imaginet_core.storage.safe_writes import check_writable, write_aside
 from imaginet_core.text_tables import markdown_table, text_table
 from imaginet_tools.audit.findings import SETS, Audit
@@ -44,9 +44,9 @@ def write(audit: Audit, folder: str) -> None:
     with write_aside(f"{folder}/{picture}") as file:
         draw(audit, str(file))
     with write_aside(f"{folder}/{page}") as file:
-        file.write_text(markdown(audit), encoding="utf-8")
+        file.write_text(mask_secrets(markdown(audit)), encoding="utf-8")
     with write_aside(f"{folder}/{values}") as file:
-        file.write_text(json.dumps(audit.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+        file.write_text(mask_secrets(json.dumps(audit.to_json(), indent=1, ensure_ascii=False)), encoding="utf-8")
 
 
 def _lines(values: dict, kinds: tuple | None = None) -> list[tuple]:

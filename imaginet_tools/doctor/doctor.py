@@ -8,6 +8,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import imaginet
+from imaginet_core.safe_text import mask_secrets
 
 
 class Diagnosis(NamedTuple):
@@ -44,7 +45,7 @@ def diagnose(raw: imaginet.Raw) -> list[Diagnosis]:
                 continue
             found[name, split] += 1
             size[name] += max(0, place.size)
-            where.setdefault(name, Counter())[place.container or _top_folder(place.member, raw.root)] += 1
+            where.setdefault(name, Counter())[mask_secrets(place.container or _top_folder(place.member, raw.root))] += 1
     sources = {source.name: source for source in raw.names.sources}
     order = {name: number for number, name in enumerate(sources)}
     diagnoses = []

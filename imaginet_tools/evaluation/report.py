@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.tables import markdown_tables, track_tables
 from imaginet_tools.metrics.attribution import ClassFigures, Track
@@ -203,4 +204,4 @@ def _operating_point(point: dict) -> str:
 
 def _write(file: Path, text: str) -> None:
     with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(mask_secrets(text), encoding="utf-8")

@@ -11,6 +11,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 import imaginet
+from imaginet_core.safe_text import mask_secrets
 from imaginet_tools.publish import audit_section
 from imaginet_tools.publish.summary import Description, format_rule
 
@@ -72,12 +73,12 @@ def write_card(description: Description, folder: str) -> None:
             citation=citation(description),
         )
     with open(f"{folder}/README.md", "w", encoding="utf-8") as file:
-        file.write(filled)
+        file.write(mask_secrets(filled))
     if description.kind == "sample":
         shutil.copyfile(f"{imaginet.sample_folder()}/{LICENSES}", f"{folder}/{LICENSES}")
     else:
         with open(f"{folder}/{LICENSES}", "w", encoding="utf-8") as file:
-            file.write(f"# Sources of {title(description)} and their terms\n\n{sources(description)}\n")
+            file.write(f"# Sources of {title(description)} and their terms\n\n{mask_secrets(sources(description))}\n")
 
 
 def metadata(description: Description) -> str:

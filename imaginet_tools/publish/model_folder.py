@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.picture_grids import TITLES
 from imaginet_tools.evaluation.report import Report
@@ -31,5 +32,5 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], usage: 
     public.write_json(folder)
     card = card_of(public, repository or folder.name, usage, [picture.name for picture in kept])
     with write_aside(folder / "README.md") as file:
-        file.write_text(str(card), encoding="utf-8")
+        file.write_text(mask_secrets(str(card)), encoding="utf-8")
 

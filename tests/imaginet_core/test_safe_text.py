@@ -2,7 +2,9 @@
 
 import pytest
 
+import imaginet
 from imaginet_core.safe_text import escape_markdown, mask_secrets
+from tests.imaginet.trees import write_tree
 
 SECRETS = {
     "password": ("https://me:pa55word@host.org/a.zip", "pa55word", "host.org/a.zip"),
@@ -61,3 +63,17 @@ def _has_linkify() -> bool:
     except ModuleNotFoundError:
         return False
     return True
+
+
+def test_no_message_of_the_look_up_shows_a_secret(raw_folder, caplog):
+    location = "http://me:pa55word@127.0.0.1:9/wikiart.zip?token=abcdef123456"
+    config = imaginet.ImagiNetConfig(name="all", data_dir=str(raw_folder), locations={"wikiart": location})
+    with pytest.raises(OSError) as caught:
+        config.raw
+    shown = f"{caught.value} {caplog.text}"
+    assert "127.0.0.1" in shown and "pa55word" not in shown and "abcdef123456" not in shown
+
+
+@pytest.fixture
+def raw_folder(tmp_path):
+    return write_tree(tmp_path / "raw")
