@@ -1094,7 +1094,7 @@ def read_unit(unit: ReadUnit, first_bytes: int = -1) -> Iterator[tuple[ImageToRe
     try:
         members = _reader(unit.container).read_members(unit.container, [image.member for image in unit.images])
         for index, content in members:
-            yield waiting.pop(index), content
+            yield waiting.pop(index), ImageError(str(content)) if isinstance(content, ValueError) else content
     except OSError as error:
         raise ImageError(str(error)) from error
     except ValueError as error:  # damaged: what follows in a stream cannot be read either

@@ -13,7 +13,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from imaginet_core.storage import seven_zip_archives, tar_archives
@@ -24,6 +24,10 @@ _SUFFIX = re.compile(
     r"\.(?:(?P<zip>zip)|(?P<seven>7z|7z\.001)|(?P<tar>tar|tar\.gz|tgz|tar\.bz2|tbz2?|tar\.xz|txz))$", re.IGNORECASE
 )
 ENDINGS = ".zip, .tar, .tar.gz, .tgz, .tar.bz2, .tbz2, .tar.xz, .txz, .7z, .7z.001"
+
+
+ENTRY_BYTES = 2**29
+"""Bytes of the largest entry that is read: no picture is larger, and a few kilobytes may be packed to become a terabyte."""
 
 
 class Member(NamedTuple):
@@ -86,8 +90,8 @@ def members(container: str) -> list[Member]:
     raise ArchiveError(f"{container} has none of the endings of archives that can be read: {ENDINGS}.")
 
 
-def read_members(container: str, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """Yields (index in ``names``, the file's bytes).
+def read_members(container: str, names: Sequence[str]) -> Iterator[tuple[int, bytes | ArchiveError]]:
+    """Yields (index in ``names``, the file's bytes); for one of more than ENTRY_BYTES an error that says so, without reading it.
 
     In the order asked where ``is_stream`` is false, and cheap for one name at a time: the archive stays open in this process and
     in those forked from it. Otherwise in the archive's order, in one pass up to the last of them.
@@ -95,14 +99,28 @@ def read_members(container: str, names: Sequence[str]) -> Iterator[tuple[int, by
     Raises:
         ArchiveError, OSError: as ``members``; also for a damaged entry, which is named.
     """
+    if kind_of(container) is None:
+        raise ArchiveError(f"{container} has none of the endings of archives that can be read: {ENDINGS}.")
+    size_of, rest = _size_of(container), []
+    for index, name in enumerate(names):
+        if (size := size_of(name)) > ENTRY_BYTES:
+            much = f"{size:,} bytes, more than the {ENTRY_BYTES:,} that an image may have"
+            yield index, ArchiveError(f"{container} holds {name} with {much}; leave it out.")
+        else:
+            rest.append(index)
+    for position, content in _READERS[kind_of(container)](container, [names[index] for index in rest]):
+        yield rest[position], content
+
+
+def _size_of(container: str) -> Callable[[str], int]:
+    """Name of an entry -> its bytes, unpacked; 0 where there is none, of which the reader tells."""
     kind = kind_of(container)
     if kind == "zip":
-        return ((index, _read_zip(container, name)) for index, name in enumerate(names))
-    if kind == "tar":
-        return tar_archives.read(container, names)
-    if kind == "seven":
-        return seven_zip_archives.read(container, names)
-    raise ArchiveError(f"{container} has none of the endings of archives that can be read: {ENDINGS}.")
+        with LOCK:
+            known = _zip(container)[0].NameToInfo
+        return lambda name: known[name].file_size if name in known else 0
+    known = tar_archives.entries(container) if kind == "tar" else seven_zip_archives.entries(container)[1]
+    return lambda name: known[name][0] if name in known else 0
 
 
 _ZIPS = {}
@@ -168,3 +186,10 @@ def _read_zip(container: str, name: str) -> bytes:
             if isinstance(error, OSError) and type(error) is not OSError:
                 raise  # a file that cannot be read; bz2 raises a plain one for damage
             raise ArchiveError(f"{container} is damaged: its entry {name} cannot be read ({error}); fetch it again.") from error
+
+
+def _read_zips(container: str, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    return ((index, _read_zip(container, name)) for index, name in enumerate(names))
+
+
+_READERS = {"zip": _read_zips, "tar": tar_archives.read, "seven": seven_zip_archives.read}

@@ -229,6 +229,8 @@ def _digest_of(location: str, container: str, name: str) -> str:
     """The MD5 of the pixels of a picture in a folder or archive; "-" where it cannot be decoded."""
     if container:
         content = next(archives.read_members(container, [name]))[1]
+        if isinstance(content, ValueError):
+            return _UNREADABLE
     else:
         with io.open(f"{location}/{name}", "rb") as stream:
             content = stream.read()

@@ -162,8 +162,8 @@ class _Extraction:
         while (item := self._queue.get()) is not None:
             if isinstance(item, tuple):
                 yield item
-            elif isinstance(item, ArchiveError | OSError):
-                raise item
+            elif isinstance(item, ArchiveError) or (isinstance(item, OSError) and item.errno is not None):
+                raise item  # decoders raise OSErrors without a number for damage
             else:  # whatever py7zr and its decoders make of damaged bytes
                 entry = getattr(item, "filename", None)
                 what = f"the entry {entry}" if entry else "an entry"

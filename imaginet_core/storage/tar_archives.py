@@ -19,6 +19,34 @@ _COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.ope
 _LINKS_FOLLOWED = 40
 
 
+UNPACKED_BYTES, UNPACKED_RATIO = 2**28, 200
+"""Bytes that any compressed tar may unpack to, and times its own size that it may beyond that: pictures hardly shrink."""
+
+
+class _Unpacked:
+    """What comes out of a decompressor; of a bomb only its beginning.
+
+    Args:
+        container: the archive's name.
+        plain: gives the unpacked bytes.
+        packed: what it reads from.
+    """
+
+    def __init__(self, container: str, plain, packed):
+        self.container, self.plain, self.packed, self.count = container, plain, packed, 0
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer only at the end. Raises ArchiveError for a bomb."""
+        content = self.plain.read(size)
+        self.count += len(content)
+        if self.count > max(UNPACKED_BYTES, UNPACKED_RATIO * self.packed.tell()):
+            raise ArchiveError(
+                f"{self.container} unpacks to more than {UNPACKED_RATIO} times its size, which no archive of pictures does; "
+                "leave it out, or pack it again as a plain tar."
+            )
+        return content
+
+
 class _Header(tarfile.TarInfo):
     """By itself tarfile takes a damaged or missing header for the archive's end."""
 
@@ -68,7 +96,7 @@ def _make_index(container: str, state: State) -> dict[str, list]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_explain_damage(container))
         raw = stack.enter_context(open_stream(container))
-        plain = stack.enter_context(reader(raw)) if reader else raw
+        plain = _Unpacked(container, stack.enter_context(reader(raw)), raw) if reader else raw
         at_random = reader is None and not is_remote(container)
         if at_random:
             plain = stack.enter_context(RandomFile([container], [state.size]))
@@ -141,7 +169,7 @@ def _read_in_one_pass(container: str, wanted: list) -> Iterator[tuple[int, bytes
         indices.setdefault(offset, []).append(index)
     reader = _decompressor(container, shared_file(container)[0])
     with _explain_damage(container), open_stream(container) as raw, reader(raw) as plain, tarfile.open(
-        fileobj=plain, mode="r|", tarinfo=_Header
+        fileobj=_Unpacked(container, plain, raw), mode="r|", tarinfo=_Header
     ) as archive:
         while indices and (entry := archive.next()) is not None:
             archive.members.clear()

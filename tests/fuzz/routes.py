@@ -206,7 +206,7 @@ def through_perturbation(cases: list[Case]) -> list[Fault]:
 
     with _data_folder(cases) as raw:
         out = raw.parent / "perturbed"
-        command("perturb", "--folder", str(raw / "train"), "--out", str(out), "--on_corrupt", "skip", "--num_proc", "1")
+        command("perturb", "--folder", str(raw / "train"), "--output", str(out), "--on_corrupt", "skip", "--num_proc", "1")
         with open(out / "metadata.csv", newline="", encoding="utf-8") as lines:
             rows = {
                 number: (out / row["file_name"]).read_bytes()

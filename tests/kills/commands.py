@@ -158,12 +158,12 @@ COMMANDS = {
         Command("export", _imaginet("export", "--data_dir", "RAW", "--output", "OUT", "--on_corrupt", "skip"), _whole_folder),
         Command(
             "perturb",
-            _imaginet("perturb", "--folder", "TRAIN", "--out", "OUT", "--num_proc", "1", "--on_corrupt", "skip"),
+            _imaginet("perturb", "--folder", "TRAIN", "--output", "OUT", "--num_proc", "1", "--on_corrupt", "skip"),
             _whole_folder,
         ),
         Command(
             "perturb 2",
-            _imaginet("perturb", "--folder", "TRAIN", "--out", "OUT", "--num_proc", "2", "--on_corrupt", "skip"),
+            _imaginet("perturb", "--folder", "TRAIN", "--output", "OUT", "--num_proc", "2", "--on_corrupt", "skip"),
             _whole_folder,
             worker=True,
         ),
@@ -176,7 +176,7 @@ COMMANDS = {
         ),
         Command(
             "audit 2",
-            _imaginet("audit", "--data_dir", "RAW", "--num_proc", "2", "--limit", "200", "--out", "OUT"),
+            _imaginet("audit", "--data_dir", "RAW", "--num_proc", "2", "--limit", "200", "--output", "OUT"),
             _audited,
             worker=True,
         ),

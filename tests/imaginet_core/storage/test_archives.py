@@ -16,7 +16,7 @@ import zlib
 
 import pytest
 
-from imaginet_core.storage import archives, listings, seven_zip_archives
+from imaginet_core.storage import archives, listings, seven_zip_archives, tar_archives
 from imaginet_core.storage.archives import ArchiveError, is_stream, kind_of, members, read_members
 from tests.imaginet_core.storage.packing import CONTENT, as_nobody, pack_seven, pack_tar, pack_zip, served, split
 
@@ -415,3 +415,24 @@ def test_a_compressed_tar_called_tar_is_read_for_what_it_is(tmp_path):
     for name, compress in (("a.tar", gzip.compress), ("b.tar", bz2.compress)):
         (tmp_path / name).write_bytes(compress(open(plain, "rb").read()))
         assert read_all(str(tmp_path / name), list(CONTENT)) == CONTENT and is_stream(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_an_entry_larger_than_any_picture_costs_itself_alone(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(archives, "ENTRY_BYTES", 703)
+    container = PACKERS[name](tmp_path / name, CONTENT)
+    found = dict(read_members(container, list(CONTENT)))
+    assert [found[index] for index in range(4)] == list(CONTENT.values())[:4]
+    for index, entry in enumerate(list(CONTENT)[4:], start=4):
+        assert isinstance(found[index], ArchiveError)
+        assert f"{entry} with {700 + index} bytes, more than the 703" in str(found[index])
+
+
+@pytest.mark.parametrize("ending", ["tar.gz", "tar.bz2", "tar.xz"])
+def test_a_bomb_is_refused_at_its_beginning(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(tar_archives, "UNPACKED_BYTES", 1 << 20)
+    container = pack_tar(tmp_path / f"a.{ending}", {"x.jpg": bytes(8 << 20), "y.jpg": b"1"}, f"w:{ending[4:]}")
+    with pytest.raises(ArchiveError, match=f"a.{ending} unpacks to more than 200 times its size"):
+        members(container)
+    harmless = pack_tar(tmp_path / f"b.{ending}", {"x.jpg": os.urandom(8 << 20)}, f"w:{ending[4:]}")
+    assert [each.name for each in members(harmless)] == ["x.jpg"]
