@@ -71,7 +71,8 @@ class House:
             if folder.is_dir() and folder.name not in NOT_OURS and not folder.name.startswith(".")
             and folder.suffix != ".egg-info"
         ]
-        found = sorted([*root.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))])
+        found = [*root.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))]
+        found = sorted(file for file in found if file.name != "setup.py")
         self.root, self.files = root, {file.relative_to(root).as_posix(): file for file in found}
         self.modules = {module_of(file, root): path for path, file in self.files.items()}
         self.rooms = {

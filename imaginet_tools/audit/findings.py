@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from imaginet_tools.metrics.detection import Estimate
+from imaginet_tools.metrics.estimate import Estimate
 
 SCHEMA = "imaginet-audit/1"
 SETS = {

@@ -11,7 +11,7 @@ from imaginet_core.safe_text import escape_markdown, mask_secrets
 from imaginet_core.storage.safe_writes import check_writable, write_aside
 from imaginet_core.text_tables import markdown_table, text_table
 from imaginet_tools.audit.findings import SETS, Audit
-from imaginet_tools.metrics.detection import Estimate
+from imaginet_tools.metrics.estimate import Estimate
 
 FILES = ("audit.json", "audit.md", "audit.png")
 HEAD = ("looks at", "group", "real + synthetic", "balanced accuracy", "AUC", "shortcut")

@@ -13,7 +13,8 @@ from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.tables import markdown_tables, track_tables
 from imaginet_tools.metrics.attribution import ClassFigures, Track
-from imaginet_tools.metrics.detection import Estimate, Metrics, Scores, groups, measure
+from imaginet_tools.metrics.detection import Metrics, Scores, groups, measure
+from imaginet_tools.metrics.estimate import Estimate
 
 SCHEMA = "imaginet-report/2"
 BASELINE_OF_OLD_REPORTS = "pixel statistics"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imaginet_tools.metrics.detection import MIN_SOURCE_IMAGES, Estimate, with_interval, without_interval
+from imaginet_tools.metrics.detection import MIN_SOURCE_IMAGES, with_interval, without_interval
+from imaginet_tools.metrics.estimate import Estimate
 
 REAL = "real"
 

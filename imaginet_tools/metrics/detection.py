@@ -10,21 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from imaginet_tools.metrics.estimate import Estimate
+
 MIN_SOURCE_IMAGES = 5
 """Of each class; with fewer, an interval would pretend to know more than it does and is left out."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure (0 to 1) and its 95 % interval. ``low`` and ``high`` are None, and ``reason`` says why, where there is none."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f}" + ("" if self.low is None else f" [{self.low:.3f}, {self.high:.3f}]")
 
 
 @dataclass(frozen=True)

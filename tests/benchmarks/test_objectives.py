@@ -13,7 +13,8 @@ import pytest
 from benchmarks import objectives
 from imaginet_tools.evaluation.report import Report, Row
 from imaginet_tools.images import splits
-from imaginet_tools.metrics.detection import Estimate, Metrics
+from imaginet_tools.metrics.detection import Metrics
+from imaginet_tools.metrics.estimate import Estimate
 from training.command_line import parse_options
 
 RUN = """

@@ -18,7 +18,8 @@ from imaginet_tools.audit import audit
 from imaginet_tools.audit.classifier import _is_shortcut, _widened, folds_of, out_of_fold
 from imaginet_tools.audit.findings import SETS
 from imaginet_tools.images.image_set import ImageSet
-from imaginet_tools.metrics.detection import Estimate, Scores, balanced_accuracy, measure
+from imaginet_tools.metrics.detection import Scores, balanced_accuracy, measure
+from imaginet_tools.metrics.estimate import Estimate
 from tests.imaginet_core.pictures.test_compression_traces import picture
 from tests.imaginet_tools.audit import audit_trees
 

@@ -14,7 +14,8 @@ from imaginet_tools.evaluation.report import SCHEMA, Report, Row, rows_of
 from imaginet_tools.evaluation.tables import markdown_tables, screen_table, track_tables
 from imaginet_tools.metrics.attribution import Track, make_track
 from imaginet_tools.metrics.calibration import operating_points
-from imaginet_tools.metrics.detection import Estimate, Metrics, Scores
+from imaginet_tools.metrics.detection import Metrics, Scores
+from imaginet_tools.metrics.estimate import Estimate
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import imaginet
 from imaginet_tools.audit.findings import SETS
-from imaginet_tools.metrics.detection import Estimate
+from imaginet_tools.metrics.estimate import Estimate
 from imaginet_tools.publish import audit_section, dataset_card
 from imaginet_tools.publish.export import export
 from imaginet_tools.publish.summary import Facts, format_rule
