@@ -15,7 +15,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from imaginet_core.pictures.shortened_files import shortened
-from training.views.recipes import Window
+from imaginet_core.pictures.window import Window
 
 UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises for files that are no image or a broken one."""

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from imaginet_core.errors import first_line
 from imaginet_core.pictures.degradations import pad_to
 from training.run.progress import Progress
 
@@ -138,13 +139,13 @@ def load_diffusers(source: str) -> DiffusersAutoencoder:
     try:
         import diffusers
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"The autoencoder {source} needs diffusers (pip install diffusers), 'small' none.") from error
+        raise ModuleNotFoundError(f"The autoencoder {source} needs diffusers (pip install diffusers).") from error
     try:
         model = _load_part(diffusers, source)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         raise ValueError(
-            f"The autoencoder {source} cannot be loaded with diffusers ({str(error).strip().splitlines()[0]}); give a folder, "
-            "or a name on the Hub, of an autoencoder of diffusers, or 'small'."
+            f"The autoencoder {source} cannot be loaded with diffusers ({first_line(error)}); give a folder, or a name "
+            "on the Hub, of an autoencoder of diffusers, or 'small'."
         ) from error
     network = DiffusersAutoencoder(model).eval().requires_grad_(False)
     if not _reconstructs(network):

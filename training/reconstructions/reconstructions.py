@@ -14,7 +14,6 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from imaginet_core.pictures.decode import decode, lossless_webp
 from imaginet_core.pictures.degradations import LONGEST_SIDE
 from imaginet_core.pictures.partial_decode import content_of
+from imaginet_core.storage.safe_writes import PART, remove_parts, write_aside
 from imaginet_tools.images.image_set import REAL, ImageSet, pick_evenly
 from training.reconstructions.autoencoder import (
     PICTURES,
@@ -42,10 +42,10 @@ from training.reconstructions.autoencoder import (
 from training.run.progress import Progress
 
 SMALL = "small"
-RECORD, WEIGHTS, PARTIAL = "twins.json", "autoencoder.safetensors", ".partial"
-MEASURED = 64
+RECORD, WEIGHTS = "twins.json", "autoencoder.safetensors"
+COMPARED_IMAGES = 64
 """Reconstructions that are compared with their real images for the report."""
-HASHED = 64
+HASHED_IMAGES = 64
 """Real images whose bytes go into the fingerprint."""
 
 
@@ -128,9 +128,9 @@ def make_reconstructions(
 
 
 def describe(reconstructions: Reconstructions, images: ImageSet) -> str:
-    """How many reconstructions there are, and how close up to MEASURED of them, evenly spread, are to their images."""
+    """How many reconstructions there are, and how close up to COMPARED_IMAGES of them, evenly spread, are to their images."""
     real = np.flatnonzero(images.label == REAL)
-    chosen = pick_evenly(real, MEASURED)
+    chosen = pick_evenly(real, COMPARED_IMAGES)
     errors = [images.pixels(index).astype(np.float64) - reconstructions.pixels(index) for index in chosen]
     absolute = np.mean([np.abs(error).mean() for error in errors])
     square = np.mean([(error**2).mean() for error in errors])
@@ -142,9 +142,9 @@ def describe(reconstructions: Reconstructions, images: ImageSet) -> str:
 
 
 def fingerprint(images: ImageSet) -> str:
-    """What tells these images from others: a hash of all paths and labels, and one of the bytes of HASHED real images."""
+    """What tells these images from others: a hash of all paths and labels, and one of the bytes of HASHED_IMAGES real images."""
     digest = hashlib.sha256()
-    for index in pick_evenly(np.flatnonzero(images.label == REAL), HASHED):
+    for index in pick_evenly(np.flatnonzero(images.label == REAL), HASHED_IMAGES):
         digest.update(content_of(images.rows[int(index)]["image"]))
     return f"{images.fingerprint()}-{digest.hexdigest()[:16]}"
 
@@ -163,7 +163,7 @@ def claim(folder: Path, **facts) -> None:
             record = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{file} is damaged; delete the folder, or choose another one for the run.") from error
-    elif any(not entry.name.endswith(PARTIAL) for entry in folder.iterdir()):
+    elif any(not entry.name.endswith((PART, ".partial")) for entry in folder.iterdir()):
         raise FileExistsError(f"{folder} holds something else than reconstructions; move it away, or choose another folder.")
     for name, value in facts.items():
         if record.setdefault(name, value) != value:
@@ -171,8 +171,8 @@ def claim(folder: Path, **facts) -> None:
                 f"{folder} holds reconstructions of other {name} than this run's ({record[name]}, not {value}); delete the "
                 "folder, or choose another one for the run."
             )
-    with _whole(file) as partial:
-        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    with write_aside(file) as aside:
+        aside.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def existing_file(folder: Path, index: int) -> Path | None:
@@ -187,10 +187,11 @@ def _autoencoder(
     """The autoencoder on the process's device, trained first where that is due, and the folder's record checked against it."""
     if accelerator.is_main_process:
         claim(folder, source=source, seed=seed, images=fingerprint(images))
+        remove_parts(folder)  # of a run that was killed
         if source == SMALL and not (folder / WEIGHTS).exists():
             crops = cut_crops((picture for _, picture in _decoded(images, pick_evenly(real, PICTURES), num_workers)), seed)
-            with _whole(folder / WEIGHTS) as partial:
-                save_small(train_small(crops, seed, accelerator), partial)
+            with write_aside(folder / WEIGHTS) as aside:
+                save_small(train_small(crops, seed, accelerator), aside)
     accelerator.wait_for_everyone()
     with accelerator.main_process_first():  # the first downloads, the others find it in the cache
         network = load_small(folder / WEIGHTS) if source == SMALL else load_diffusers(source)
@@ -219,7 +220,7 @@ def _write(
 def _decoded(images: ImageSet, indices: Iterable[int], num_workers: int) -> Iterator[tuple[int, np.ndarray]]:
     """(index, pixels) in order, decoded by other processes."""
     dataset = _Pictures(images, [int(index) for index in indices])
-    return iter(DataLoader(dataset, batch_size=None, num_workers=num_workers, collate_fn=_as_it_is))
+    return iter(DataLoader(dataset, batch_size=None, num_workers=num_workers, collate_fn=_no_collation))
 
 
 class _Pictures(Dataset):
@@ -233,7 +234,7 @@ class _Pictures(Dataset):
         return self.indices[place], self.images.pixels(self.indices[place])
 
 
-def _as_it_is(item):
+def _no_collation(item):
     return item
 
 
@@ -241,19 +242,11 @@ def _write_one(folder: Path, index: int, reconstruction: np.ndarray) -> None:
     suffix = ".webp" if max(reconstruction.shape) <= LONGEST_SIDE["WEBP"] else ".png"
     file = _file(folder, index, suffix)
     file.parent.mkdir(exist_ok=True)
-    with _whole(file) as partial:
+    with write_aside(file) as aside:
         if suffix == ".webp":
-            partial.write_bytes(lossless_webp(reconstruction))
+            aside.write_bytes(lossless_webp(reconstruction))
         else:
-            Image.fromarray(reconstruction).save(partial, "PNG")
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """A name beside ``file`` to write to; renamed at the end, so that a file of this name is always whole."""
-    partial = file.with_name(file.name + PARTIAL)
-    yield partial
-    partial.replace(file)
+            Image.fromarray(reconstruction).save(aside, "PNG")
 
 
 def _file(folder: Path, index: int, suffix: str) -> Path:

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import load
 from safetensors import SafetensorError
 
+from imaginet_core.errors import first_line
 from training.options import TrainingOptions
 
 STATE = "state.json"
@@ -107,7 +108,7 @@ class Checkpoints:
             raise
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
             raise ValueError(
-                f"The checkpoint {self.resumed_from} cannot be read ({_first_line(error)}); move it away and run the same command "
+                f"The checkpoint {self.resumed_from} cannot be read ({first_line(error)}); move it away and run the same command "
                 "again to go on from the one before."
             ) from error
 
@@ -155,7 +156,7 @@ class Checkpoints:
             if average is not None and self.accelerator.is_main_process:
                 torch.save(average.state_dict(), place / "average.pt")
         except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own for a full disk
-            raise OSError(f"{place} could not be written ({_first_line(error)})") from error
+            raise OSError(f"{place} could not be written ({first_line(error)})") from error
         if self.accelerator.is_main_process:
             stored = {
                 "run": asdict(state), "held_out_loss": held_out_loss, "options": self.options.as_dict(),
@@ -214,10 +215,6 @@ def _read_state(place: Path) -> dict:
         return stored
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"The checkpoint {place} cannot be read ({_first_line(error)}); move it away and run the same command again to go on from "
-            "the one before."
+            f"The checkpoint {place} cannot be read ({first_line(error)}); move it away and run the same command again to go on "
+            "from the one before."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from imaginet_core.errors import first_line
 from modeling import SelfConConfig
 from modeling.backbones import TimmEncoder
 
@@ -73,12 +74,12 @@ def _load_backbone(encoder: TimmEncoder, source: str, state: State | None) -> st
             loaded = encoder.new_trunk(pretrained=True, state=state).state_dict()
         except OSError as error:
             raise ConnectionError(
-                f"timm's weights of {encoder.name} could not be fetched ({_first_line(error)}); give a local copy as "
+                f"timm's weights of {encoder.name} could not be fetched ({first_line(error)}); give a local copy as "
                 "--initial_weights FILE, or start from random weights with --initial_weights none."
             ) from error
         except (RuntimeError, KeyError, AttributeError) as error:
             raise ValueError(
-                f"The weights {source!r} do not fit the backbone {encoder.name} ({_first_line(error).partition('. ')[0]}); use "
+                f"The weights {source!r} do not fit the backbone {encoder.name} ({first_line(error).partition('. ')[0]}); use "
                 "--initial_weights none, or a file with weights of that backbone."
             ) from error
     # where timm is lenient about missing names: a matrix that is as it was before came from no file
@@ -187,7 +188,8 @@ def file_state(file: str | Path) -> State:
     """
     file = Path(file)
     if not file.is_file():
-        hint = " (the published checkpoint must be converted first: python -m scripts.convert_published_weights)" if file.suffix == ".pt" else ""
+        conversion = " (the published checkpoint must be converted first: python -m scripts.convert_published_weights)"
+        hint = conversion if file.suffix == ".pt" else ""
         raise FileNotFoundError(
             f"--initial_weights {file}: no such file or folder{hint}; 'imagenet' and 'none' are the other choices."
         )
@@ -195,12 +197,12 @@ def file_state(file: str | Path) -> State:
         state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"--initial_weights {file} is not a file of weights that can be read safely, or not a whole one: {_first_line(error)}"
+            f"--initial_weights {file} is not a file of weights that can be read safely, or not a whole one: {first_line(error)}"
         ) from error
     if isinstance(state, dict) and set(state) == {"model", "classifier"}:
         raise ValueError(
-            f"--initial_weights {file} is ImagiNet's published checkpoint; convert it first with python -m scripts.convert_published_weights "
-            f"{file} FOLDER, and give the folder."
+            f"--initial_weights {file} is ImagiNet's published checkpoint; convert it first with "
+            f"python -m scripts.convert_published_weights {file} FOLDER, and give the folder."
         )
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"--initial_weights {file} must hold a plain state dict (names to tensors).")
@@ -227,12 +229,8 @@ def folder_state(folder: Path) -> tuple[SelfConConfig, State]:
         kind = values.get("model_type")
         config = SelfConConfig.from_dict(values) if kind == SelfConConfig.model_type else None
     except (ValueError, TypeError, AttributeError, StrictDataclassError) as error:
-        reason = _first_line(error.__cause__ or error)
+        reason = first_line(error.__cause__ or error)
         raise ValueError(f"--initial_weights {folder}: {saved / 'config.json'} cannot be read ({reason}).") from error
     if config is None:
         raise ValueError(f"--initial_weights {folder} is a model of the kind {kind!r}, not a SelfCon detector.")
     return config, file_state(saved / "model.safetensors")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

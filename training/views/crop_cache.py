@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.partial_decode import PictureFiles, content_of
+from imaginet_core.pictures.window import Window
 from imaginet_core.storage.safe_writes import HeldLock, read_lock, remove_parts, write_aside, write_lock
 from imaginet_tools.images.image_set import ImageSet
-from training.views.recipes import View, Window
+from training.views.recipes import View
 
 PART_BYTES = 2**24
 """Size of a file of windows, more or less."""
@@ -93,7 +94,7 @@ class CropCache:
             return
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.root / "lock", f"Another run is making room in {self.root}; waiting for it."):
+        with exclusive_lock(self.root / "lock", f"Another run is making room in {self.root}; waiting for it."):
             if not self._make_room(generation):
                 self.in_use = (generation, None)
                 print(f"{self.root} is full of windows that other runs use; those of epoch {epoch} on are read from the images.")
@@ -102,7 +103,8 @@ class CropCache:
             self._describe()
             self.in_use = (generation, read_lock(self._generation(generation) / "in_use"))
         try:
-            with locked(self._generation(generation) / "writing", "Another run is cutting out the same windows; waiting for it."):
+            waiting = "Another run is cutting out the same windows; waiting for it."
+            with exclusive_lock(self._generation(generation) / "writing", waiting):
                 self._write_missing(generation, num_workers)
         except BaseException:
             self.close()  # not prepared: to be gone on with
@@ -143,9 +145,9 @@ class CropCache:
             size = (picture.height, picture.width)
             placed = [
                 self.view.place(*size, degradations.rng_for(path, f"{self.seed}/windows/{generation}/{number}"))
-                .grown(self.margin, *size) for number in numbers
+                .grow(self.margin, *size) for number in numbers
             ]
-            box = surrounding(placed)
+            box = bounding_window(placed)
             pixels = picture.read(box)
         for window in placed:
             yield window._replace(top=window.top - box.top, left=window.left - box.left).of(pixels), window
@@ -237,13 +239,13 @@ class CropCache:
         content = {
             "what": "windows cut out of training images, see training/views/crop_cache.py; may be deleted when no run uses it",
             "generation_bytes": self.generation_bytes, "images": len(self.files), "first image": self.files.path(0),
-            "windows of each": self.windows, "view": repr_of(self.view), "margin": self.margin, "seed": self.seed,
+            "windows of each": self.windows, "view": settings_of(self.view), "margin": self.margin, "seed": self.seed,
         }
         with write_aside(self.folder / DESCRIPTION) as aside:
             aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     def _fingerprint(self, images: ImageSet) -> str:
-        digest = hashlib.sha256(f"{LAYOUT}/{repr_of(self.view)}/{self.margin}/{self.windows}/{self.seed}".encode())
+        digest = hashlib.sha256(f"{LAYOUT}/{settings_of(self.view)}/{self.margin}/{self.windows}/{self.seed}".encode())
         digest.update("\0".join(images.path.tolist()).encode("utf-8", "surrogatepass"))
         sizes = image_sizes(images)
         digest.update(sizes.tobytes())
@@ -271,7 +273,7 @@ def record_type(side: int) -> np.dtype:
     return np.dtype([("window", "<i4", (8,)), ("kind", "S16"), ("pixels", "u1", (side, side, 3))])
 
 
-def surrounding(windows: list[Window]) -> Window:
+def bounding_window(windows: list[Window]) -> Window:
     """The smallest window that has all of them inside."""
     top, left = min(window.top for window in windows), min(window.left for window in windows)
     bottom = max(window.top + window.height for window in windows)
@@ -279,7 +281,7 @@ def surrounding(windows: list[Window]) -> Window:
     return Window.at(top, left, bottom - top, right - left)
 
 
-def repr_of(view: View) -> str:
+def settings_of(view: View) -> str:
     """Class and settings of a view, which its windows depend on."""
     return f"{type(view).__name__} {json.dumps(vars(view), sort_keys=True)}"
 
@@ -303,7 +305,7 @@ def as_text(size: float) -> str:
 
 
 @contextlib.contextmanager
-def locked(file: Path, waiting: str) -> Iterator[None]:
+def exclusive_lock(file: Path, waiting: str) -> Iterator[None]:
     """Keeps other processes out while it lasts; ``waiting`` is printed if one is in."""
     lock = write_lock(file, wait=False)
     if lock is None:

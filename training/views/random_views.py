@@ -8,10 +8,11 @@ import torch
 
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.partial_decode import PictureFiles, shared
+from imaginet_core.pictures.window import Window
 from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
 from training.options import TrainingOptions
 from training.views.crop_cache import CropCache
-from training.views.recipes import VIEWS, View, Window, draw_turn
+from training.views.recipes import VIEWS, View, draw_turn
 
 KEPT_BYTES = 2**28
 """Decoded images that each loading process keeps."""
@@ -77,7 +78,7 @@ class RandomViews(torch.utils.data.Dataset):
             raise ValueError(f"These views need windows with a margin of {self.margin}; the crop cache has {crops.margin}.")
         self.files = PictureFiles(images.rows, images.path)
         self.label = shared(images.label)
-        self.family, self.generator = numbered(images.family, families), numbered(images.generator, generators)
+        self.family, self.generator = class_numbers(images.family, families), class_numbers(images.generator, generators)
         self.kept, self.kept_bytes = {}, 0
         self.epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # seen by workers that live for all epochs
 
@@ -94,7 +95,7 @@ class RandomViews(torch.utils.data.Dataset):
     def __getitem__(self, number: int) -> dict:
         is_reconstruction, index = divmod(number, len(self.files))
         rng = degradations.rng_for(self.files.path(index), f"{self.seed}/{int(self.epoch)}")
-        views = finished_views(self.view, *self._window(index, bool(is_reconstruction), rng), rng, self.degraded)
+        views = finish_views(self.view, *self._window(index, bool(is_reconstruction), rng), rng, self.degraded)
         labels = (SYNTHETIC, -1, -1) if is_reconstruction else (self.label[index], self.family[index], self.generator[index])
         label, family, generator = map(int, labels)
         return {
@@ -109,7 +110,7 @@ class RandomViews(torch.utils.data.Dataset):
             return (window.of(self._reconstruction(index)) if is_reconstruction else pixels), window
 
         def place(height: int, width: int) -> Window:
-            return self.view.place(height, width, rng).grown(self.margin, height, width)
+            return self.view.place(height, width, rng).grow(self.margin, height, width)
 
         return _cut(self._reconstruction(index), place) if is_reconstruction else self._read(index, place)
 
@@ -136,17 +137,17 @@ class RandomViews(torch.utils.data.Dataset):
         return image
 
 
-def finished_views(view: View, pixels: np.ndarray, window: Window, rng: np.random.Generator, degraded: bool) -> torch.Tensor:
+def finish_views(view: View, pixels: np.ndarray, window: Window, rng: np.random.Generator, degraded: bool) -> torch.Tensor:
     """What an item shows of a window's pixels, uint8 (V, 3, size, size): one view, or a clean crop and its degraded copy."""
     if degraded:
         turn, chain = draw_turn(rng), degradations.draw_chain(rng)
-        views = [turn(view.undamaged(each, window)) for each in (pixels, chain(pixels))]
+        views = [turn(view.clean_crop(each, window)) for each in (pixels, chain(pixels))]
     else:
         views = [view.finish(pixels, window, rng)]
     return torch.stack([torch.from_numpy(each).permute(2, 0, 1) for each in views])
 
 
-def numbered(column: np.ndarray, names: list[str]) -> torch.Tensor:
+def class_numbers(column: np.ndarray, names: list[str]) -> torch.Tensor:
     """The place of each value among the names, -1 for others: str (N,) -> int64 (N,) in shared memory."""
     place = {name: number for number, name in enumerate(names)}
     return shared(np.array([place.get(value, -1) for value in column.tolist()], dtype=np.int64))

@@ -2,7 +2,8 @@
 
 A view is a function of (image, random generator) alone. The data set draws one generator per image and epoch from the
 image's name, so views do not depend on the number of workers or processes, and a resumed run sees the same ones.
-The recipe is that of ImagiNet (https://arxiv.org/abs/2407.20020, training code); the damage is done in ``imaginet_core/pictures/degradations.py``.
+The recipe is that of ImagiNet (https://arxiv.org/abs/2407.20020, training code); the damage is done in
+``imaginet_core/pictures/degradations.py``.
 
 Every view works in two parts, so that no more than a window of the picture needs to be read: ``place`` draws where the window
 lies, from the picture's height and width alone; ``finish`` makes the view out of the window's pixels.
@@ -16,52 +17,9 @@ import numpy as np
 
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.degradations import pad_to
+from imaginet_core.pictures.window import Window
 
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-class Window(NamedTuple):
-    """Pixels of a picture that a view is made of, and the crop within them that is shown.
-
-    What is around the crop is damaged together with it and cut off, so that the border of a crop is never a trace of its own.
-
-    Attributes:
-        top, left, height, width: of the window within the picture, in pixels.
-        above, before, rows, columns: of the crop within the window, in pixels.
-        kind: what a view drew before the place of the window and needs again to finish; "" where there is no such thing.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-    above: int
-    before: int
-    rows: int
-    columns: int
-    kind: str = ""
-
-    @classmethod
-    def at(cls, top: int, left: int, height: int, width: int, kind: str = "") -> "Window":
-        """A window with nothing around the crop."""
-        return cls(int(top), int(left), int(height), int(width), 0, 0, int(height), int(width), kind)
-
-    def grown(self, margin: int, height: int, width: int) -> "Window":
-        """The same crop with ``margin`` pixels more on each side, where a picture of ``height`` × ``width`` has them."""
-        above, before = min(margin, self.top), min(margin, self.left)
-        below, after = min(margin, height - self.top - self.height), min(margin, width - self.left - self.width)
-        return self._replace(
-            top=self.top - above, left=self.left - before, above=self.above + above, before=self.before + before,
-            height=self.height + above + below, width=self.width + before + after,
-        )
-
-    def of(self, image: np.ndarray) -> np.ndarray:
-        """The window's pixels out of the whole picture (H, W, 3); not copied."""
-        return image[self.top : self.top + self.height, self.left : self.left + self.width]
-
-    def crop(self, pixels: np.ndarray) -> np.ndarray:
-        """The crop out of the window's pixels (height, width, 3); not copied."""
-        return pixels[self.above : self.above + self.rows, self.before : self.before + self.columns]
 
 
 class Turn(NamedTuple):
@@ -159,7 +117,7 @@ class View(ABC):
             uint8 (size, size, 3).
         """
 
-    def undamaged(self, pixels: np.ndarray, window: Window) -> np.ndarray:
+    def clean_crop(self, pixels: np.ndarray, window: Window) -> np.ndarray:
         """The crop as it is, neither damaged nor turned: the window's pixels uint8 (h, w, 3) -> uint8 (size, size, 3)."""
         return pad_to(window.crop(pixels), self.size)
 
@@ -184,7 +142,7 @@ class PaperContrastiveView(View):
         return place_crop(height, width, self.size, rng)
 
     def finish(self, pixels: np.ndarray, window: Window, rng: np.random.Generator) -> np.ndarray:
-        image = self.undamaged(pixels, window)
+        image = self.clean_crop(pixels, window)
         if rng.random() < 0.5:
             image = one_of([compress, blur, noise], image, rng)
         return rotate_and_flip(image, rng)
@@ -210,17 +168,17 @@ class PaperClassifierView(View):
         return place_crop(height, width, self.size, rng, kind="degraded")
 
     def finish(self, pixels: np.ndarray, window: Window, rng: np.random.Generator) -> np.ndarray:
-        image = self.undamaged(pixels, window)
+        image = self.clean_crop(pixels, window)
         if window.kind == "resized":
             image = compress(image, rng) if rng.random() < 0.5 else image
         elif window.kind == "degraded":
             image = one_of([compress, blur, noise], image, rng) if rng.random() < 0.7 else image
         return rotate_and_flip(image, rng)
 
-    def undamaged(self, pixels: np.ndarray, window: Window) -> np.ndarray:
+    def clean_crop(self, pixels: np.ndarray, window: Window) -> np.ndarray:
         if window.kind == "resized":
             return degradations.resize(window.crop(pixels), (self.size, self.size), "bilinear")
-        return super().undamaged(pixels, window)
+        return super().clean_crop(pixels, window)
 
 
 class RobustView(View):
@@ -245,7 +203,7 @@ class RobustView(View):
         self.longest_window = size + 2 * margin
 
     def place(self, height: int, width: int, rng: np.random.Generator) -> Window:
-        return place_crop(height, width, self.size, rng).grown(self.margin, height, width)
+        return place_crop(height, width, self.size, rng).grow(self.margin, height, width)
 
     def finish(self, pixels: np.ndarray, window: Window, rng: np.random.Generator) -> np.ndarray:
         damaged = self.degrade(pad_to(pixels, self.size), rng)  # a short picture is damaged as it will be shown: padded

@@ -21,7 +21,7 @@ from imaginet_tools.images.splits import Splits
 from imaginet_tools.images.streamed import SHUFFLED_ROWS, is_held_out, plain_row, with_bytes
 from training.options import TrainingOptions
 from training.views.batches import check_batch_size
-from training.views.random_views import finished_views, margin_for, view_of_stage
+from training.views.random_views import finish_views, margin_for, view_of_stage
 
 
 class StreamedBatches:
@@ -80,7 +80,7 @@ class StreamedBatches:
         self.views.start(number, skip * self.share)
         workers = {"prefetch_factor": 2 + 2 * self.share // self.num_workers} if self.num_workers else {}
         return DataLoader(
-            self.views, batch_size=None, collate_fn=_as_it_is, num_workers=self.num_workers, **workers,
+            self.views, batch_size=None, collate_fn=_no_collation, num_workers=self.num_workers, **workers,
             generator=torch.Generator(),  # of its own: the network's random numbers must not depend on when a run resumed
         )
 
@@ -141,10 +141,10 @@ class StreamedViews(torch.utils.data.IterableDataset):
         rng = degradations.rng_for(row["path"], f"{self.options.run.seed}/{self.number}")
         with PictureFile(with_bytes(row["image"], row["path"]), row["path"]) as picture:
             window = self.view.place(picture.height, picture.width, rng)
-            window = window.grown(margin_for(self.view, self.degraded), picture.height, picture.width)
+            window = window.grow(margin_for(self.view, self.degraded), picture.height, picture.width)
             pixels = picture.read(window)
         return {
-            "pixels": finished_views(self.view, pixels, window, rng, self.degraded).numpy(), "path": row["path"],
+            "pixels": finish_views(self.view, pixels, window, rng, self.degraded).numpy(), "path": row["path"],
             "label": int(row["label"] == "synthetic"), "family": self.families.get(row["family"], -1),
             "generator": self.generators.get(row["generator"], -1),
         }
@@ -154,5 +154,5 @@ def _numbers(names: list[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def _as_it_is(item):
+def _no_collation(item):
     return item

@@ -11,7 +11,7 @@ from PIL import Image
 from imaginet_core.pictures import partial_decode
 from imaginet_core.pictures.partial_decode import PictureFile, PictureFiles
 from imaginet_core.pictures.shortened_files import shortened
-from training.views.recipes import Window
+from imaginet_core.pictures.window import Window
 
 HEIGHT, WIDTH = 180, 150
 WINDOWS = [Window.at(0, 0, HEIGHT, WIDTH), Window.at(0, 0, 5, 7), Window.at(175, 140, 5, 10), Window.at(50, 3, 48, 140)]

@@ -251,14 +251,14 @@ def test_finished_reconstructions_are_not_made_again_and_leave_the_random_state_
 
 def test_a_half_written_reconstruction_or_record_is_none(images, tmp_path, accelerator):
     index = int(np.flatnonzero(images.label == REAL)[0])
-    (tmp_path / f"{RECORD}.partial").write_text("{")
+    (tmp_path / f".{RECORD}.0a1b.part").write_text("{")
     make(images, tmp_path, accelerator)
     file = existing_file(tmp_path, index)
     expected = file.read_bytes()
     file.unlink()
-    file.with_name(f"{file.name}.partial").write_bytes(expected[:100])
+    file.with_name(f".{file.name}.0a1b.part").write_bytes(expected[:100])
     make(images, tmp_path, accelerator)
-    assert file.read_bytes() == expected and not list(tmp_path.rglob("*.partial"))
+    assert file.read_bytes() == expected and not list(tmp_path.rglob("*.part"))
 
 
 def test_those_of_other_images_another_seed_or_another_autoencoder_are_refused(images, tmp_path, accelerator, diffusers_folder):
@@ -307,7 +307,7 @@ def test_damaged_records_weights_and_reconstructions_are_named(images, tmp_path,
     made = make(images, tmp_path / "reconstructions", accelerator)
     index = int(np.flatnonzero(images.label == REAL)[0])
     existing_file(tmp_path / "reconstructions", index).write_bytes(b"RIFF")
-    with pytest.raises(ValueError, match=f"{index:07d}.webp cannot be read .* delete it and run again with --resume"):
+    with pytest.raises(ValueError, match=f"{index:07d}.webp cannot be read .* delete it and resume the run"):
         made.pixels(index)
     existing_file(tmp_path / "reconstructions", index).unlink()
     with pytest.raises(ValueError, match=f"The reconstruction .*{index:07d} is missing; resume the run"):

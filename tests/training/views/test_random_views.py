@@ -34,7 +34,7 @@ class Undamaged(PaperContrastiveView):
     """Only crops."""
 
     def finish(self, pixels, window, rng):
-        return self.undamaged(pixels, window).copy()
+        return self.clean_crop(pixels, window).copy()
 
 
 class Negatives:
@@ -78,7 +78,7 @@ def test_a_pair_shows_the_same_crop_clean_and_degraded_with_its_surroundings(vie
         turn = random_views.draw_turn(rng)
         assert item.shape == (2, 16, 16, 3)
         for got, whole in zip(item, (image, blur(image)), strict=True):
-            np.testing.assert_array_equal(got, turn(view.undamaged(window.of(whole), window)))
+            np.testing.assert_array_equal(got, turn(view.clean_crop(window.of(whole), window)))
 
 
 def test_degraded_views_vary_and_repeat_with_the_epoch():

@@ -100,7 +100,7 @@ def test_crops_fall_evenly_over_the_image():
     for name in VIEWS:
         view, generator = VIEWS[name][0](96), rng()
         places = [view.place(100, 96, generator) for _ in range(5000)]
-        tops = [view.undamaged(place.of(ramp), place)[0, 0, 0] for place in places]
+        tops = [view.clean_crop(place.of(ramp), place)[0, 0, 0] for place in places]
         assert all(close(np.sum(np.array(tops) == top), 5000, 1 / 5) for top in range(5))
 
 
@@ -153,7 +153,7 @@ def test_a_grown_window_shows_the_same_crop_with_more_around_it():
     image = picture(200, 130)
     for seed in range(20):
         window = PaperContrastiveView(96).place(200, 130, rng(seed))
-        more = window.grown(20, 200, 130)
+        more = window.grow(20, 200, 130)
         np.testing.assert_array_equal(more.crop(more.of(image)), window.of(image))
         assert more.top == max(0, window.top - 20) and more.top + more.height == min(200, window.top + 116)
         assert more.left == max(0, window.left - 20) and more.left + more.width == min(130, window.left + 116)
