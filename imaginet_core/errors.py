@@ -5,3 +5,9 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's message that says anything; the name of its class where it has none."""
     lines = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What an error says. One from a loading process of torch arrives with a traceback around it; its last line says it."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text.startswith("Caught ") else text

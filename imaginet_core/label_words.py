@@ -81,7 +81,8 @@ def _labels_of_numbers(found: list[str], what: str, kinds: bool) -> dict[str, in
 def _labels_of_words(found: list[str], what: str, kinds: bool) -> dict[str, int]:
     labels = {value: label_of_word(value) for value in found}
     strange = [value for value, label in labels.items() if label is None]
-    if strange and kinds and [*labels.values()].count(0) == 1 and 1 not in labels.values():
+    only_real_is_known = [label for label in labels.values() if label is not None] == [0]
+    if strange and kinds and only_real_is_known and not any(map(_is_number, strange)):
         return {value: 1 if label is None else label for value, label in labels.items()}
     if strange:
         raise ValueError(

@@ -265,12 +265,6 @@ def pick_evenly(indices: np.ndarray, most: int) -> np.ndarray:
     return indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int))]
 
 
-def sentence(error: Exception) -> str:
-    """What an error says. One from a loading worker arrives with the worker's traceback around it; its last line says it."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text.startswith("Caught ") else text
-
-
 def _checksum(path: str) -> bytes:
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from imaginet_tools.images.image_set import sentence
+from imaginet_core.errors import sentence_of
 
 EXPECTED = (ValueError, OSError, FloatingPointError, ModuleNotFoundError)
 """Errors whose words are for the user; any other is ours, and keeps its traceback."""
@@ -36,7 +36,7 @@ def one_sentence(program: str) -> Iterator[None]:
     except KeyboardInterrupt:
         _end(program, "Interrupted. The same command with --resume goes on from the last checkpoint.", INTERRUPTED)
     except EXPECTED as error:
-        _end(program, sentence(error), 1)
+        _end(program, sentence_of(error), 1)
     except RuntimeError as error:
         if is_killed_worker(error):
             _end(program, KILLED_WORKER, 1)

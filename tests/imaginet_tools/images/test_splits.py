@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from imaginet_core.errors import sentence_of
 from imaginet_tools.images.data_options import DataOptions
-from imaginet_tools.images.image_set import sentence
 from imaginet_tools.images.splits import calibration_images, load_splits
 from tests.imaginet.trees import write_image
 from tests.training.tiny_data import NAMES, records, write_split
@@ -168,8 +168,8 @@ def test_a_broken_image_is_named_also_from_a_worker(tmp_path, workers):
     views = RandomViews(images, RobustView(32), [], [], seed=5)
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(views, batch_size=1, num_workers=workers)))
-    assert sentence(caught.value).startswith(f"{images.path[0]} cannot be read as an image")
-    assert "\n" not in sentence(caught.value)
+    assert sentence_of(caught.value).startswith(f"{images.path[0]} cannot be read as an image")
+    assert "\n" not in sentence_of(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
