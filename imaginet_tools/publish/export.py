@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import datasets
@@ -89,14 +90,14 @@ def sources_to_pass_on(raw: imaginet.Raw) -> frozenset:
         ValueError: if there are none, or nothing is known of the terms.
     """
     if raw.kind == "sample":
-        return frozenset(record.source for records in raw.splits.values() for record in records)
+        return frozenset(record.source for record in _records(raw))
     if not raw.names.sources:
         raise ValueError(
             "Nothing is known of the terms of these images, so none may be passed on; name their sources and terms in a registry "
             "(registry=FILE) with redistributable: true."
         )
     found = frozenset(source.name for source in raw.names.sources if source.redistributable)
-    if not any(record.source in found for records in raw.splits.values() for record in records):
+    if not any(record.source in found for record in _records(raw)):
         raise ValueError("No source of these images allows passing them on; there is nothing to publish but a manifest.")
     return found
 
@@ -104,8 +105,7 @@ def sources_to_pass_on(raw: imaginet.Raw) -> frozenset:
 def _check_space(raw: imaginet.Raw, allowed: frozenset | None, output: str) -> None:
     needed = sum(
         max(raw.places[record.path].size, 0)
-        for records in raw.splits.values()
-        for record in records
+        for record in _records(raw)
         if record.path in raw.places and (allowed is None or record.source in allowed)
     )
     free = shutil.disk_usage(os.path.dirname(output)).free
@@ -132,54 +132,84 @@ def _told_in_a_sentence(output: str):
 
 def _write_images(description: Description, streams: dict, raw: imaginet.Raw, allowed: frozenset | None, folder: str) -> None:
     """Writes shards, manifest, preview and the list of what was left out; one pass over all images."""
-    folders = folder_names(description)
-    writers, rows_of_manifest, candidates, arrived = {}, [], Candidates(), set()
-    labels = {name: column for name, column in description.features.items() if isinstance(column, datasets.ClassLabel)}
-    present = sum(record.path in raw.places for records in raw.splits.values() for record in records)
+    contents = description.features["content"].names
+    shards = Shards(folder, folder_names(description), description.features)
+    rows_of_manifest, candidates, arrived = [], Candidates(), set()
     try:
-        with tqdm(total=present, unit=" images", desc=f"Exporting {description.name}") as bar:
-            for split, rows in streams.items():
-                for row in rows.cast_column("image", datasets.Image(decode=False)):
-                    bar.update()
-                    arrived.add(row["path"])
-                    named = {**row, **{name: column.int2str(row[name]) for name, column in labels.items()}}
-                    stored = allowed is None or row["source"] in allowed
-                    description.count(named, split, stored)
-                    content, image = named["content"], row["image"]["bytes"]
-                    if not stored:
-                        rows_of_manifest.append((row["path"], row["source"], len(image), hashlib.sha256(image).hexdigest()))
-                        continue
-                    candidates.offer(content, named["generator"], row["path"], image)
-                    if (content, split) not in writers:
-                        writers[content, split] = ShardWriter(f"{folder}/{folders[content]}", split, description.features)
-                    writers[content, split].write(row)
-        if not writers:
-            raise ValueError("No image is left to export.")
-        for content in labels["content"].names:
-            for split in streams:
-                if (content, split) in writers:
-                    description.parts.append(_end(writers[content, split], content, folders[content], folder))
+        for split, row, named in _rows(description, streams, sum(record.path in raw.places for record in _records(raw))):
+            arrived.add(row["path"])
+            stored = allowed is None or row["source"] in allowed
+            description.count(named, split, stored)
+            image = row["image"]["bytes"]
+            if stored:
+                candidates.offer(named["content"], named["generator"], row["path"], image)
+                shards.write(named["content"], split, row)
+            else:
+                rows_of_manifest.append((row["path"], row["source"], len(image), hashlib.sha256(image).hexdigest()))
+        description.parts = shards.close([(content, split) for content in contents for split in streams])
     except BaseException:
-        for writer in writers.values():
-            writer.abandon()
+        shards.abandon()
         raise
+    if not description.parts:
+        raise ValueError("No image is left to export.")
     if allowed is not None:
         manifest.write(f"{folder}/{MANIFEST}", rows_of_manifest)
     missing = {record.path for record in raw.missing}
     description.left_out = [
         LeftOut(record.path, record.source, "missing" if record.path in missing else "corrupt")
-        for records in raw.splits.values()
-        for record in records
-        if record.path not in arrived
+        for record in _records(raw) if record.path not in arrived
     ]
     manifest.write_left_out(f"{folder}/{imaginet.LEFT_OUT}", description.left_out)
-    draw(candidates.rows(labels["content"].names)).quantize(256).save(f"{folder}/{PREVIEW}", optimize=True)
+    draw(candidates.rows(contents)).quantize(256).save(f"{folder}/{PREVIEW}", optimize=True)
 
 
-def _end(writer: ShardWriter, content: str, name: str, folder: str) -> Part:
-    written = writer.close()
-    files = {os.path.relpath(file, folder).replace(os.sep, "/"): digest for file, digest in written.items()}
-    return Part(content, name, writer.split, files, writer.rows, writer.num_bytes, sum(os.path.getsize(file) for file in written))
+def _records(raw: imaginet.Raw) -> list[imaginet.Record]:
+    return [record for records in raw.splits.values() for record in records]
+
+
+def _rows(description: Description, streams: dict, count: int) -> Iterator[tuple[str, dict, dict]]:
+    """(split, row with the image's bytes, the same with its labels by name) of every image, with a progress bar of ``count``."""
+    labels = {name: column for name, column in description.features.items() if isinstance(column, datasets.ClassLabel)}
+    with tqdm(total=count, unit=" images", desc=f"Exporting {description.name}") as bar:
+        for split, rows in streams.items():
+            for row in rows.cast_column("image", datasets.Image(decode=False)):
+                bar.update()
+                yield split, row, {**row, **{name: column.int2str(row[name]) for name, column in labels.items()}}
+
+
+class Shards:
+    """The shards of an export, by content type and split.
+
+    Args:
+        folder: of the export.
+        names: content type -> name of its folder.
+        features: columns.
+    """
+
+    def __init__(self, folder: str, names: dict[str, str], features: datasets.Features):
+        self._folder, self._names, self._features = folder, names, features
+        self._writers: dict[tuple[str, str], ShardWriter] = {}
+
+    def write(self, content: str, split: str, row: dict) -> None:
+        """Adds a row. Raises OSError if the disk is full."""
+        if (content, split) not in self._writers:
+            self._writers[content, split] = ShardWriter(f"{self._folder}/{self._names[content]}", split, self._features)
+        self._writers[content, split].write(row)
+
+    def close(self, order: list[tuple[str, str]]) -> list[Part]:
+        """Ends all files; what was written, in the order of (content type, split) that is given."""
+        return [self._end(content, self._writers[content, split]) for content, split in order if (content, split) in self._writers]
+
+    def _end(self, content: str, writer: ShardWriter) -> Part:
+        written = writer.close()
+        files = {os.path.relpath(file, self._folder).replace(os.sep, "/"): digest for file, digest in written.items()}
+        size = sum(os.path.getsize(file) for file in written)
+        return Part(content, self._names[content], writer.split, files, writer.rows, writer.num_bytes, size)
+
+    def abandon(self) -> None:
+        """Closes the open files after an error."""
+        for writer in self._writers.values():
+            writer.abandon()
 
 
 def folder_names(description: Description) -> dict[str, str]:
