@@ -12,7 +12,6 @@ import pytest
 
 from tests.imaginet.trees import write_tree
 
-UNTIL_PARTED = pytest.mark.xfail(reason="imaginet_core/pictures/partial_decode.py still imports training", strict=False)
 CONFIGURATIONS = """
 import json, sys
 import imaginet
@@ -100,14 +99,12 @@ def test_doctor_and_its_verification(imaginet_command, raw):
     assert json.loads(imaginet_command("doctor", "--data_dir", raw, "--config_name", "faces", "--json"))["findings"] is None
 
 
-@UNTIL_PARTED
 def test_audit(imaginet_command, tmp_path):
     shown = imaginet_command("audit", "--sample", "--split", "test", "--limit", "40", "--num_proc", "1", "--output", "report")
     assert sorted(os.listdir(tmp_path / "report")) == ["audit.json", "audit.md", "audit.png"]
     assert json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))["sentence"] in shown
 
 
-@UNTIL_PARTED
 def test_perturb(imaginet_command, tmp_path):
     shown = imaginet_command("perturb", "--sample", "--split", "test", "--num_proc", "1", "--output", "perturbed")
     assert shown == "64 images in perturbed, with metadata.csv.\n"
