@@ -1,5 +1,6 @@
 """How every command ends when something is wrong: with one sentence and an exit status, never a traceback."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,24 @@ def in_one_sentence(command: str, interrupted: str = "nothing was left behind") 
     """
     try:
         yield
-    except (ValueError, OSError, ModuleNotFoundError, HfHubHTTPError) as error:
+    except BrokenPipeError:
+        raise  # nobody reads on, as with `| head`: nothing is wrong; see quiet_when_nobody_reads
+    except ModuleNotFoundError as error:
+        advice = "" if "pip install" in str(error) else '; pip install "imaginet[all]" brings what every command needs.'
+        sys.exit(f"imaginet {command}: {error}{advice}")
+    except (ValueError, OSError, HfHubHTTPError) as error:
         sys.exit(f"imaginet {command}: {mask_secrets(str(error))}")
     except KeyboardInterrupt:
         print(f"imaginet {command}: interrupted; {interrupted}.", file=sys.stderr)
         sys.exit(STOPPED_BY_USER)
+
+
+@contextmanager
+def quiet_when_nobody_reads() -> Iterator[None]:
+    """Ends the program without a word where whoever read its output, such as ``head``, has ended."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written there when Python ends
+        sys.exit(1)

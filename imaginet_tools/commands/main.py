@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable
 
+from imaginet_tools.commands.errors import in_one_sentence, quiet_when_nobody_reads
+
 
 def _doctor() -> Callable:
     from imaginet_tools.commands import doctor
@@ -53,8 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
         unknown = f"imaginet has no command {arguments[0]}.\n\n" if arguments else ""
         print(f"{unknown}{usage()}", file=sys.stderr)
         return 2
-    find, _ = COMMANDS[arguments[0]]
-    return find()(arguments[1:])
+    name, *options = arguments
+    find, _ = COMMANDS[name]
+    with in_one_sentence(name):
+        command = find()
+    with quiet_when_nobody_reads():
+        return command(options)
 
 
 if __name__ == "__main__":

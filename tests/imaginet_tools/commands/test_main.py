@@ -76,11 +76,32 @@ def test_what_a_user_can_mend_is_one_sentence_without_secrets():
         1 / 0  # a fault of ours keeps its traceback
 
 
+def test_a_package_that_is_not_there_is_one_sentence_with_what_to_install(monkeypatch):
+    def find():
+        import imaginet_no_such_package  # noqa: F401
+
+    monkeypatch.setitem(main.COMMANDS, "audit", (find, ""))
+    with pytest.raises(SystemExit) as end:
+        main.main(["audit", "--sample"])
+    assert end.value.code == (
+        "imaginet audit: No module named 'imaginet_no_such_package'; pip install \"imaginet[all]\" brings what every command needs."
+    )
+
+
 def test_an_interrupted_command_says_what_becomes_of_its_work(capsys):
     with pytest.raises(SystemExit) as end, errors.in_one_sentence("perturb", "the same command goes on where it was"):
         raise KeyboardInterrupt
     assert end.value.code == 130
     assert capsys.readouterr().err == "imaginet perturb: interrupted; the same command goes on where it was.\n"
+
+
+def test_a_reader_that_ends_early_is_no_error(repository, tmp_path):
+    command = [sys.executable, "imaginet.py", "doctor", "--data_dir", str(write_tree(tmp_path / "raw"))]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, cwd=repository, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writer)
+    assert done.returncode == 1 and done.stderr == ""
 
 
 def test_the_doctor_s_status_tells_whether_anything_is_missing(repository, tmp_path):
