@@ -78,13 +78,13 @@ def test_what_a_user_can_mend_is_one_sentence_without_secrets():
 
 def test_a_package_that_is_not_there_is_one_sentence_with_what_to_install(monkeypatch):
     def find():
-        import imaginet_no_such_package  # noqa: F401
+        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
 
     monkeypatch.setitem(main.COMMANDS, "audit", (find, ""))
     with pytest.raises(SystemExit) as end:
         main.main(["audit", "--sample"])
     assert end.value.code == (
-        "imaginet audit: No module named 'imaginet_no_such_package'; pip install \"imaginet[all]\" brings what every command needs."
+        "imaginet audit: No module named 'sklearn'; pip install \"imaginet[all]\" brings what every command needs."
     )
 
 
