@@ -58,6 +58,7 @@ from training.stages.held_out_loss import HeldOutViews
 from training.views.batches import Batches, ShuffledBatches
 from training.views.crop_cache import CropCache
 from training.views.random_views import RandomViews, margin_for, view_of_stage
+from training.views.recipes import TURNED_UPRIGHT
 from training.views.streamed_batches import StreamedBatches
 
 PROCESS_TIMEOUT = timedelta(days=1)
@@ -88,13 +89,14 @@ def start(options: TrainingOptions) -> Accelerator:
 
 
 def load(options: TrainingOptions) -> Splits:
-    """The images of the run; of these only the training images are aligned.
+    """The images of the run, as the recipe of its views sees them; of these only the training images are aligned.
 
     Raises ValueError for data that cannot be trained on.
     """
+    turn_upright = TURNED_UPRIGHT[options.views.views]
     if options.data.streaming:
-        return load_streamed_splits(options.data, options.run.seed, Path(options.run.output_dir))
-    splits = load_splits(options.data, options.run.seed)
+        return load_streamed_splits(options.data, options.run.seed, Path(options.run.output_dir)).as_seen(turn_upright)
+    splits = load_splits(options.data, options.run.seed).as_seen(turn_upright)
     if not options.views.aligned:
         return splits
     alignment = align_images(splits.train, available_cores())
@@ -198,7 +200,7 @@ def train(options: TrainingOptions) -> Path:
     training_seconds = sum(row["seconds"] for row in state.history)
 
     # what a score means: fitted on images that trained nothing
-    processor = SelfConImageProcessor(crops=options.scoring.test_crops)
+    processor = SelfConImageProcessor(crops=options.scoring.test_crops, turn_upright=splits.train.turn_upright)
     detector = TorchDetector(model, processor)
     calibrate(detector, splits.held_out, accelerator, options.views.num_workers)
 

@@ -13,9 +13,10 @@ DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 class SelfConImageProcessorKwargs(ImagesKwargs, total=False):
-    """Options of the image processor, as every one of Transformers has them, and ``crops``."""
+    """Options of the image processor, as every one of Transformers has them, ``crops`` and ``turn_upright``."""
 
     crops: int
+    turn_upright: bool
 
 
 class SelfConImageProcessor(PilBackend):
@@ -36,14 +37,16 @@ class SelfConImageProcessor(PilBackend):
     picture after those of the other, and ``crop_counts`` how many each picture has.
 
     Arrays and tensors of numbers follow the last rule too (not with ``do_rescale=False``, which says that they are scaled).
-    A picture is taken as its pixels lie; turning it upright by its EXIF orientation is left to whoever reads the file. The
-    pipelines here and ``datasets`` do turn it, the reference does not.
+    A picture is taken as its pixels lie; whoever reads the file turns it upright by its EXIF orientation, as ``picture_reader``
+    does for the pipelines. ``turn_upright`` (default True) tells them whether to: False in a detector that was trained and
+    judged on pictures as they are stored, by the recipe of the paper.
     """
 
     model_input_names = ["pixel_values"]
     _auto_class = "AutoImageProcessor"
     valid_kwargs = SelfConImageProcessorKwargs
     crops = 1
+    turn_upright = True
     do_convert_rgb = True
     do_center_crop = True
     crop_size = {"height": 256, "width": 256}
@@ -56,9 +59,13 @@ class SelfConImageProcessor(PilBackend):
     def process_image(self, image, do_convert_rgb=None, input_data_format=None, **kwargs) -> np.ndarray:
         """One PIL image, array or tensor -> (3, H, W) of the picture's own number type.
 
+        Where both readings fit, an array has its channels last and a tensor first, as for ``picture_reader``.
+
         Raises:
             ValueError: if there is no pixel.
         """
+        if input_data_format is None and isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] in (1, 3, 4):
+            input_data_format = "channels_last"
         array = super().process_image(image, do_convert_rgb=do_convert_rgb, input_data_format=input_data_format, **kwargs)
         if min(array.shape) < 1:
             raise ValueError(f"A picture must have at least one pixel, got an array of shape {array.shape}.")
@@ -90,7 +97,8 @@ class SelfConImageProcessor(PilBackend):
         return [image[:, top : top + size.height, left : left + size.width] for top, left in corners]
 
     def _preprocess(
-        self, images: list[np.ndarray], *, crops: int, crop_size, do_center_crop: bool, do_rescale: bool, **kwargs
+        self, images: list[np.ndarray], *, crops: int, crop_size, do_center_crop: bool, do_rescale: bool, turn_upright: bool = True,
+        **kwargs,
     ) -> BatchFeature:
         if do_rescale:
             images = [_to_255(image) for image in images]

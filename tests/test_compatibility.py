@@ -16,6 +16,7 @@ from tests.modeling.helpers import in_fresh_process
 from training.options import TrainingOptions
 from training.views.crop_cache import CropCache
 from training.views.random_views import margin_for, view_of_stage
+from training.views.recipes import TURNED_UPRIGHT
 
 OLD = Path(__file__).parent / "data" / "version_0_1"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
@@ -99,7 +100,7 @@ def test_an_old_crop_cache_is_used_and_not_written_anew(tmp_path, capsys):
     stored = json.loads((OLD / "report.json").read_text(encoding="utf-8"))["options"]
     given = {name: value for name, value in stored.items() if value is not None}
     options = TrainingOptions.of(**given).replace(dataset=str(OLD / "data"), crop_cache=str(tmp_path / "cache"))
-    train = load_splits(options.data, options.run.seed).train
+    train = load_splits(options.data, options.run.seed).as_seen(TURNED_UPRIGHT[options.views.views]).train
     view, degraded = view_of_stage(1, options)
     cache = CropCache(
         Path(options.views.crop_cache), train, view, options.run.seed, options.views.crop_cache_windows,

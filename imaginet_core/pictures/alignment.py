@@ -35,7 +35,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from imaginet_core.pictures import degradations
-from imaginet_core.pictures.decode import decode, lossless_webp
+from imaginet_core.pictures.decode import decode, lossless_webp, turned
 from imaginet_core.pictures.header import Header, read_header
 
 SALT = "aligned"
@@ -63,13 +63,15 @@ class AlignmentStep(NamedTuple):
     """What alignment does to one image before the last compression; plain values, so it can be stored and sent.
 
     Attributes:
-        width, height: of the crop, pixels.
+        width, height: of the crop, pixels, upright.
         earlier: (codec, quality, subsampling) of the compressions that it is given to be like its partner, in order; often none.
+        orientation: by which it is turned in the end; crop and compression keep to the grid of the stored picture.
     """
 
     width: int
     height: int
     earlier: tuple[tuple[str, int, str], ...] = ()
+    orientation: int = 1
 
 
 def read_headers(images: Iterable[tuple]) -> tuple[list[ImageHeader], list]:
@@ -117,13 +119,14 @@ def plan_alignment(facts: Iterable[ImageHeader]) -> dict[str, AlignmentStep]:
 
 def _rank(facts: ImageHeader) -> tuple:
     """By shorter side, then from upright to wide; equal sizes in an order that has nothing to do with their names."""
-    width, height = facts.header.width, facts.header.height
+    width, height = facts.header.upright
     return min(width, height), width / height, hashlib.sha256(facts.path.encode("utf-8", "surrogatepass")).digest()
 
 
 def _step(own: Header, partner: Header) -> AlignmentStep:
-    size = min(own.width, partner.width, MAX_SIDE), min(own.height, partner.height, MAX_SIDE)
-    return AlignmentStep(*size, earlier=_earlier_compressions(compression_of(own), compression_of(partner)))
+    size = (min(*lengths, MAX_SIDE) for lengths in zip(own.upright, partner.upright, strict=True))
+    earlier = _earlier_compressions(compression_of(own), compression_of(partner))
+    return AlignmentStep(*size, earlier=earlier, orientation=own.orientation)
 
 
 def _earlier_compressions(own: tuple | None, partner: tuple | None) -> tuple:
@@ -161,17 +164,19 @@ def align(content: bytes, path: str, step: AlignmentStep, last_compression: bool
     Raises:
         ValueError: with the reason, if the image is broken or smaller than the crop.
     """
-    image, rng = decode(content), degradations.rng_for(path, SALT)
-    free = image.shape[0] - step.height, image.shape[1] - step.width
+    image, rng = decode(content, turn=False), degradations.rng_for(path, SALT)
+    height, width = (step.width, step.height) if step.orientation >= 5 else (step.height, step.width)
+    free = image.shape[0] - height, image.shape[1] - width
     if min(free) < 0:
-        has, wanted = f"{image.shape[1]} × {image.shape[0]}", f"{step.width} × {step.height}"
+        has, wanted = f"{image.shape[1]} × {image.shape[0]}", f"{width} × {height}"
         raise ValueError(f"it has {has} pixels, less than the {wanted} of the plan; plan again")
     # in one direction or the other a partner has no room at all, and its grid of blocks starts where the crop starts
     top, left = (GRID * int(rng.integers(room // GRID + 1)) for room in free)
     if step.earlier:
-        image = image[top : top + step.height + GRID, left : left + step.width + GRID]  # all that lies in the blocks of the crop
+        image = image[top : top + height + GRID, left : left + width + GRID]  # all that lies in the blocks of the crop
         top = left = 0
         for compression in step.earlier:
             image = degradations.Compression(*compression)(image)
-    image = image[top : top + step.height, left : left + step.width]
-    return lossless_webp(degradations.draw_compression(rng)(image) if last_compression else image)
+    image = image[top : top + height, left : left + width]
+    image = degradations.draw_compression(rng)(image) if last_compression else image
+    return lossless_webp(turned(image, step.orientation))

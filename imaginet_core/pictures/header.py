@@ -5,10 +5,14 @@ quantiser of the VP8 frame header (RFC 6386, 9.6 and 19.2) and the quality at wh
 """
 
 import io
+import zlib
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ImageFile
+
+from imaginet_core.pictures.decode import class_of, opened, orientation_of, plain_errors
+from imaginet_core.pictures.sources import PictureError
 
 LUMA_TABLE = np.array([
     16, 11, 10, 16, 24, 40, 51, 61,
@@ -37,6 +41,7 @@ class Header(NamedTuple):
         luma_table, chroma_table: JPEG quantisation steps, 64 integers row by row; None without.
         quantiser: of lossy WebP, 0 (best) to 127, mean over its segments.
         progressive, exif, icc: whether the file is or has such.
+        orientation: by EXIF, as the reader turns it, 1 to 8; 1 also where it stands behind the part that was read, or in a WebP.
     """
 
     format: str
@@ -52,32 +57,78 @@ class Header(NamedTuple):
     progressive: bool = False
     exif: bool = False
     icc: bool = False
+    orientation: int = 1
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(width, height) of the picture as the reader gives it."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
 def read_header(file: BinaryIO | bytes) -> Header:
     """Reads the header of an image file, from an opened file, its content or the first part of it.
 
     Raises:
-        ValueError: for no image, or a part too short to hold the header.
+        PictureError: with the reason as its message, for no picture, or a part too short to hold the header.
     """
     file = io.BytesIO(file) if isinstance(file, bytes) else file
-    start = file.read(12)
+    start = file.read(64)
     file.seek(0)
-    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
-        return _webp(file)  # Pillow would read the whole file
-    try:
-        with Image.open(file) as image:
+    with plain_errors():
+        if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+            return _webp(file)  # Pillow would read the whole file
+        with class_of(start)(file) as image:
             common = dict(
                 format=image.format, mode=image.mode, width=image.width, height=image.height,
                 exif="exif" in image.info, icc="icc_profile" in image.info,
+                orientation=orientation_of(image, b""),  # what stands behind the pixels is not looked for
             )
-            return Header(**common, **(_jpeg(image) if image.format in ("JPEG", "MPO") else {}))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"not an image that Pillow can read ({str(error) or type(error).__name__})") from error
+            return Header(**common, **(_jpeg(image) if image.format == "JPEG" else {}))
 
 
-def _jpeg(image: Image.Image) -> dict:
+def picture_facts(content: bytes) -> dict:
+    """Format, width and height of a whole picture file, stored as they are.
+
+    Whether it is whole is told by the checksums of a PNG, and by the end of a JPEG or WebP; pixels are decoded only where the end is
+    not the usual one, and of other formats.
+
+    Returns:
+        dict with ``format`` (a name in ``sources.FORMATS``), ``width`` and ``height`` in pixels.
+
+    Raises:
+        PictureError: with the reason as its message.
+    """
+    with opened(content) as image:
+        whole = {
+            "JPEG": content.endswith(b"\xff\xd9"), "WEBP": int.from_bytes(content[4:8], "little") + 8 <= len(content),
+        }.get(image.format, False)
+        if image.format == "PNG":
+            _check_png(content)
+        elif not whole:
+            image.load()
+        return {"format": image.format, "width": image.width, "height": image.height}
+
+
+def _check_png(content: bytes) -> None:
+    """Raises PictureError unless a PNG has all its chunks, each with its checksum (RFC 2083, 3.4); what follows the end is ignored."""
+    place = 8
+    while place + 12 <= len(content):
+        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
+        kind = content[place + 4 : place + 8]
+        if end + 4 > len(content):
+            break
+        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND") and zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            raise PictureError(f"it is broken: the checksum of its chunk {kind.decode()} is wrong")
+        if kind == b"IEND":
+            return
+        place = end + 4
+    raise PictureError("it is truncated: it ends before its last chunk")
+
+
+def _jpeg(image: ImageFile.ImageFile) -> dict:
     tables = [tuple(image.quantization[key]) for key in sorted(image.quantization)]
+    if not tables:
+        raise PictureError("it is broken: it has no quantisation table")
     quality, exact = jpeg_quality(tables[0])
     factors = [layer[1:3] for layer in image.layer]
     chroma = None
@@ -119,18 +170,24 @@ def _webp(file: BinaryIO) -> Header:
             found |= dict(width=width, height=height, mode="RGBA" if flags & 16 else "RGB")
             found |= dict(exif=bool(flags & 8), icc=bool(flags & 32))
             if flags & 2:
-                return Header(**found)
+                return _with_pixels(Header(**found))
         elif kind == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
             width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
             quantiser = vp8_quantiser(data[10:])
             found = {"width": width, "height": height, **found}
-            return Header(**found, quantiser=quantiser, quality=webp_quality(quantiser), subsampling="4:2:0")
+            return _with_pixels(Header(**found, quantiser=quantiser, quality=webp_quality(quantiser), subsampling="4:2:0"))
         elif kind == b"VP8L" and data[:1] == b"\x2f" and len(data) >= 5:
             bits = int.from_bytes(data[1:5], "little")
             found = {"width": 1 + (bits & 0x3FFF), "height": 1 + (bits >> 14 & 0x3FFF), **found}
-            return Header(**{**found, "mode": "RGBA" if bits >> 28 & 1 else "RGB"})
+            return _with_pixels(Header(**{**found, "mode": "RGBA" if bits >> 28 & 1 else "RGB"}))
         file.seek(size + size % 2 - len(data), io.SEEK_CUR)
-    raise ValueError("not a WebP image, or one that is cut off in its header")
+    raise PictureError("it is no WebP picture, or one that is cut off in its header")
+
+
+def _with_pixels(header: Header) -> Header:
+    if header.width < 1 or header.height < 1:
+        raise PictureError("it has no pixel")
+    return header
 
 
 def webp_quality(quantiser: float) -> int:

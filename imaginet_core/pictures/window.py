@@ -47,3 +47,11 @@ class Window(NamedTuple):
     def crop(self, pixels: np.ndarray) -> np.ndarray:
         """The crop out of the window's pixels (height, width, 3); not copied."""
         return pixels[self.above : self.above + self.rows, self.before : self.before + self.columns]
+
+    def stored(self, orientation: int, height: int, width: int) -> "Window":
+        """Where its pixels are stored, if the upright picture of ``height`` × ``width`` is stored by an EXIF ``orientation``."""
+        top, left, bottom, right = self.top, self.left, height - self.top - self.height, width - self.left - self.width
+        place = {
+            2: (top, right), 3: (bottom, right), 4: (bottom, left), 5: (left, top), 6: (right, top), 7: (right, bottom), 8: (left, bottom),
+        }.get(orientation, (top, left))
+        return Window.at(*place, *((self.width, self.height) if orientation >= 5 else (self.height, self.width)))

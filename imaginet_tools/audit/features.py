@@ -21,7 +21,7 @@ def features(content: bytes) -> dict[str, dict[str, float]]:
     Raises:
         ValueError: if it is broken.
     """
-    image = decode(content)
+    image = decode(content, turn=False)  # traces lie on the grid of the file
     return {
         "metadata": metadata(read_header(content), len(content)),
         "traces": traces(image),

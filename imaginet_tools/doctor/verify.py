@@ -5,9 +5,7 @@ Near-duplicates between train and test are found by the perceptual hash of the i
 
 import hashlib
 import importlib.util
-import io
 import os
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -15,14 +13,19 @@ from PIL import Image
 
 import imaginet
 from imaginet_core.parallel import in_processes
+from imaginet_core.pictures.decode import read_picture
+from imaginet_core.pictures.sources import LIMITS, PictureError, PictureTooLargeError
 
-FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "tiff": "TIFF"}
+FORMATS = {
+    "jpg": "JPEG", "jpeg": "JPEG", "jfif": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF",
+    "tiff": "TIFF", "avif": "AVIF", "heic": "HEIF",
+}
 NEAR = 4
 """Bits in which the hashes of near-duplicates may differ, of 64."""
 KINDS = {
     "empty": "empty files",
     "broken": "broken or truncated images",
-    "oversized": f"images of more than {Image.MAX_IMAGE_PIXELS:,} pixels, which Pillow takes for a decompression bomb",
+    "oversized": f"images of more than {LIMITS.pixels:,} pixels",
     "mislabelled": "names whose suffix is not the format",
     "duplicates": "groups of equal files",
     "near_duplicates": "near-duplicates between train and test",
@@ -84,16 +87,12 @@ def examine(image: tuple[str, bytes]) -> Examined:
     path, content = image
     code, finding = None, None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                if FORMATS.get(path.rpartition(".")[2].lower()) != image.format:
-                    finding = ("mislabelled", f"it is {image.format}")
-                code = int(str(imagehash.phash(image.convert("RGB"))), 16)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        finding = ("oversized", str(error))
-    except (OSError, SyntaxError, ValueError) as error:
-        finding = ("broken", str(error) or type(error).__name__)
+        picture = read_picture(content, notes=False, limits=LIMITS)
+        if FORMATS.get(path.rpartition(".")[2].lower()) != picture.format:
+            finding = ("mislabelled", f"it is {picture.format}")
+        code = int(str(imagehash.phash(Image.fromarray(picture.pixels))), 16)
+    except PictureError as error:
+        finding = ("oversized" if isinstance(error, PictureTooLargeError) else "broken", error.reason)
     return Examined(path, hashlib.sha256(content).hexdigest(), code, finding)
 
 

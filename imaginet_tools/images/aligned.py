@@ -38,6 +38,8 @@ def align_images(images: ImageSet, num_proc: int) -> Alignment:
     """
     with ThreadPoolExecutor() as pool:  # mostly waiting for files
         headers = list(pool.map(lambda index: _header(images, index), range(len(images))))
+    if not images.turn_upright:
+        headers = [header._replace(orientation=1) for header in headers]
     content = _groups(images)
     settings = np.array([str(compression_of(header)) for header in headers])
     compress = np.isin(content, [group for group in np.unique(content) if len(set(settings[content == group])) > 1])
@@ -46,7 +48,7 @@ def align_images(images: ImageSet, num_proc: int) -> Alignment:
         ImageHeader(*facts) for facts in zip(images.path.tolist(), content.tolist(), label.tolist(), headers, strict=True)
     )
     steps = [plan[path] for path in images.path.tolist()]
-    cropped = np.array([(step.width, step.height) != header[2:4] for step, header in zip(steps, headers, strict=True)])
+    cropped = np.array([(step.width, step.height) != header.upright for step, header in zip(steps, headers, strict=True)])
     changed = compress | cropped
     if not changed.any():
         words = "nothing to do, real and synthetic training images have the same sizes and compression."

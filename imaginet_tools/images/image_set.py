@@ -8,6 +8,7 @@ import csv
 import hashlib
 import logging
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ class ImageSet:
         calibration: bool (N,), whether the data set marks it as one for the classifier stage (upstream's calibration list).
         title: what the images are, for people.
         missing: how many images are listed but not there.
+        turn_upright: whether pictures are turned by their EXIF orientation, as everywhere, or are seen as stored, as the paper's
+            code sees them.
     """
 
     files: ImageFiles
@@ -52,6 +55,7 @@ class ImageSet:
     calibration: np.ndarray
     title: str = ""
     missing: int = 0
+    turn_upright: bool = True
 
     @classmethod
     def from_rows(
@@ -217,7 +221,7 @@ class ImageSet:
 
     def pixels(self, index: int) -> np.ndarray:
         """Image ``index`` decoded: uint8 RGB (H, W, 3). Raises ValueError naming a file that is no image."""
-        with PictureFile(self.files.item(index), self.path[index]) as picture:
+        with PictureFile(self.files.item(index), self.path[index], self.turn_upright) as picture:
             return picture.read()
 
     def choose(self, limit: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,11 @@ class Splits(NamedTuple):
     generators: list[str]
     description: str
     stream: datasets.IterableDataset | None = None
+
+    def as_seen(self, turn_upright: bool) -> "Splits":
+        """The same images, turned upright by their EXIF orientation or as they are stored, all of them alike."""
+        seen = lambda images: None if images is None else replace(images, turn_upright=turn_upright)
+        return self._replace(train=seen(self.train), held_out=seen(self.held_out), test=seen(self.test))
 
 
 def load_splits(data: DataOptions, seed: int) -> Splits:

@@ -1,11 +1,13 @@
 """The card's picture: for each content type a few real and a few synthetic images of the data itself."""
 
-import io
 import logging
 import zlib
 from collections import defaultdict
 
 from PIL import Image, ImageDraw, ImageFont
+
+from imaginet_core.pictures.decode import decode
+from imaginet_core.pictures.sources import PictureError
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +69,8 @@ def draw(rows: list[tuple[str, list, list]]) -> Image.Image:
 
 def _tile(content: bytes) -> Image.Image | None:
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            image = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
+        image = Image.fromarray(decode(content))
+    except PictureError as error:
         logger.warning("The preview leaves out an image that cannot be decoded: %s", error)
         return None
     side = min(image.size)

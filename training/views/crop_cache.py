@@ -19,10 +19,11 @@ import torch
 from tqdm import tqdm
 
 from imaginet_core.pictures import degradations
-from imaginet_core.pictures.partial_decode import PictureFiles, content_of
+from imaginet_core.pictures.partial_decode import content_of
 from imaginet_core.pictures.window import Window
 from imaginet_core.storage.safe_writes import HeldLock, read_lock, remove_parts, write_aside, write_lock
 from imaginet_tools.images.image_set import ImageSet
+from training.views.picture_files import PictureFiles
 from training.views.recipes import View
 
 PART_BYTES = 2**24
@@ -65,7 +66,7 @@ class CropCache:
     ):
         if view.longest_window is None:
             raise ValueError(f"--crop_cache cannot serve {type(view).__name__}, whose windows may be whole pictures.")
-        self.files, self.view, self.seed, self.margin = PictureFiles(images.rows, images.path), view, seed, margin
+        self.files, self.view, self.seed, self.margin = PictureFiles(images), view, seed, margin
         self.windows, self.epochs, self.limit_bytes = min(windows, epochs), epochs, limit_bytes
         self.record = record_type(view.longest_window + 2 * margin)
         self.images_per_part = max(1, PART_BYTES // (self.windows * self.record.itemsize))
@@ -246,6 +247,8 @@ class CropCache:
 
     def _fingerprint(self, images: ImageSet) -> str:
         digest = hashlib.sha256(f"{LAYOUT}/{settings_of(self.view)}/{self.margin}/{self.windows}/{self.seed}".encode())
+        if images.turn_upright:
+            digest.update(b"/upright")
         digest.update("\0".join(images.path.tolist()).encode("utf-8", "surrogatepass"))
         sizes = image_sizes(images)
         digest.update(sizes.tobytes())

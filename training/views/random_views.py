@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from imaginet_core.pictures import degradations
-from imaginet_core.pictures.partial_decode import PictureFiles, shared
 from imaginet_core.pictures.window import Window
 from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
 from training.options import TrainingOptions
 from training.views.crop_cache import CropCache
+from training.views.picture_files import PictureFiles, shared
 from training.views.recipes import VIEWS, View, draw_turn
 
 KEPT_BYTES = 2**28
@@ -76,7 +76,7 @@ class RandomViews(torch.utils.data.Dataset):
         self.margin = margin_for(view, degraded)
         if crops is not None and crops.margin != self.margin:
             raise ValueError(f"These views need windows with a margin of {self.margin}; the crop cache has {crops.margin}.")
-        self.files = PictureFiles(images.rows, images.path)
+        self.files = PictureFiles(images)
         self.label = shared(images.label)
         self.family, self.generator = class_numbers(images.family, families), class_numbers(images.generator, generators)
         self.kept, self.kept_bytes = {}, 0

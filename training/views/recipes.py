@@ -242,3 +242,6 @@ VIEWS = {
     "robust": (RobustView, RobustView),
 }
 """Name of ``--views`` -> the view classes of stage 1 and stage 2."""
+TURNED_UPRIGHT = {"paper": False, "robust": True}
+"""Name of ``--views`` -> whether pictures are turned upright by EXIF, in training, held-out images, report, and by the saved detector.
+The code of the paper reads them as they are stored."""

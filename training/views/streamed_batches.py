@@ -112,6 +112,7 @@ class StreamedViews(torch.utils.data.IterableDataset):
         file = options.data.calibration_list
         self.listed = imaginet.listed_paths(file) if stage == 2 and file else None
         self.only_marked = stage == 2 and self.listed is None and bool(splits.train.calibration.any())
+        self.turn_upright = splits.train.turn_upright
         self.number = self.skipped = 0
 
     def start(self, number: int, skipped: int) -> None:
@@ -139,7 +140,7 @@ class StreamedViews(torch.utils.data.IterableDataset):
 
     def _item(self, row: dict) -> dict:
         rng = degradations.rng_for(row["path"], f"{self.options.run.seed}/{self.number}")
-        with PictureFile(with_bytes(row["image"], row["path"]), row["path"]) as picture:
+        with PictureFile(with_bytes(row["image"], row["path"]), row["path"], self.turn_upright) as picture:
             window = self.view.place(picture.height, picture.width, rng)
             window = window.grow(margin_for(self.view, self.degraded), picture.height, picture.width)
             pixels = picture.read(window)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imaginet_core.pictures.decode import decode
 from imaginet_core.pictures.header import Header, jpeg_quality, jpeg_table, read_header
+from imaginet_core.pictures.sources import PictureError
 
 
 def picture(width=120, height=70, mode="RGB") -> Image.Image:
@@ -46,7 +48,8 @@ def test_jpeg_chroma_progression_and_metadata():
     exif[271] = "a camera"
     header = read_header(saved(picture(), "JPEG", progressive=True, exif=exif, icc_profile=b"x" * 200))
     assert (header.progressive, header.exif, header.icc) == (True, True, True)
-    assert not any(read_header(saved(picture(), "JPEG"))[-3:])
+    plain = read_header(saved(picture(), "JPEG"))
+    assert not (plain.progressive or plain.exif or plain.icc)
 
 
 def test_webp_quality_is_estimated_from_the_quantiser():
@@ -81,5 +84,25 @@ def test_the_first_kilobytes_are_enough():
 def test_what_is_no_image_or_ends_in_its_header_is_said():
     odd_webp = b"RIFF\x10\0\0\0WEBPVP8 \x04\0\0\0abcd"
     for content in (b"", b"text", saved(picture(), "WEBP")[:20], odd_webp, saved(picture(), "JPEG")[:30]):
-        with pytest.raises(ValueError, match="not a"):
+        with pytest.raises(ValueError, match="it is (empty|no JPEG|no WebP|broken)"):
             read_header(content)
+
+
+@pytest.mark.parametrize("orientation, upright", [(1, (120, 70)), (3, (120, 70)), (6, (70, 120)), (8, (70, 120))])
+@pytest.mark.parametrize("codec", ["JPEG", "PNG", "TIFF"])
+def test_the_upright_size_is_that_of_the_readers_picture(orientation, upright, codec):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(picture(), codec, exif=exif)
+    assert read_header(content).upright == upright == decode(content).shape[1::-1]
+
+
+def test_headers_without_tables_or_pixels_are_broken_pictures():
+    content = saved(picture(), "JPEG")
+    start = content.index(b"\xff\xdb")
+    end = content.index(b"\xff\xc0")
+    webp = bytearray(saved(picture(), "WEBP"))
+    webp[28:30] = b"\0\0"
+    for broken, what in ((content[:start] + content[end:], "no quantisation table"), (bytes(webp), "no pixel"), (b"BM" + b"\0" * 90, "broken")):
+        with pytest.raises(PictureError, match=what):
+            read_header(broken)

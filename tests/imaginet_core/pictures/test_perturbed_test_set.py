@@ -63,7 +63,7 @@ def test_pictures_of_other_modes_are_taken_as_training_takes_them():
 
 
 def test_a_broken_file_is_said_in_one_sentence():
-    with pytest.raises(ValueError, match="not an image that Pillow can decode"):
+    with pytest.raises(ValueError, match="it is (no JPEG|broken)"):
         perturb(b"nothing of the kind", "a.png")
-    with pytest.raises(ValueError, match="not an image that Pillow can decode"):
+    with pytest.raises(ValueError, match="it is (no JPEG|broken)"):
         perturb(file_of("a")[:3000], "a.png")

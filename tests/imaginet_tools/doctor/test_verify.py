@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 import imaginet
+from imaginet_core.pictures.sources import Limits
 from imaginet_tools.doctor import verify as module
 from imaginet_tools.doctor.verify import KINDS, describe, verify
 from tests.imaginet.trees import write_tree
@@ -59,7 +60,7 @@ def test_each_fault_is_found_and_nothing_else(faulty, processes):
 
 
 def test_oversized_images_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    monkeypatch.setattr(module, "LIMITS", Limits(pixels=5))
     findings = verify(read(write_tree(tmp_path / "raw")), 1)
     assert len(findings["oversized"]) == 15 and not findings["broken"]
 

@@ -143,7 +143,7 @@ def test_after_skipping_the_same_batches_follow_bit_for_bit(splits, options, acc
 
 def test_skipped_images_are_not_decoded(splits, options, accelerator, monkeypatch):
     opened, picture_file = [], streamed_batches.PictureFile
-    monkeypatch.setattr(streamed_batches, "PictureFile", lambda record, name: opened.append(name) or picture_file(record, name))
+    monkeypatch.setattr(streamed_batches, "PictureFile", lambda record, name, turn: opened.append(name) or picture_file(record, name, turn))
     rest = drawn(batches(accelerator, splits, options), 0, skip=10)
     assert len(rest) > 3 and set(paths_of(rest)) <= set(opened)
     assert len(opened) < 4 * (len(rest) + 1)
