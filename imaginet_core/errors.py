@@ -1,5 +1,7 @@
 """What is told of errors that other libraries raise."""
 
+import re
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message that says anything; the name of its class where it has none."""
@@ -10,4 +12,4 @@ def first_line(error: BaseException) -> str:
 def sentence_of(error: BaseException) -> str:
     """What an error says. One from a loading process of torch arrives with a traceback around it; its last line says it."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text.startswith("Caught ") else text
+    return re.sub(rf"^[\w.]*\b{type(error).__name__}: ", "", text.splitlines()[-1]) if text.startswith("Caught ") else text
