@@ -1173,7 +1173,7 @@ def _map_ahead(pool: ThreadPoolExecutor, function: Callable, jobs: list) -> Iter
 
 
 def image_facts(content: bytes) -> dict:
-    """Format, width and height of a picture's file; checked by what tells of damage without decoding it, see ``picture_facts``.
+    """Format, width and height of a picture's file that can be decoded; see imaginet_core/pictures/integrity.py.
 
     Returns:
         dict with ``format`` (Pillow's name, "JPEG"), ``width`` and ``height`` in pixels.
@@ -1182,10 +1182,12 @@ def image_facts(content: bytes) -> dict:
         ValueError: with the reason, for no picture that is read, or a broken one.
     """
     try:
-        from imaginet_core.pictures.header import picture_facts
-    except ImportError:  # this file runs alone
-        return _facts_by_pillow(content)
-    return picture_facts(content)
+        from imaginet_core.pictures.integrity import check_picture
+    except ModuleNotFoundError as error:
+        if error.name != "imaginet_core":
+            raise
+        return _facts_by_pillow(content)  # this file alone, as a loading script
+    return check_picture(content)._asdict()
 
 
 def _facts_by_pillow(content: bytes) -> dict:

@@ -17,11 +17,12 @@ pictures, and checkpoints/.
 import shutil
 import time
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import InitProcessGroupKwargs, set_seed
 from huggingface_hub.errors import StrictDataclassError
 
 from imaginet_tools.evaluation.calibrate import calibrate
@@ -40,7 +41,14 @@ from training.reconstructions.reconstructions import Reconstructions, make_recon
 from training.run.checkpoints import Checkpoints
 from training.run.context import Run
 from training.run.failures import is_first_process, one_sentence
-from training.run.hardware import available_cores, copy_weights_to_all, make_accelerator
+from training.run.hardware import (
+    available_cores,
+    check_device,
+    check_processes,
+    copy_weights_to_all,
+    mixed_precision,
+    use_cpu_threads,
+)
 from training.run.initial_weights import load_initial_weights
 from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, is_finished, output_folder
 from training.run.run_report import evaluate_run, write_report
@@ -53,13 +61,25 @@ from training.views.random_views import RandomViews, margin_for, view_of_stage
 from training.views.recipes import TURNED_UPRIGHT
 from training.views.streamed_batches import StreamedBatches
 
+PROCESS_TIMEOUT = timedelta(days=1)
+"""How long processes wait for one that prepares data, cuts out windows or uploads."""
+
 
 def start(options: TrainingOptions) -> Accelerator:
     """The processes, their device and arithmetic, what is asked of other places.
 
     Raises ValueError or OSError, before any work, if one of them is not there.
     """
-    accelerator = make_accelerator(options.run, **tracker_arguments(options.run.tracker, options.run.output_dir))
+    precision = mixed_precision(options.run.mixed_precision, options.run.device)
+    check_device(options.run.device, precision)
+    accelerator = Accelerator(
+        # unless told, Accelerate makes single processes of several on a CPU
+        cpu=options.run.device == "cpu" or not torch.accelerator.is_available(),
+        mixed_precision=precision, **tracker_arguments(options.run.tracker, options.run.output_dir),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PROCESS_TIMEOUT)],
+    )
+    check_processes(accelerator)
+    use_cpu_threads(accelerator, options.run.cpu_threads)
     set_seed(options.run.seed)
     if accelerator.is_main_process and options.hub.push_to_hub:
         check_write_access(options.hub.hub_model_id, options.hub.hub_private)

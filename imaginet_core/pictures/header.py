@@ -5,13 +5,12 @@ quantiser of the VP8 frame header (RFC 6386, 9.6 and 19.2) and the quality at wh
 """
 
 import io
-import zlib
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import ImageFile
 
-from imaginet_core.pictures.decode import class_of, opened, orientation_of, plain_errors
+from imaginet_core.pictures.decode import class_of, orientation_of, plain_errors
 from imaginet_core.pictures.sources import PictureError
 
 LUMA_TABLE = np.array([
@@ -84,45 +83,6 @@ def read_header(file: BinaryIO | bytes) -> Header:
                 orientation=orientation_of(image, b""),  # what stands behind the pixels is not looked for
             )
             return Header(**common, **(_jpeg(image) if image.format == "JPEG" else {}))
-
-
-def picture_facts(content: bytes) -> dict:
-    """Format, width and height of a whole picture file, stored as they are.
-
-    Whether it is whole is told by the checksums of a PNG, and by the end of a JPEG or WebP; pixels are decoded only where the end is
-    not the usual one, and of other formats.
-
-    Returns:
-        dict with ``format`` (a name in ``sources.FORMATS``), ``width`` and ``height`` in pixels.
-
-    Raises:
-        PictureError: with the reason as its message.
-    """
-    with opened(content) as image:
-        whole = {
-            "JPEG": content.endswith(b"\xff\xd9"), "WEBP": int.from_bytes(content[4:8], "little") + 8 <= len(content),
-        }.get(image.format, False)
-        if image.format == "PNG":
-            _check_png(content)
-        elif not whole:
-            image.load()
-        return {"format": image.format, "width": image.width, "height": image.height}
-
-
-def _check_png(content: bytes) -> None:
-    """Raises PictureError unless a PNG has all its chunks, each with its checksum (RFC 2083, 3.4); what follows the end is ignored."""
-    place = 8
-    while place + 12 <= len(content):
-        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
-        kind = content[place + 4 : place + 8]
-        if end + 4 > len(content):
-            break
-        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND") and zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
-            raise PictureError(f"it is broken: the checksum of its chunk {kind.decode()} is wrong")
-        if kind == b"IEND":
-            return
-        place = end + 4
-    raise PictureError("it is truncated: it ends before its last chunk")
 
 
 def _jpeg(image: ImageFile.ImageFile) -> dict:

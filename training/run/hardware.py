@@ -1,39 +1,11 @@
-"""What a run computes with: processes, devices, arithmetic and threads."""
+"""What the machine computes with: arithmetic and threads."""
 
 import os
-from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs, broadcast
+from accelerate.utils import broadcast
 from torch import nn
-
-from training.options import RunOptions
-
-PROCESS_TIMEOUT = timedelta(days=1)
-"""How long processes wait for one that prepares data, cuts out windows or uploads."""
-
-
-def make_accelerator(options: RunOptions, **tracking) -> Accelerator:
-    """The processes of the run, their device, arithmetic and threads.
-
-    Args:
-        options: device, mixed_precision and cpu_threads.
-        tracking: further arguments of ``Accelerator``, see ``training.run.trackers.tracker_arguments``.
-
-    Raises:
-        ValueError: if the machine has no such device, or it does not compute so, or processes do not know of each other.
-    """
-    precision = mixed_precision(options.mixed_precision, options.device)
-    check_device(options.device, precision)
-    accelerator = Accelerator(
-        # unless told, Accelerate makes single processes of several on a CPU
-        cpu=options.device == "cpu" or not torch.accelerator.is_available(),
-        mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PROCESS_TIMEOUT)], **tracking,
-    )
-    check_processes(accelerator)
-    use_cpu_threads(accelerator, options.cpu_threads)
-    return accelerator
 
 
 def mixed_precision(choice: str, device: str = "auto") -> str:

@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(repository, folder,
 def test_broken_images_are_named_and_the_rest_is_not_lost(folder, tmp_path):
     (folder / "real" / "0.png").write_bytes((folder / "real" / "0.png").read_bytes()[:900])
     out = tmp_path / "out"
-    with pytest.raises(ValueError, match=r"1 image\(s\) are broken \(real/0.png: not an image.*--on_corrupt skip"):
+    with pytest.raises(ValueError, match=r"1 image\(s\) are broken \(real/0.png: it is broken.*--on_corrupt skip"):
         perturbed_copies.perturb_all(images_of(folder), str(out))
     outcome = perturbed_copies.perturb_all(images_of(folder), str(out), on_corrupt="skip")
     assert outcome.images == COUNT - 1 == len(rows_of(out)) and list(outcome.left_out) == ["real/0.png"]

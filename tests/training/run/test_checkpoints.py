@@ -142,17 +142,6 @@ def test_changed_options_are_named_and_refused_unless_accepted(tiny_dataset, tmp
     small_run(tiny_dataset, tmp_path, checkpoint_every=50, num_workers=1, bootstrap=3)  # these change nothing
 
 
-def test_an_option_that_is_younger_than_the_checkpoint_counts_as_its_default(tiny_dataset, tmp_path):
-    _, _, checkpoints = small_run(tiny_dataset, tmp_path, epochs=2, classifier_epochs=0)
-    file = checkpoints._all()[-1] / "state.json"
-    stored = json.loads(file.read_text())
-    del stored["options"]["embed_chunk"], stored["options"]["temperature"]
-    file.write_text(json.dumps(stored))
-    with pytest.raises(ValueError, match="--temperature was 0.07 and is 0.5"):
-        small_run(tiny_dataset, tmp_path, epochs=2, classifier_epochs=0, temperature=0.5)
-    small_run(tiny_dataset, tmp_path, epochs=2, classifier_epochs=0)
-
-
 def test_other_images_are_refused(tiny_dataset, tmp_path):
     small_run(tiny_dataset, tmp_path)
     with pytest.raises(ValueError, match="training images are others"):
