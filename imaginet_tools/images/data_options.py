@@ -26,6 +26,10 @@ class DataOptions:
     annotations: str | None = _option(None, "folder with the lists, if they lie elsewhere than in --data_dir")
     locations: str | None = _option(None, "YAML file: sources that lie elsewhere than in --data_dir (see README.md)")
     registry: str | None = _option(None, "YAML file with sources of your own (see imaginet_core/storage/registry_file.py)")
+    on_corrupt: str = field(default="error", metadata={
+        "help": "what to do about images that cannot be decoded, which are looked for before anything is trained: stop, or leave them out",
+        "choices": ("error", "skip"),
+    })
     streaming: bool = _option(False, "read the training images as they come, without preparing the data set first")
     held_out: float = _option(0.1, "share of the training source images kept for temperature, bias and thresholds")
     fold: str | None = _option(
@@ -39,6 +43,8 @@ class DataOptions:
     def __post_init__(self):
         if not 0 < self.held_out < 0.5:
             raise ValueError(f"--held_out is a share between 0 and 0.5, got {self.held_out}.")
+        if self.on_corrupt not in ("error", "skip"):
+            raise ValueError(f"--on_corrupt is error or skip, got {self.on_corrupt!r}.")
         if self.streaming and self.fold:
             raise ValueError("--streaming reads images once as they come, so --fold cannot go with it; leave one out.")
         for name in ("annotations", "locations", "registry"):

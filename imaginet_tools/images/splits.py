@@ -6,6 +6,7 @@ Any data set that ``datasets.load_dataset`` gives, or that ``save_to_disk`` wrot
 import hashlib
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import datasets
 import numpy as np
 
 import imaginet  # registers its builder with load_dataset, too
+from imaginet_core.pictures.integrity import check_picture
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.image_set import REAL, SYNTHETIC, ImageSet
 
@@ -60,8 +62,10 @@ def load_splits(data: DataOptions, seed: int) -> Splits:
         ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
     """
     loaded = load_any(data)
-    pool = ImageSet.from_rows(loaded["train"], f"the train split of {data.dataset}")
-    test = ImageSet.from_rows(loaded["test"], f"the test split of {data.dataset}") if "test" in loaded else None
+    pool, test = (
+        _decodable(ImageSet.from_rows(loaded[name], f"the {name} split of {data.dataset}"), data) if name in loaded else None
+        for name in ("train", "test")
+    )
     if data.fold is not None:
         number, count = data.fold_numbers()
         in_fold = np.floor(_position(pool.source_image, "fold") * count) == number - 1
@@ -76,6 +80,45 @@ def load_splits(data: DataOptions, seed: int) -> Splits:
         train, held_out, test, *(class_names(loaded["train"], pool, name) for name in ("content", "family", "generator")),
         description=loaded["train"].info.description.strip(),
     )
+
+
+def _decodable(images: ImageSet, data: DataOptions) -> ImageSet:
+    """The images that can be decoded; of ImagiNet's builder all can, as it has looked at them. Raises ValueError as ``leave_out_corrupt`` does."""
+    return images if data.dataset == "imaginet" else leave_out_corrupt(images, data.on_corrupt)
+
+
+def leave_out_corrupt(images: ImageSet, on_corrupt: str = "error") -> ImageSet:
+    """Looks at every image, before hours of work, and gives those that can be decoded.
+
+    Args:
+        images: of which the files are read once.
+        on_corrupt: "skip" leaves the others out with a warning that names some.
+
+    Raises:
+        ValueError: with "error", naming up to ten images that cannot be decoded.
+    """
+
+    def reason_of(index: int) -> str | None:
+        try:
+            check_picture(images.content_of(index))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    bar = datasets.utils.tqdm(total=len(images), unit=" images", desc=f"Checking {images.title}")
+    with ThreadPoolExecutor() as pool, bar:  # reading, inflating and decoding wait for no other thread
+        reasons = []
+        for reason in pool.map(reason_of, range(len(images))):
+            reasons.append(reason)
+            bar.update()
+    corrupt = [f"{path}: {reason}" for path, reason in zip(images.path.tolist(), reasons, strict=True) if reason is not None]
+    if not corrupt:
+        return images
+    named = f"{len(corrupt)} image(s) of {images.title} cannot be decoded ({'; '.join(corrupt[:10])}{'; …' if len(corrupt) > 10 else ''})"
+    if on_corrupt == "error":
+        raise ValueError(f"{named}. Replace them, or leave them out with --on_corrupt skip.")
+    log.warning(f"{named} and are left out.")
+    return images.select(np.array([reason is None for reason in reasons]))
 
 
 def load_any(data: DataOptions, streaming: bool = False) -> Loaded:
@@ -124,6 +167,8 @@ def _with_our_names(rows: datasets.Dataset | datasets.IterableDataset, data: Dat
 def _load(data: DataOptions, streaming: bool) -> Loaded:
     given = {name: getattr(data, name) for name in ("data_dir", "annotations", "locations", "registry")}
     keywords = {name: value for name, value in given.items() if value}
+    if data.dataset == "imaginet" and data.on_corrupt != "error":
+        keywords["on_corrupt"] = data.on_corrupt
     with plain_errors(data.dataset):
         return datasets.load_dataset(data.dataset, data.config_name, streaming=streaming, **keywords)
 

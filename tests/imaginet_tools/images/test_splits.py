@@ -163,8 +163,8 @@ def test_too_few_source_images_to_hold_out_are_said(tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_broken_image_is_named_also_from_a_worker(tmp_path, workers):
-    wanted = broken(tmp_path, lambda row: {**row, "image": {"bytes": row["image"]["bytes"][:60], "path": None}})
-    images = load_splits(wanted, SEED).train
+    images = load_splits(broken(tmp_path, lambda row: row), SEED).train  # sound when it was looked at, and damaged since
+    images = images.with_rows(images.rows.map(lambda row: {"image": {"bytes": row["image"]["bytes"][:60], "path": None}}))
     views = RandomViews(images, RobustView(32), [], [], seed=5)
     with pytest.raises(ValueError) as caught:
         next(iter(DataLoader(views, batch_size=1, num_workers=workers)))
@@ -197,3 +197,18 @@ def test_sources_of_ones_own_train_under_their_names(tmp_path):
     assert len(splits.train) + len(splits.held_out) == 32 and len(splits.test) == 16
     with pytest.raises(ValueError, match="--registry belongs to the dataset imaginet, not to me/other"):
         DataOptions(**given, dataset="me/other")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_images_that_cannot_be_decoded_are_found_before_anything_is_trained(tmp_path, split):
+    for name, count in (("train", 24), ("test", 9)):
+        rows = records(name, count)
+        if name == split:
+            rows[3]["image"] = {"bytes": rows[3]["image"]["bytes"][:-30], "path": None}
+        write_split(tmp_path / "tiny", name, rows)
+    with pytest.raises(ValueError, match=rf"1 image\(s\) of the {split} split of .* cannot be decoded .* --on_corrupt skip"):
+        load_splits(options(tmp_path / "tiny"), SEED)
+    splits = load_splits(options(tmp_path / "tiny", on_corrupt="skip"), SEED)
+    whole = {"train": 48, "test": 18}
+    left = {"train": len(splits.train) + len(splits.held_out), "test": len(splits.test)}
+    assert left == {name: count - (name == split) for name, count in whole.items()}
