@@ -98,7 +98,7 @@ def file_state(location: str) -> State:
         if not is_remote(location):
             found = os.stat(location)
             return State(found.st_size, stamp_of(found))
-        system, path = _file_system(location)
+        system, path = file_system(location)
         found = system.info(path)
         size = found.get("size")
         return State(-1 if size is None else size, version_of(found))
@@ -139,10 +139,23 @@ def version_of(entry: dict) -> str:
     return next((str(entry[key]) for key in _STAMPS if entry.get(key)), f"{entry.get('size')} bytes")
 
 
-def _file_system(url: str):
+CONNECT_SECONDS, ANSWER_SECONDS = 15, 60
+"""How long a web server may take to accept a connection, and to send anything more; fsspec alone would wait for five minutes."""
+
+
+def file_system(url: str):
+    """fsspec's file system of a URL and the path in it; a web server that does not answer is given up."""
     import fsspec
 
-    return fsspec.core.url_to_fs(url)
+    chained = url.rpartition("::")[2]
+    if not chained.startswith(("http://", "https://")):
+        return fsspec.core.url_to_fs(url)
+    import aiohttp
+
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
+    options = {"client_kwargs": {"timeout": patience}}
+    protocol = chained.partition("://")[0]
+    return fsspec.core.url_to_fs(url, **(options if chained == url else {protocol: options}))
 
 
 def first_bytes(location: str, length: int) -> bytes:
@@ -162,7 +175,7 @@ class _Sequential(io.RawIOBase):
         self._location, self._position = location, 0
         with explain_errors(location):
             if is_remote(location):
-                system, path = _file_system(location)
+                system, path = file_system(location)
                 self._file = system.open(path, "rb")
             else:
                 self._file = io.open(location, "rb", buffering=0)
@@ -276,7 +289,7 @@ class RandomFile(io.RawIOBase):
 def _open_at_random(location: str, seekable: bool = True):
     if not is_remote(location):
         return io.open(location, "rb", buffering=0)
-    system, path = _file_system(location)
+    system, path = file_system(location)
     handle = system.open(path, "rb", cache_type="none")  # by itself fsspec fetches 5 MB around every read
     if seekable and not handle.seekable():
         raise OSError("its server cannot send parts of a file")

@@ -19,6 +19,7 @@ from imaginet_core.storage.files import (
     LocationError,
     explain_errors,
     file_state,
+    file_system,
     is_remote,
     stamp_of,
     version_of,
@@ -261,10 +262,8 @@ def _local_places(found: dict[str, tuple]) -> dict[str, FileLocation]:
 
 def _remote_files(url: str) -> list[tuple]:
     """(path below a URL, bytes or -1, version, whole URL) of all files there, if its file system can list folders."""
-    import fsspec
-
     with explain_errors(url):
-        system, path = fsspec.core.url_to_fs(url)
+        system, path = file_system(url)
         system.ls(path, detail=False)  # find takes what cannot be reached for empty
         found = system.find(path, detail=True)
     if not found:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import time
 import unicodedata
 
@@ -9,7 +10,7 @@ import pytest
 
 import imaginet
 from imaginet import SOURCES, Place
-from imaginet_core.storage import archives, listings
+from imaginet_core.storage import archives, files, listings
 from imaginet_core.storage.archives import ArchiveError
 from imaginet_core.storage.match_paths import archive_stem, match, names_part
 from imaginet_core.storage.spellings import find_names, keys
@@ -426,3 +427,12 @@ def test_a_long_name_of_endings_is_read_at_once():
     assert archive_stem("x" + ".zip" * 50_000 + ".no") == "x" + ".zip" * 50_000 + ".no"
     assert archive_stem("http://h/a/WikiArt.Part.tar.gz?x=1#y") == "wikiart.part" and archive_stem("/d/x.7z.001") == "x"
     assert time.monotonic() - start < 1
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(files, "ANSWER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
+        started = time.monotonic()
+        with pytest.raises(OSError, match="wikiart.zip cannot be reached"):
+            files.file_state(f"http://127.0.0.1:{server.getsockname()[1]}/wikiart.zip")
+        assert time.monotonic() - started < 20
