@@ -151,10 +151,15 @@ def serving(folder: Path) -> Iterator[str]:
 @contextmanager
 def routes() -> Iterator[Routes]:
     """All routes, while their files and their server last."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "pictures").mkdir()
-        with serving(Path(folder) / "pictures") as address:
-            yield Routes(Path(folder), address)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for so small a network more only wait for each other
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "pictures").mkdir()
+            with serving(Path(folder) / "pictures") as address:
+                yield Routes(Path(folder), address)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def difference(found: np.ndarray, fixture: Fixture) -> int:
