@@ -1327,7 +1327,8 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
                         content, facts = _align_or_perturb(record, content, step)
                     facts.update(image_facts(content))
                 except ValueError as error:
-                    corrupt.append((record.path, str(error)))
+                    shown = record.path if _is_text(record.path) else record.path.encode("utf-8", "backslashreplace").decode()
+                    corrupt.append((shown, str(error)))
                     logger.warning("%s is corrupt: %s", *corrupt[-1])
                     if len(corrupt) == 10 and self.config.on_corrupt == "error":
                         raise ImageError(self._corrupt_message(corrupt)) from error
