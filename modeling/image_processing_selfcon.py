@@ -91,10 +91,14 @@ class SelfConImageProcessor(PilBackend):
 
     def cut(self, image: np.ndarray, size, crops: int) -> list[np.ndarray]:
         """(3, H, W) -> up to ``crops`` different windows, each (3, size.height, size.width), of the picture padded as above."""
-        missing = [max(0, want - have) for want, have in zip((size.height, size.width), image.shape[1:], strict=True)]
-        image = np.pad(image, [(0, 0), *((m // 2, m - m // 2) for m in missing)], mode="reflect")
-        corners = window_corners(image.shape[1] - size.height, image.shape[2] - size.width, crops)
-        return [image[:, top : top + size.height, left : left + size.width] for top, left in corners]
+        wanted = size.height, size.width
+        missing = [max(0, want - have) for want, have in zip(wanted, image.shape[1:], strict=True)]
+        spare = [max(0, have - want) for want, have in zip(wanted, image.shape[1:], strict=True)]
+        windows = [image[:, top : top + size.height, left : left + size.width] for top, left in window_corners(*spare, crops)]
+        if not any(missing):
+            return windows
+        # the windows, not the whole picture: it may be one pixel wide and millions high
+        return [np.pad(window, [(0, 0), *((m // 2, m - m // 2) for m in missing)], mode="reflect") for window in windows]
 
     def _preprocess(
         self, images: list[np.ndarray], *, crops: int, crop_size, do_center_crop: bool, do_rescale: bool, turn_upright: bool = True,

@@ -253,11 +253,11 @@ def orientation_of(image: Image.Image, content: bytes | None = None) -> int:
     told = "exif" in image.info or "xmp" in image.info or "XML:com.adobe.xmp" in image.info or "Raw profile type exif" in image.info
     if image.format == "TIFF" or not (told or (image.format == "PNG" and (content is None or _told_behind_pixels(content)))):
         return 1
+    if image.format == "PNG" and content != b"" and "exif" not in image.info:
+        image.load()  # ``getexif`` would, and hide what is wrong with the file: loading it a second time finds nothing amiss
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            if not told:
-                image.load()
             found = image.getexif().get(0x0112, 1)
     except PictureError:
         raise

@@ -39,11 +39,12 @@ _YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.41
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
+    top, left = (max(0, length - SIZE) // 2 // 16 * 16 for length in image.shape[:2])
+    image = image[top : top + SIZE, left : left + SIZE]
     missing = [max(0, 32 - length) for length in image.shape[:2]]
     if any(missing):  # nothing is known of so small a picture; what is there is repeated so that the numbers exist
         image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="reflect")
-    top, left = (max(0, length - SIZE) // 2 // 16 * 16 for length in image.shape[:2])
-    return image[top : top + SIZE, left : left + SIZE]
+    return image
 
 
 def _ranges(luma: np.ndarray) -> dict:

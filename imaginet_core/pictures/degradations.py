@@ -331,10 +331,13 @@ def perturb(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Pe
     """
     height, width = _checked(image).shape[:2]
     side = int(rng.integers(PERTURBED_SIZE, max(PERTURBED_SIZE, min(height, width, PERTURBED_LONGEST)) + 1))
-    image = pad_to(image, PERTURBED_SIZE)
-    top, left = (int(rng.integers(length - side + 1)) for length in image.shape[:2])
+    top, left = (int(rng.integers(max(length, PERTURBED_SIZE) - side + 1)) for length in (height, width))
     compressed, codec, quality = rng.random() < 0.75, str(rng.choice(["JPEG", "WEBP"])), int(rng.integers(60, 101))
-    image = resize(image[top : top + side, left : left + side], (PERTURBED_SIZE, PERTURBED_SIZE), "opencv_lanczos")
+    rows, columns = (
+        slice(start, start + side) if length > PERTURBED_SIZE else slice(None) for start, length in ((top, height), (left, width))
+    )
+    square = pad_to(image[rows, columns], PERTURBED_SIZE)  # not the whole picture: it may be one pixel wide and millions high
+    image = resize(square, (PERTURBED_SIZE, PERTURBED_SIZE), "opencv_lanczos")
     if not compressed:
         return image, Perturbation(side, top, left, None, None)
     return Compression(codec, quality)(image), Perturbation(side, top, left, codec, quality)

@@ -38,6 +38,8 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
     return file.getvalue()
 
 
+STRIP = 1, 4_000_000
+"""Width and height of a picture that is small, as a file and in pixels, until somebody pads it."""
 LARGE = 420, 330
 """Width and height of pictures of which a window is read without the rest."""
 
@@ -69,6 +71,7 @@ def _pngs(image: Image.Image) -> dict[str, bytes]:
         "large": saved(scene(7, *LARGE).quantize(8), "PNG"),
         "rgba": saved(faded, "PNG"),
         "grey": saved(grey, "PNG"),
+        "strip": saved(Image.new("1", STRIP), "PNG"),
         "grey_alpha": saved(faded.convert("LA"), "PNG"),
         "palette": saved(palette, "PNG"),
         "palette_trns": saved(palette, "PNG", transparency=bytes(range(0, 256, 8))),

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from PIL import Image
 
 from imaginet_core.pictures.decode import decode, read_picture, turned
 from imaginet_core.pictures.notes import NAMES
+from imaginet_core.pictures.partial_decode import PictureFile
 from imaginet_core.pictures.sources import Limits, PictureError
-from tests.picture_fixtures import HEIGHT, ORIENTATIONS, WIDTH, cut_jpeg, exif, fixtures, photo, saved
+from tests.picture_fixtures import HEIGHT, ORIENTATIONS, WIDTH, cut_jpeg, exif, fixtures, photo, png, png_chunk, saved
 
 FIXTURES = fixtures()
 
@@ -246,3 +248,11 @@ def test_heic_needs_its_extra_or_is_read():
     picture = read_picture(file.getvalue())
     assert picture.format == "HEIF" and picture.notes == ()
     assert np.abs(picture.pixels.astype(int) - np.asarray(smooth)).mean() < 5
+
+
+def test_what_is_wrong_behind_the_pixels_is_said_by_every_way_of_reading():
+    """Looking for an orientation there must not hide it: a second try finds nothing amiss."""
+    broken = png(np.zeros((4, 5, 3), np.uint8), 2, behind=png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(3 << 20))))
+    for read in (decode, read_picture, lambda content: PictureFile({"bytes": content, "path": None}, "a.png").read()):
+        with pytest.raises(PictureError, match="too large"):
+            read(broken)
