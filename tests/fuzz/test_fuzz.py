@@ -59,7 +59,14 @@ def test_foreign_errors_are_told_from_our_sentences():
     assert not is_sentence("Traceback (most recent call last)") and not is_sentence("")
 
 
+def check(journal, folder):
+    assert not journal.faults(), "\n".join([journal.table(), *fuzz.groups(journal.faults(), folder)])
+
+
+def test_two_hundred_pictures_and_a_dozen_archives(tmp_path):
+    check(fuzz.run(200, 12, 7, tmp_path), tmp_path)
+
+
 @pytest.mark.slow
 def test_ten_thousand_pictures_and_two_hundred_archives(tmp_path):
-    journal = fuzz.run(10_000, 200, 2026, tmp_path)
-    assert not journal.faults(), "\n".join([journal.table(), *fuzz.groups(journal.faults(), tmp_path)])
+    check(fuzz.run(10_000, 200, 2026, tmp_path), tmp_path)
