@@ -82,7 +82,6 @@ def test_what_is_installed_declares_what_it_imports(repository, project):
         return base | {name for extra in extras for name in parsed(project["optional-dependencies"][extra])}
 
     files = python_files(repository, "imaginet.py", "imaginet_core", "imaginet_tools")
-    files.remove(repository / "imaginet_core" / "pictures" / "partial_decode.py")  # still to be parted: its half with torch trains
     assert len(files) > 50 and undeclared(repository, files, declared) == []
 
 
