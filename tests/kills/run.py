@@ -43,7 +43,8 @@ def stopped_faults(command: Command, manner: str, stopped: Stopped) -> list[tupl
         found.append(("hang", f"{manner}: it had not ended a minute later"))
     if stopped.left:
         found.append(("processes", f"{manner}: {stopped.left}"))
-    if stopped.at is not None and manner != "kill" and command.says and "Traceback" in stopped.errors:
+    begun = ", in main\n" in stopped.errors  # while modules are loaded, the words on Ctrl-C are Python's own
+    if stopped.at is not None and manner != "kill" and command.says and begun and "Traceback" in stopped.errors:
         found.append(("traceback", f"{manner}: {stopped.errors}"))
     return found
 
