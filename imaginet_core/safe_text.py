@@ -3,18 +3,18 @@
 import re
 
 MASK = "***"
-_USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^/\s?#'\"<>]+)@")
-_PARAMETER = re.compile(
-    r"(?P<name>(?:(?<=[?&;#])|(?<=&amp;)|\b)"
-    r"(?:[\w.%-]*(?:token|secret|passw(?:or)?d|passphrase|pwd|signature|credential|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key"
-    r"|security|session[_-]?id|key[_-]?pair[_-]?id|accessid|authorization)[\w.%-]*|sig|sas|auth|key|pass|pw|policy))"
-    r"(?P<between>=|%3D)(?P<value>[^&;#\s\"'<>,)\]}]+)",
+_USER = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]*+)://(?P<user>[^/\s?#'\"<>@]++(?:@[^/\s?#'\"<>@]++)*?)@(?=[^/\s?#'\"<>@]*+(?:[/\s?#'\"<>]|$))")
+_PARAMETER = re.compile(r"(?<![\w.%-])(?P<name>[\w.%-]++)=(?P<value>[^&;#\s\"'<>,)\]}]++)")
+"""Each name is tried once from its beginning, so that a long text takes no longer than its length."""
+_SECRET_NAME = re.compile(
+    r"token|secret|passw(?:or)?d|passphrase|pwd|signature|credential|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|security"
+    r"|session[_-]?id|key[_-]?pair[_-]?id|accessid|authorization|^(?:sig|sas|auth|key|pass|pw|policy)$",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\b(?P<kind>Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{8,}")
 _TOKEN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|sk-[A-Za-z0-9_-]{16,}"
-    r"|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]*+)"
 )
 _NOT_SECRET = ("abfs", "abfss", "wasb", "wasbs", "sftp", "ssh")
 """Schemes in which what stands alone before the "@" is a container or a user's name."""
@@ -23,13 +23,14 @@ _NOT_SECRET = ("abfs", "abfss", "wasb", "wasbs", "sftp", "ssh")
 def mask_secrets(text: str) -> str:
     """``text`` with "***" in place of what lets others in, for every message, log, card and report that may hold an address.
 
-    Masked are: ``user:password@`` of any scheme (and ``token@`` where it can only be one); values of parameters that are named like a
-    token, key, password, credential or signature (S3's and Google's ``X-…-Signature``, Azure's ``sig``, CloudFront's ``Policy`` …); values of
-    ``Authorization`` headers; and strings that are tokens by their form (Hugging Face, GitHub, AWS, Google, JWT).
+    Masked are: ``user:password@`` of any scheme (and ``token@`` where it can only be one); values of parameters that are named
+    like a token, key, password, credential or signature (S3's and Google's ``X-…-Signature``, Azure's ``sig``, CloudFront's
+    ``Policy`` …); values of ``Authorization`` headers; and strings that are tokens by their form (Hugging Face, GitHub, AWS,
+    Google, JWT).
     """
     text = _USER.sub(_mask_user, str(text))
     text = _HEADER.sub(lambda found: f"{found['kind']} {MASK}", text)
-    text = _PARAMETER.sub(lambda found: f"{found['name']}{found['between']}{MASK}", text)
+    text = _PARAMETER.sub(lambda found: f"{found['name']}={MASK}" if _SECRET_NAME.search(found["name"]) else found[0], text)
     return _TOKEN.sub(MASK, text)
 
 
