@@ -15,7 +15,7 @@ NAMES = ("transparent", "animated", "deep", "turned", "colour profile", "truncat
 """All that a note may be."""
 LEAST_DETAIL = 0.1
 """Mean difference between neighbouring values (of 255) below which a picture is flat; grain of the quietest photographs is 0.3."""
-LOOKED_AT = 2**20
+LOOKED_AT = 2**17
 """Pixels of which the detail is measured where a whole picture is seen, in rows spread over it."""
 _TURNED = {
     2: "mirrored", 3: "turned by 180°", 4: "flipped", 5: "mirrored and turned by 90° to the left",

@@ -18,7 +18,7 @@ from imaginet_core.pictures.sources import LIMITS, PictureError, PictureTooLarge
 
 FORMATS = {
     "jpg": "JPEG", "jpeg": "JPEG", "jfif": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tif": "TIFF",
-    "tiff": "TIFF", "avif": "AVIF", "heic": "HEIF",
+    "tiff": "TIFF", "avif": "AVIF", "heic": "HEIF", "heif": "HEIF",
 }
 NEAR = 4
 """Bits in which the hashes of near-duplicates may differ, of 64."""

@@ -18,13 +18,15 @@ POINTS = [
     {"name": "false alarms 1%", "threshold": None, "reason": "7 held-out real images; a rate of 1% needs 300"},
 ]
 SCRIPT = """
-import json, pathlib, sys
+import base64, json, pathlib, sys
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 folder, with_backbone, *paths = sys.argv[1:]
 classify = pipeline("image-classification", model=folder, trust_remote_code=True)
 images = [Image.open(path) for path in paths]
 answers = {"path": [classify(path) for path in paths], "image": [classify(image) for image in images]}
+answers["bytes"] = [classify(pathlib.Path(path).read_bytes()) for path in paths]
+answers["base64"] = [classify(base64.b64encode(pathlib.Path(path).read_bytes()).decode()) for path in paths]
 answers["batch of paths"] = classify(paths, batch_size=3)
 answers["batch of images"] = classify(images, batch_size=4)
 answers["five crops"] = classify(paths, batch_size=3, crops=5)
@@ -99,7 +101,7 @@ def synthetic_scores(answers: list[list[dict]]) -> list[float]:
     return [each["score"] for answer in answers for each in answer if each["label"] == "synthetic"]
 
 
-@pytest.mark.parametrize("way", ["path", "image", "batch of paths", "batch of images"])
+@pytest.mark.parametrize("way", ["path", "image", "bytes", "base64", "batch of paths", "batch of images"])
 def test_every_mode_and_size_gets_the_networks_probability_in_a_fresh_process(answers, expected, way):
     got = synthetic_scores(answers[way])
     assert max(got) - min(got) > 0.1, "the pictures must differ, or a mix-up would go unseen"
