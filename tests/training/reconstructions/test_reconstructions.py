@@ -327,9 +327,11 @@ def test_images_without_a_real_one_have_no_reconstructions(images, tmp_path, acc
 
 def test_a_real_image_that_cannot_be_read_is_named(tmp_path, accelerator):
     rows = records("train", 8)
-    rows[0]["image"] = {"bytes": b"no picture", "path": None}
     write_split(tmp_path / "data", "train", rows)
     images = load_splits(DataOptions(dataset=str(tmp_path / "data"), held_out=0.3), seed=42).train
     assert rows[0]["path"] in images.path
+    place = images.path.tolist().index(rows[0]["path"])  # sound when it was looked at, and damaged since
+    damaged = {"image": {"bytes": b"no picture", "path": None}}
+    images = images.with_rows(images.rows.map(lambda row, index: damaged if index == place else row, with_indices=True))
     with pytest.raises(ValueError, match="train/real/0.png cannot be read as an image"):
         make(images, tmp_path / "reconstructions", accelerator)
