@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 from imaginet_tools.evaluation.report import Report
+from train_selfcon import load
+from training.options import TrainingOptions
+from training.views.recipes import TURNED_UPRIGHT, VIEWS
 
 SMALLEST = [
     "--preset", "laptop", "--stem_width", "8", "--widths", "8", "8", "--depths", "1", "1", "--sub_network_after", "1",
@@ -28,6 +31,12 @@ def start(launcher, repository, *arguments):
         [sys.executable, "-m", *launcher, "train_selfcon.py", *SMALLEST, *arguments],
         cwd=repository, env=environment, capture_output=True, text=True, timeout=180,
     )
+
+
+@pytest.mark.parametrize("views", VIEWS)
+def test_the_views_recipe_says_whether_pictures_are_turned_upright(tiny_dataset, views):
+    splits = load(TrainingOptions().replace(dataset=str(tiny_dataset), views=views))
+    assert {images.turn_upright for images in (splits.train, splits.held_out, splits.test)} == {TURNED_UPRIGHT[views]}
 
 
 def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
@@ -72,6 +81,8 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
     assert again.returncode == 0 and f"The run in {output} is complete; nothing is left to do." in again.stdout
 
     # the model folder, in a process with none of our code on its path
+    stored = json.loads((output / "model" / "preprocessor_config.json").read_text(encoding="utf-8"))
+    assert stored["turn_upright"] is TURNED_UPRIGHT[report.options["views"]]
     picture = tmp_path / "picture.png"
     Image.effect_noise((70, 50), 60).save(picture)
     code = (
