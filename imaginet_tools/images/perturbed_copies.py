@@ -24,7 +24,7 @@ from tqdm import tqdm
 import imaginet
 from imaginet_core.parallel import in_processes
 from imaginet_core.pictures.perturbed_test_set import perturb
-from imaginet_core.storage.safe_writes import lock_or_refuse
+from imaginet_core.storage.safe_writes import lock_or_refuse, remove_parts, write_aside
 from imaginet_tools.images.image_set import ImageSet
 
 METADATA = "metadata.csv"
@@ -61,6 +61,7 @@ def perturb_all(images: ImageSet, out: str, processes: int = 1, on_corrupt: str 
     os.makedirs(out, exist_ok=True)
     lock = lock_or_refuse(f"{out}/{LOCK}", f"Another run is writing {out} right now.")
     try:
+        remove_parts(out)
         done = _resume(images, out)
         broken = _perturb_rest(images, out, done, processes)
         if broken and on_corrupt == "error":
@@ -98,9 +99,8 @@ def _resume(images: ImageSet, out: str) -> dict[int, dict]:
             lines = file.read().split("\n")[:-1]  # without what comes after the last line's end: a kill may have cut it
     if lines and lines[0] != first:
         raise ValueError(f"{out} holds an unfinished run of other images; choose another folder, or the command of that run.")
-    with io.open(f"{journal}.part", "w", encoding="utf-8") as file:
-        file.write("\n".join([*lines, ""]) if lines else first + "\n")
-    os.replace(f"{journal}.part", journal)
+    with write_aside(journal) as aside:
+        aside.write_text("\n".join([*lines, ""]) if lines else first + "\n", encoding="utf-8")
     rows = {row["original"]: row for row in map(json.loads, lines[1:])}
     return {index: rows[path] for index, path in enumerate(images.path.tolist()) if path in rows}
 
@@ -147,19 +147,19 @@ def _row(images: ImageSet, index: int) -> dict:
 
 def _write(file: str, content: bytes) -> None:
     """Aside first and then renamed, so that a file that is there is whole."""
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    with io.open(f"{file}.part", "wb") as stream:
-        stream.write(content)
-    os.replace(f"{file}.part", file)
+    with write_aside(file) as aside:
+        aside.write_bytes(content)
 
 
 def _finish(out: str, rows: list[dict], left_out: dict[str, str]) -> None:
     if left_out:
         with io.open(f"{out}/{imaginet.LEFT_OUT}", "w", encoding="utf-8") as file:
             file.writelines(json.dumps({"path": name, "reason": reason}) + "\n" for name, reason in left_out.items())
-    with io.open(f"{out}/{METADATA}.part", "w", encoding="utf-8", newline="", errors="surrogateescape") as file:
+    with (
+        write_aside(f"{out}/{METADATA}") as aside,
+        io.open(aside, "w", encoding="utf-8", newline="", errors="surrogateescape") as file,
+    ):
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(rows)
-    os.replace(f"{out}/{METADATA}.part", f"{out}/{METADATA}")
     os.remove(f"{out}/{JOURNAL}")
