@@ -229,14 +229,19 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
         raise PictureTooLargeError(f"its {width} × {height} pixels are more than the limit of {limits.pixels:,}")
 
 
+def fewest_bits(size: tuple[int, int], factors: list[tuple[int, int]], progressive: bool) -> int:
+    """Bits that a JPEG of Huffman's codes takes at least, of ``size`` (width, height) and the sampling factors of its components."""
+    across, down = max(h for h, _ in factors), max(v for _, v in factors)
+    units = -(-size[0] // (8 * across)) * -(-size[1] // (8 * down))
+    return units * sum(h * v for h, v in factors) * (1 if progressive else 2)
+
+
 def _check_jpeg(image: ImageFile.ImageFile, content: bytes) -> None:
     """Refuses a header that promises more than the data can hold: with Huffman's codes a block takes a bit for each scan at least."""
-    largest = max(h for _, h, _, _ in image.layer), max(v for _, _, v, _ in image.layer)
-    units = -(-image.width // (8 * largest[0])) * -(-image.height // (8 * largest[1]))
-    blocks = units * sum(h * v for _, h, v, _ in image.layer)
     progressive = bool(image.info.get("progressive"))
     arithmetic = not progressive and b"\xff\xc4" not in content  # no Huffman table
-    if not arithmetic and blocks * (1 if progressive else 2) > 8 * len(content):
+    factors = [(h, v) for _, h, v, _ in image.layer]
+    if not arithmetic and fewest_bits(image.size, factors, progressive) > 8 * len(content):
         raise PictureError(f"its header promises {image.width} × {image.height} pixels, which its {len(content):,} bytes cannot hold")
     if progressive and content.count(b"\xff\xda") > MOST_SCANS:
         raise PictureError(f"it is a progressive JPEG of more than {MOST_SCANS} scans")

@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import NamedTuple
 
-from imaginet_core.pictures.decode import MOST_SCANS, opened
+from imaginet_core.pictures.decode import MOST_SCANS, fewest_bits, opened
 from imaginet_core.pictures.sources import LIMITS, Limits
 
 
@@ -152,11 +152,9 @@ class _Jpeg:
                 complete = not self.progressive and body[0] == len(self.frame)  # all is there, so a decoder expects no other scan
 
     def _fits(self) -> bool:
-        """Whether the file has enough bytes for its size, as the reader asks: a block takes a bit for each scan at least."""
-        across, down = (max(factors[axis] for factors in self.frame.values()) for axis in (0, 1))
-        units = -(-self.size[0] // (8 * across)) * -(-self.size[1] // (8 * down))
-        blocks = units * sum(factors[0] * factors[1] for factors in self.frame.values())
-        return blocks * (1 if self.progressive else 2) <= 8 * len(self.content)
+        """Whether the file has enough bytes for its size, as the reader asks."""
+        factors = [(across, down) for across, down, _ in self.frame.values()]
+        return fewest_bits(self.size, factors, self.progressive) <= 8 * len(self.content)
 
     def _segment(self, marker: int, body: bytes) -> None:
         if marker == 0xDB:
