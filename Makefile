@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 DEMO   := runs/demo
+# tests at a time, a core each: 2 take 10 minutes on 2 cores, 1 takes 17. The tests of a file stay together, since they share what they made
+JOBS   ?= 2
 
 .PHONY: demo test test-slow setup setup-test
 
@@ -32,7 +34,7 @@ demo: setup
 	@$(PY) -m examples.demo --output $(DEMO)
 
 test: setup-test
-	$(PY) -m pytest -m "not slow" -rs
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -rs -n $(JOBS) --dist loadfile
 
 test-slow: setup-test
 	$(PY) -m pytest -m slow -rs
