@@ -46,6 +46,8 @@ class SelfConConfig(PreTrainedConfig):
         temperature, bias: probability of "synthetic" = sigmoid(logit / temperature + bias).
         operating_points: thresholds on that probability, each a dict with at least name and threshold (null with a reason where
             there were too few images to tell), see ``imaginet_tools.metrics.calibration.operating_points``.
+        uncertain: the probabilities for which a label would be a guess: a dict with ``low`` and ``high`` (0..1), ``error``, the
+            share of wrong labels that is not exceeded outside, and ``images``, how many held-out images told; None without.
         calibrated_classifier: fingerprint of the classifier that the operating points were set for, see
             ``SelfConForImageClassification.fingerprint``; None where it is not known.
         id2label, label2id: names of the two classes, real (0) and synthetic (1), in two directions; one of them is enough.
@@ -80,6 +82,7 @@ class SelfConConfig(PreTrainedConfig):
     temperature: float = 1.0
     bias: float = 0.0
     operating_points: list[dict] | tuple[dict, ...] = ()
+    uncertain: dict | None = None
     calibrated_classifier: str | None = None
 
     def __post_init__(self, **kwargs):

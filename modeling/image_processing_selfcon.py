@@ -1,12 +1,12 @@
 """From a picture of any size and mode to what the SelfCon detector sees: crops of it, never resampled."""
 
-from itertools import product
-
 import numpy as np
 from PIL import Image
 from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_utils import BatchFeature
 from transformers.processing_utils import ImagesKwargs
+
+from .crops import check_crops, cut_crops
 
 DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """PIL's modes with more than 8 bits a channel, all of them grey."""
@@ -15,7 +15,7 @@ DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 class SelfConImageProcessorKwargs(ImagesKwargs, total=False):
     """Options of the image processor, as every one of Transformers has them, ``crops`` and ``turn_upright``."""
 
-    crops: int
+    crops: int | str
     turn_upright: bool
 
 
@@ -33,8 +33,8 @@ class SelfConImageProcessor(PilBackend):
 
     With ``crops`` above 1 (default 1) a picture that is larger than one crop is seen in up to so many places, and the model
     gives the mean of what it says of them: 5 are the centre and the four corners, other numbers a regular grid, with more
-    places along the longer side. Places that would be the same are seen once. ``pixel_values`` then holds the crops of one
-    picture after those of the other, and ``crop_counts`` how many each picture has.
+    places along the longer side, "all" the fewest that cover the picture. Places that would be the same are seen once.
+    ``pixel_values`` then holds the crops of one picture after those of the other, and ``crop_counts`` how many each picture has.
 
     Arrays and tensors of numbers follow the last rule too (not with ``do_rescale=False``, which says that they are scaled).
     A picture is taken as its pixels lie; whoever reads the file turns it upright by its EXIF orientation, as ``picture_reader``
@@ -79,38 +79,25 @@ class SelfConImageProcessor(PilBackend):
             return image
         return np.asarray(image if image.mode in DEEP_MODES else image.convert("RGB"))
 
-    def _standardize_kwargs(self, crops: int | None = None, **kwargs) -> dict:
-        """Checks ``crops`` wherever options are given. Raises ValueError unless it is a positive whole number."""
-        if crops is not None and (isinstance(crops, bool) or not isinstance(crops, int) or crops < 1):
-            raise ValueError(f"crops must be a positive whole number, got {crops!r}.")
-        return {**super()._standardize_kwargs(**kwargs), "crops": crops}
+    def _standardize_kwargs(self, crops: int | str | None = None, **kwargs) -> dict:
+        """Checks ``crops`` wherever options are given. Raises ValueError unless it is a positive whole number or "all"."""
+        return {**super()._standardize_kwargs(**kwargs), "crops": crops if crops is None else check_crops(crops)}
 
     def center_crop(self, image: np.ndarray, size, **kwargs) -> np.ndarray:
         """(3, H, W) -> (3, size.height, size.width), with as much reflection on each side as is missing there."""
-        return self.cut(image, size, crops=1)[0]
-
-    def cut(self, image: np.ndarray, size, crops: int) -> list[np.ndarray]:
-        """(3, H, W) -> up to ``crops`` different windows, each (3, size.height, size.width), of the picture padded as above."""
-        wanted = size.height, size.width
-        missing = [max(0, want - have) for want, have in zip(wanted, image.shape[1:], strict=True)]
-        spare = [max(0, have - want) for want, have in zip(wanted, image.shape[1:], strict=True)]
-        windows = [image[:, top : top + size.height, left : left + size.width] for top, left in window_corners(*spare, crops)]
-        if not any(missing):
-            return windows
-        # the windows, not the whole picture: it may be one pixel wide and millions high
-        return [np.pad(window, [(0, 0), *((m // 2, m - m // 2) for m in missing)], mode="reflect") for window in windows]
+        return cut_crops(image, (size.height, size.width))[0]
 
     def _preprocess(
-        self, images: list[np.ndarray], *, crops: int, crop_size, do_center_crop: bool, do_rescale: bool, turn_upright: bool = True,
+        self, images: list[np.ndarray], *, crops: int | str, crop_size, do_center_crop: bool, do_rescale: bool, turn_upright: bool = True,
         **kwargs,
     ) -> BatchFeature:
         if do_rescale:
             images = [_to_255(image) for image in images]
         counts = None
-        if crops > 1:
+        if crops != 1:
             if not do_center_crop:
                 raise ValueError(f"crops={crops} cannot go with do_center_crop=False, which asks for the whole picture.")
-            windows = [self.cut(image, crop_size, crops) for image in images]
+            windows = [cut_crops(image, (crop_size.height, crop_size.width), crops) for image in images]
             images, counts = [each for one in windows for each in one], [len(one) for one in windows]
         inputs = super()._preprocess(
             images, crop_size=crop_size, do_center_crop=do_center_crop, do_rescale=do_rescale, **kwargs
@@ -118,28 +105,6 @@ class SelfConImageProcessor(PilBackend):
         if counts is not None:
             inputs.update(BatchFeature({"crop_counts": counts}, tensor_type=kwargs["return_tensors"]))
         return inputs
-
-
-def window_corners(spare_height: int, spare_width: int, crops: int) -> list[tuple[int, int]]:
-    """Top and left of each place where a picture is seen, without repetition.
-
-    Args:
-        spare_height, spare_width: pixels by which the picture is larger than one crop, 0 or more.
-        crops: the most places there may be; see :class:`SelfConImageProcessor`.
-    """
-    if crops == 5:
-        centre = spare_height // 2, spare_width // 2
-        return list(dict.fromkeys([centre, *product((0, spare_height), (0, spare_width))]))
-    fewer = max(number for number in range(1, int(crops**0.5) + 1) if crops % number == 0)
-    rows, columns = fewer, crops // fewer
-    if spare_height > spare_width:
-        rows, columns = columns, rows
-    return list(dict.fromkeys(product(_spread(spare_height, rows), _spread(spare_width, columns))))
-
-
-def _spread(spare: int, number: int) -> list[int]:
-    """``number`` places from 0 to ``spare``, evenly; a single one in the middle."""
-    return [spare // 2] if number == 1 else [round(spare * place / (number - 1)) for place in range(number)]
 
 
 def _to_255(values: np.ndarray) -> np.ndarray:

@@ -32,10 +32,12 @@ class Note(NamedTuple):
     Attributes:
         name: a name in NAMES.
         detail: how much or which, in plain words; may be shown to people.
+        share: 0 to 1, of the pixels that it is about, where it is about a part of them; else None.
     """
 
     name: str
     detail: str
+    share: float | None = None
 
 
 def notes_of_file(image: Image.Image, content: bytes | None, pixels: np.ndarray, orientation: int) -> tuple[Note, ...]:
@@ -75,7 +77,7 @@ def notes_of_pixels(pixels: np.ndarray, crop: tuple[int, int] | None = None) -> 
         seen = [min(have, want) for have, want in zip(pixels.shape[:2], crop, strict=True)]
         padding = 1 - seen[0] * seen[1] / (crop[0] * crop[1])
         if padding:
-            found.append(Note("padded", f"{_percent(padding)} of what is looked at is the picture mirrored at its edges"))
+            found.append(Note("padded", f"{_percent(padding)} of what is looked at is the picture mirrored at its edges", padding))
         top, left = ((have - want) // 2 for have, want in zip(pixels.shape[:2], seen, strict=True))
         pixels = pixels[top : top + seen[0], left : left + seen[1]]
     if detail_of(pixels) < LEAST_DETAIL:
@@ -105,7 +107,7 @@ def _transparent(image: Image.Image, pixels: np.ndarray) -> Note | None:
 
 
 def _hidden(share: float) -> Note:
-    return Note("transparent", f"{_percent(share)} of the pixels are transparent; the colours under them were read")
+    return Note("transparent", f"{_percent(share)} of the pixels are transparent; the colours under them were read", share)
 
 
 def _transparent_share(image: Image.Image, pixels: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 from transformers import ImageClassificationPipeline
 from transformers.utils import logging
 
+from .picture_notes import Note
 from .picture_reader import read_picture
 from .picture_sources import LIMITS, Limits, PictureError
 from .verdict import verdict
@@ -58,7 +59,7 @@ class SelfConImageClassificationPipeline(ImageClassificationPipeline):
             picture = read_picture(
                 image, turn=self.image_processor.turn_upright, crop=(size["height"], size["width"]) if crops == 1 else None, limits=limits
             )
-            pixels, notes = picture.pixels, [note._asdict() for note in picture.notes]
+            pixels, notes = picture.pixels, [note._asdict() for note in picture.notes]  # Transformers takes tuples apart
             reading = {"name": picture.name, "notes": notes, "error": None}
         except PictureError as error:
             if on_error == "raise":
@@ -98,11 +99,12 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
 
     Returns:
         dict with ``label`` (the name of a class, "real" or "synthetic" unless ``id2label`` says otherwise), ``probability`` of
-        "synthetic" (0..1; calibrated for equally many real and synthetic images if the model was calibrated), ``threshold`` and
-        ``operating_point`` that led to the label (0.5 and None if the model has no operating points), ``family`` and
+        "synthetic" (0..1; calibrated for equally many real and synthetic images if the model was calibrated), ``log_odds``,
+        ``threshold`` and ``operating_point`` that led to the label (0.5 and None if the model has no operating points),
+        ``outcome``, the label or "uncertain" where it would be a guess (see ``verdict.is_uncertain``), ``family`` and
         ``generator``: names and probabilities given that the image is synthetic (None where there is no such classifier),
-        ``notes``: a list of {"name", "detail"}, see ``picture_notes``, and ``error``: None, or the sentence that refuses the picture,
-        with None for all of the above.
+        ``notes``: a list of {"name", "detail", "share"}, see ``picture_notes``, and ``error``: None, or the sentence that refuses
+        the picture, with None for all of the above.
 
     Raises:
         ValueError: if the model has no such operating point, or too few images were held out to set it.
@@ -119,8 +121,9 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
             name: None if model_outputs.get(name) is None else model_outputs[name][0].float().numpy()
             for name in ("logits", "family_logits", "generator_logits")
         }
-        answer = verdict(config=self.model.config, operating_point=operating_point, top_k=top_k, **logits)
         reading = model_outputs["reading"]
+        notes = [Note(**note) for note in reading["notes"]]
+        answer = verdict(config=self.model.config, operating_point=operating_point, top_k=top_k, notes=notes, **logits)
         if reading["error"]:
             answer = dict.fromkeys(answer)
         return {**answer, "notes": reading["notes"], "error": reading["error"]}

@@ -17,7 +17,8 @@ DISTRIBUTIONS = {
 EXTRAS = {
     "imaginet_core/pictures/decode.py": "heif", "imaginet_core/storage/seven_zip_archives.py": "archives",
     "imaginet_tools/audit": "audit",
-    "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate", "imaginet_tools/metrics": "audit",
+    "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate", "imaginet_tools/inference/networks/torch_network.py": "score",
+    "imaginet_tools/metrics": "audit",
 }
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extra that brings it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")

@@ -5,6 +5,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from imaginet_core.detection.crops import ALL
 from imaginet_core.pictures.pixel_statistics import statistics
 from imaginet_tools.evaluation.pixel_baseline import PixelStatistics
 from imaginet_tools.evaluation.predict import BATCH_SIZE, gather, iterate_prepared
@@ -27,7 +28,7 @@ class TorchDetector(Detector):
 
     def __init__(self, model: nn.Module, processor, name: str = "model"):
         self.model, self.processor, self.name = model, processor, name
-        self.batch_size = max(1, BATCH_SIZE // processor.crops)
+        self.batch_size = 1 if processor.crops == ALL else max(1, BATCH_SIZE // processor.crops)
 
     @property
     def threshold(self) -> float | None:

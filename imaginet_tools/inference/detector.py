@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from imaginet_core.detection.verdict import softmax
+
 
 class Answers(NamedTuple):
     """A detector's answers for N pictures, in their order.
@@ -15,6 +17,13 @@ class Answers(NamedTuple):
             detector's ``families`` and ``generators``; None where it tells none.
         feature: float (N, feature size), what the network sees in the picture; None where it has none.
         logit: float64 (N,), of "synthetic" before it was made a probability; None where there is none.
+        outcome: str (N,), the name of a class, or "uncertain" (``imaginet_core.detection.verdict``); "" where the picture could not
+            be read; None for detectors that give none.
+        notes: object (N,), of each picture the tuple of its reader's notes (``imaginet_core.pictures.notes.Note``), or None.
+        error: object (N,), of each picture None or the sentence that refuses it; then all its numbers are NaN. None where no
+            picture can be refused.
+
+    The arrays of N ≥ 1 pictures; :attr:`log_odds` is computed of them.
     """
 
     probability: np.ndarray
@@ -22,11 +31,32 @@ class Answers(NamedTuple):
     generator: np.ndarray | None = None
     feature: np.ndarray | None = None
     logit: np.ndarray | None = None
+    outcome: np.ndarray | None = None
+    notes: np.ndarray | None = None
+    error: np.ndarray | None = None
+
+    @property
+    def log_odds(self) -> np.ndarray:
+        """float64 (N,), log(p / (1 - p)) of the probability; infinite at 0 and 1."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probability) - np.log1p(-self.probability)
 
 
 def concatenate_answers(parts: Sequence[Answers]) -> Answers:
     """The answers of all parts, one after the other; at least one part."""
     return Answers(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def rank(names: Sequence[str], logits: np.ndarray | None) -> list[tuple[str, float]]:
+    """Classes by their probability given that the picture is synthetic, the likeliest first.
+
+    Args:
+        names: of the classes.
+        logits: float (classes,), one row of ``Answers.family`` or ``.generator``; None without such a classifier, which gives [].
+    """
+    if logits is None or np.isnan(logits).any():
+        return []
+    return sorted(zip(names, softmax(logits).tolist(), strict=True), key=lambda kind: -kind[1])
 
 
 class Detector(Protocol):

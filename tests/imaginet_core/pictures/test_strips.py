@@ -4,18 +4,15 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from transformers.image_utils import SizeDict
 
+from imaginet_core.detection.crops import cut_crops
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.compression_traces import traces
 from imaginet_core.pictures.degradations import pad_to, perturb, rng_for
-from modeling import SelfConImageProcessor
-
-PROCESSOR = SelfConImageProcessor()
 
 
 def crops(image: np.ndarray, number: int) -> list[np.ndarray]:
-    return PROCESSOR.cut(image.transpose(2, 0, 1), SizeDict(height=256, width=256), number)
+    return cut_crops(image.transpose(2, 0, 1), (256, 256), number)
 
 
 @pytest.mark.parametrize("work", [lambda image: perturb(image, rng_for("a", "b")), traces, lambda image: crops(image, 5)])

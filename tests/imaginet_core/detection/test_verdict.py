@@ -33,7 +33,8 @@ def test_without_operating_points_one_half_decides():
     answers = [verdict([0.0, logit], config(operating_points=[])) for logit in (-1e-6, 0.0)]
     assert [answer["label"] for answer in answers] == ["human", "ai"]
     assert answers[0] | {"label": "", "probability": 0} == {
-        "label": "", "probability": 0, "threshold": 0.5, "operating_point": None, "family": None, "generator": None,
+        "label": "", "probability": 0, "log_odds": -1e-6, "threshold": 0.5, "operating_point": None, "outcome": "human", "family": None,
+        "generator": None,
     }
 
 

@@ -1,0 +1,1 @@
+"""What computes a saved detector's logits: one file an engine, all with the same face (``network.Network``)."""

@@ -1,0 +1,103 @@
+"""PyTorch: a model folder, or a name on the Hub, by the code that travels with it."""
+
+import hashlib
+
+import numpy as np
+import torch
+from transformers import PreTrainedConfig
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
+from transformers.image_processing_base import ImageProcessingMixin
+
+from imaginet_tools.inference.networks.network import Logits, Settings
+
+BATCH_SIZE = 32
+
+
+class TorchNetwork:
+    """A detector in PyTorch, see ``network.Network``.
+
+    The code in the folder is run, as with Transformers' ``trust_remote_code=True``.
+
+    Args:
+        place: folder of a saved model, or name on the Hub.
+        revision: commit, branch or tag on the Hub.
+        device: "cpu", "cuda", "cuda:1", …; by default a GPU where there is one.
+        dtype: of the weights, such as "bfloat16"; by default as they were saved.
+
+    Raises:
+        ValueError: for a device that is not there.
+        OSError: where there is no such model.
+    """
+
+    engine = "torch"
+    batch_size = BATCH_SIZE
+
+    def __init__(self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None):
+        self.device = find_device(device)
+        model_class, processor_class = classes_of(place, revision)
+        model = model_class.from_pretrained(place, revision=revision, **({"dtype": dtype} if dtype else {}))
+        processor = processor_class.from_pretrained(place, revision=revision)
+        self.model = model.eval().to(self.device)
+        self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.dtype, str(model.dtype))
+        self.settings = Settings.of(model.config.to_dict(), processor.to_dict(), fingerprint_of(model))
+        self.scale, self.mean, self.std = (
+            torch.tensor(values, dtype=torch.float32, device=self.device)
+            for values in (processor.rescale_factor, processor.image_mean, processor.image_std)
+        )
+
+    def __call__(self, crops: np.ndarray) -> Logits:
+        """See ``network.Network``."""
+        pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
+        # in the image processor's order of operations, so that the numbers are its numbers
+        pixels = ((pixels * self.scale - self.mean) / self.std).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            said = self.model(pixels)
+        values = (said.origin_logit, said.sub_logit, said.family_logits, said.generator_logits, said.feature)
+        return Logits(*(None if each is None else each.float().cpu().numpy() for each in values))
+
+
+def classes_of(place: str, revision: str | None = None) -> tuple[type, type]:
+    """Model class and image processor class that a model folder brings.
+
+    Not by Transformers' Auto classes: they give a second folder with the same configuration code the first one's model code.
+
+    Raises:
+        OSError: where there is no such model.
+        ValueError: for a model that brings no such code.
+    """
+    config, _ = PreTrainedConfig.get_config_dict(place, revision=revision)
+    processor, _ = ImageProcessingMixin.get_image_processor_dict(place, revision=revision)
+    found = []
+    for values, task in ((config, "AutoModelForImageClassification"), (processor, "AutoImageProcessor")):
+        reference = values.get("auto_map", {}).get(task)
+        if reference is None:
+            raise ValueError(f"{place} is no detector of this project: it brings no code for {task}.")
+        reference = reference[0] if isinstance(reference, list) else reference
+        found.append(get_class_from_dynamic_module(reference, place, revision=revision))
+    return found[0], found[1]
+
+
+def fingerprint_of(model: torch.nn.Module) -> str:
+    """Sixteen hexadecimal digits that change with any weight or statistic of the model, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        value = value.detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def find_device(device: str | None) -> torch.device:
+    """The device of that name; None for a GPU where there is one, else the CPU.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+        return torch.device(device)
+    except (RuntimeError, AssertionError) as error:
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise ValueError(f"There is no device {device!r} here; there is: {', '.join(there)}.") from error

@@ -1,0 +1,152 @@
+"""A detector from its folder or its name on the Hub, whatever engine computes it: pictures in, answers out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from imaginet_core.detection.crops import check_crops, cut_crops
+from imaginet_core.detection.verdict import choose_threshold, is_uncertain
+from imaginet_core.pictures.decode import read_picture
+from imaginet_core.pictures.notes import Note
+from imaginet_core.pictures.sources import LIMITS, Limits, PictureError
+from imaginet_tools.inference.detector import Answers, Detector
+from imaginet_tools.inference.networks.engines import AUTO, open_network
+from imaginet_tools.inference.networks.network import Logits
+
+
+class Prepared(NamedTuple):
+    """What is needed of a picture.
+
+    Attributes:
+        crops: uint8 RGB (n, height, width, 3); None where it could not be read.
+        notes: of its reader.
+        error: None, or the sentence that refuses it.
+    """
+
+    crops: np.ndarray | None
+    notes: tuple[Note, ...] = ()
+    error: str | None = None
+
+
+def open_detector(place: str, backend: str = AUTO, device: str | None = None, **options) -> "SavedDetector":
+    """A detector that was saved, exported or pushed; the arguments are those of :class:`SavedDetector`."""
+    return SavedDetector(place, backend, device, **options)
+
+
+class SavedDetector(Detector):
+    """Answers of a saved detector. It can be pickled: whoever unpickles it loads the model again.
+
+    Args:
+        place: folder of a saved or an exported model, or name on the Hub. The code in a model folder is run.
+        backend: a name in ``networks.engines.ENGINES``; "auto" for that of an exported folder, else PyTorch.
+        device: "cpu", "cuda", …; by default the best that there is.
+        operating_point: name of one of the model's thresholds (default: "balanced", and 0.5 where the model has none).
+        crops: in how many places a picture is seen, or "all" (default: as the folder says).
+        limits: what a picture may cost, see ``imaginet_core.pictures.sources.Limits``, or a dict of those that differ.
+        batch_size: crops that are computed at a time (default: the engine's).
+        name: in tables (default: the place).
+        options: ``revision`` and ``trust_remote_code`` for a model on the Hub, ``dtype`` for PyTorch.
+
+    Attributes:
+        threshold: at or above this probability a picture is called synthetic; 0.5 where the model has no operating points.
+        network: the engine, see ``networks.network.Network``.
+
+    Raises:
+        ValueError, FileNotFoundError, ModuleNotFoundError: as ``networks.engines.open_network``; ValueError also for an operating
+            point that the model has not.
+    """
+
+    def __init__(
+        self, place: str, backend: str = AUTO, device: str | None = None, *, operating_point: str | None = None,
+        crops: int | str | None = None, limits: Limits | dict | None = None, batch_size: int | None = None,
+        name: str | None = None, **options,
+    ):
+        self._arguments = (
+            (str(place), backend, device),
+            {
+                "operating_point": operating_point, "crops": crops, "limits": limits, "batch_size": batch_size, "name": name, **options,
+            },
+        )
+        self.name = name or str(place)
+        self.limits = replace(LIMITS, **limits) if isinstance(limits, dict) else limits or LIMITS
+        self.network = open_network(str(place), backend, device=device, **options)
+        settings = self.network.settings
+        self.crops = settings.crops if crops is None else check_crops(crops)
+        self.operating_point, self.threshold = choose_threshold(settings.operating_points, operating_point)
+        self.families, self.generators = settings.families, settings.generators
+        self.batch_size = batch_size or self.network.batch_size
+
+    def __reduce__(self):
+        return _reopen, self._arguments
+
+    def scores(self, pictures: Sequence) -> Answers:
+        """Answers for N ≥ 1 pictures, each in any form that the reader takes (``imaginet_core.pictures.decode.read_picture``):
+        path, bytes, file, address, base64, PIL image, array, tensor. One that cannot be read costs only its own answer."""
+        return self.scores_of_prepared([self.prepare(picture) for picture in pictures])
+
+    def prepare(self, picture, name: str | None = None) -> Prepared:
+        """Reads a picture; needs no network, so that other processes can do it. ``name``: for messages."""
+        settings = self.network.settings
+        try:
+            read = read_picture(
+                picture, name=name, turn=settings.turn_upright, crop=settings.crop_size if self.crops == 1 else None, limits=self.limits
+            )
+        except PictureError as error:
+            return Prepared(None, (), str(error))
+        crops = cut_crops(read.pixels.transpose(2, 0, 1), settings.crop_size, self.crops)
+        return Prepared(np.stack([crop.transpose(1, 2, 0) for crop in crops]), read.notes)
+
+    def scores_of_prepared(self, prepared: Sequence[Prepared]) -> Answers:
+        """Answers for what :meth:`prepare` gave."""
+        counts = [0 if each.crops is None else len(each.crops) for each in prepared]
+        logits = Logits(*(_mean_by_picture(column, counts) for column in self._logits_of_crops(prepared)))
+        settings = self.network.settings
+        logit = logits.origin.astype(np.float64)
+        with np.errstate(over="ignore"):
+            probability = 1 / (1 + np.exp(-(logit / settings.temperature + settings.bias)))
+        return Answers(
+            probability, logits.family, logits.generator, logits.feature, logit,
+            outcome=np.array([self._outcome(*each) for each in zip(probability, prepared, strict=True)]),
+            notes=_objects([each.notes for each in prepared]), error=_objects([each.error for each in prepared]),
+        )
+
+    def _outcome(self, probability: float, prepared: Prepared) -> str:
+        if prepared.error is not None:
+            return ""
+        settings = self.network.settings
+        if is_uncertain(probability, settings.uncertain, prepared.notes):
+            return "uncertain"
+        return settings.id2label[int(probability >= self.threshold)]
+
+    def _logits_of_crops(self, prepared: Sequence[Prepared]) -> Logits:
+        parts = [self.network(batch) for batch in self._batches(prepared)]
+        if not parts:  # not one picture could be read
+            kinds = (np.empty((0, len(names)), np.float32) if names else None for names in (self.families, self.generators))
+            return Logits(np.empty(0, np.float32), None, *kinds)
+        return Logits(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def _batches(self, prepared: Sequence[Prepared]) -> Iterator[np.ndarray]:
+        crops = [crop for each in prepared if each.crops is not None for crop in each.crops]
+        for start in range(0, len(crops), self.batch_size):
+            yield np.stack(crops[start : start + self.batch_size])
+
+
+def _mean_by_picture(values: np.ndarray | None, counts: list[int]) -> np.ndarray | None:
+    """Rows of crops, one picture after the other -> a row a picture: the mean of its crops, NaN where it has none."""
+    if values is None:
+        return None
+    ends = np.cumsum(counts)
+    means = [values[end - count : end].mean(0) if count else np.full(values.shape[1:], np.nan) for count, end in zip(counts, ends, strict=True)]
+    return np.array(means, dtype=values.dtype)
+
+
+def _objects(values: list) -> np.ndarray:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def _reopen(place: tuple, options: dict) -> SavedDetector:
+    return SavedDetector(*place, **options)
