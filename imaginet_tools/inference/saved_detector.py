@@ -2,32 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
-from imaginet_core.detection.crops import check_crops, cut_crops
+from imaginet_core.detection.crops import check_crops
 from imaginet_core.detection.verdict import choose_threshold, is_uncertain
-from imaginet_core.pictures.decode import read_picture
-from imaginet_core.pictures.notes import Note
-from imaginet_core.pictures.sources import LIMITS, Limits, PictureError
+from imaginet_core.pictures.sources import LIMITS, Limits
 from imaginet_tools.inference.detector import Answers, Detector
 from imaginet_tools.inference.networks.engines import AUTO, open_network
 from imaginet_tools.inference.networks.network import Logits
-
-
-class Prepared(NamedTuple):
-    """What is needed of a picture.
-
-    Attributes:
-        crops: uint8 RGB (n, height, width, 3); None where it could not be read.
-        notes: of its reader.
-        error: None, or the sentence that refuses it.
-    """
-
-    crops: np.ndarray | None
-    notes: tuple[Note, ...] = ()
-    error: str | None = None
+from imaginet_tools.inference.preparation import Preparation, Prepared
 
 
 def open_detector(place: str, backend: str = AUTO, device: str | None = None, **options) -> "SavedDetector":
@@ -52,6 +36,7 @@ class SavedDetector(Detector):
     Attributes:
         threshold: at or above this probability a picture is called synthetic; 0.5 where the model has no operating points.
         network: the engine, see ``networks.network.Network``.
+        preparation: its first step, which other processes can do without the network.
 
     Raises:
         ValueError, FileNotFoundError, ModuleNotFoundError: as ``networks.engines.open_network``; ValueError also for an operating
@@ -75,6 +60,7 @@ class SavedDetector(Detector):
         settings = self.network.settings
         self.crops = settings.crops if crops is None else check_crops(crops)
         self.operating_point, self.threshold = choose_threshold(settings.operating_points, operating_point)
+        self.preparation = Preparation(settings.crop_size, self.crops, settings.turn_upright, self.limits)
         self.families, self.generators = settings.families, settings.generators
         self.batch_size = batch_size or self.network.batch_size
 
@@ -88,15 +74,7 @@ class SavedDetector(Detector):
 
     def prepare(self, picture, name: str | None = None) -> Prepared:
         """Reads a picture; needs no network, so that other processes can do it. ``name``: for messages."""
-        settings = self.network.settings
-        try:
-            read = read_picture(
-                picture, name=name, turn=settings.turn_upright, crop=settings.crop_size if self.crops == 1 else None, limits=self.limits
-            )
-        except PictureError as error:
-            return Prepared(None, (), str(error))
-        crops = cut_crops(read.pixels.transpose(2, 0, 1), settings.crop_size, self.crops)
-        return Prepared(np.stack([crop.transpose(1, 2, 0) for crop in crops]), read.notes)
+        return self.preparation.prepare(picture, name)
 
     def scores_of_prepared(self, prepared: Sequence[Prepared]) -> Answers:
         """Answers for what :meth:`prepare` gave."""
