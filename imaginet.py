@@ -258,7 +258,7 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
     def where() -> str:
         return f"{file}, line {number}"
 
-    with io.open(file, encoding="utf-8-sig") as lines:
+    with _open_text(file) as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 line = line.rstrip("\r\n")
@@ -286,9 +286,21 @@ def same_place(path: str) -> str:
 
 def listed_paths(file: str) -> frozenset:
     """The paths on a list, whatever its labels, as in :class:`Record`."""
-    with io.open(file, encoding="utf-8-sig") as lines:
+    with _open_text(file) as lines:
         paths = (line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
         return frozenset("/".join(part for part in path.split("/") if part not in ("", ".")) for path in paths)
+
+
+def _open_text(file: str, newline: str | None = None) -> io.TextIOWrapper:
+    """A text file of the user's. Raises OSError for a pipe, socket or device, which would keep everybody waiting for ever."""
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise OSError(f"{file} is a folder, pipe, socket or device, not a regular file; replace it or take it away.")
+    return io.open(file, encoding="utf-8-sig", newline=newline, opener=_open_at_once)
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    """For ``open``: what has become a pipe since it was looked at is empty, and does not keep everybody waiting."""
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class _Known(NamedTuple):
@@ -359,7 +371,7 @@ def read_yaml(file: str):
     import yaml
 
     try:
-        with io.open(file, encoding="utf-8-sig") as stream:
+        with _open_text(file) as stream:
             loader = yaml.SafeLoader(stream)
             node = loader.get_single_node()
             if node is not None and _expanded_nodes(node, {}) > YAML_NODES:
@@ -414,9 +426,9 @@ def _source_pictures(entries, table: str) -> dict:
     """Source picture -> its licence or None: of the labels' own entries or, where there are none, of a table beside them."""
     if isinstance(entries, dict):
         return {str(key): entry.get("licence") if isinstance(entry, dict) else None for key, entry in entries.items()}
-    if not os.path.isfile(table):
+    if not os.path.lexists(table):
         return {}
-    with io.open(table, encoding="utf-8-sig", newline="") as lines:
+    with _open_text(table, newline="") as lines:
         return {row["key"]: row.get("licence") for row in csv.DictReader(lines, delimiter="\t") if row.get("key")}
 
 
@@ -477,7 +489,7 @@ def find_lists(root: str, annotations=None) -> dict[str, str]:
     """
     if isinstance(annotations, dict):
         strange = [split for split in annotations if split not in LIST_NAMES]
-        absent = [file for file in annotations.values() if not os.path.isfile(file)]
+        absent = [file for file in annotations.values() if not os.path.lexists(file)]
         if strange or not annotations:
             raise ValueError(f"annotations must map train and/or test to list files, got {annotations}.")
         if absent:
@@ -487,7 +499,7 @@ def find_lists(root: str, annotations=None) -> dict[str, str]:
         raise FileNotFoundError(f"annotations must be a folder with lists or a mapping such as {{'test': file}}, got {annotations}.")
     for folder in list_folders(root, annotations):
         found = {
-            split: next((f"{folder}/{name}" for name in names if os.path.isfile(f"{folder}/{name}")), None)
+            split: next((f"{folder}/{name}" for name in names if os.path.lexists(f"{folder}/{name}")), None)
             for split, names in LIST_NAMES.items()
         }
         if any(found.values()):
@@ -667,7 +679,7 @@ def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, 
     names = OFFICIAL
     if lists:
         for folder in (_folder_of(next(iter(lists.values()))), root):
-            if os.path.isfile(f"{folder}/labels.yaml"):
+            if os.path.lexists(f"{folder}/labels.yaml"):
                 names = read_label_names(f"{folder}/labels.yaml")
                 break
     else:
@@ -780,7 +792,7 @@ def _check_is_raw(root: str, config: "ImagiNetConfig") -> None:
 def _calibration_list(root: str, annotations) -> frozenset | None:
     """Paths on upstream's calibration.txt beside the lists, if it is there."""
     for folder in list_folders(root, annotations if isinstance(annotations, str) else None):
-        if os.path.isfile(f"{folder}/calibration.txt"):
+        if os.path.lexists(f"{folder}/calibration.txt"):
             return listed_paths(f"{folder}/calibration.txt")
     return None
 
@@ -941,7 +953,7 @@ def missing_images_message(raw: Raw) -> str:
     for record in raw.missing:
         missing.setdefault(record.source, []).append(record.path)
     sources = {source.name: source for source in raw.names.sources}
-    lines = [f"{len(raw.missing):,} of {sum(wanted.values()):,} listed images are missing (or empty files) under {raw.root}:"]
+    lines = [f"{len(raw.missing):,} of {sum(wanted.values()):,} listed images are missing (or empty, or no regular files) under {raw.root}:"]
     for name, paths in missing.items():
         lines.append(f"- {name}: {len(paths):,} of {wanted[name]:,}, e.g. {', '.join(paths[:3])}")
         if name in sources:
@@ -1112,7 +1124,7 @@ def _read_file(member: str, first_bytes: int) -> "bytes | ImageError":
 
             return files.first_bytes(member, first_bytes)
         # not the builtin open: datasets replaces it by one that takes "::" in a name for a chain of archives
-        with io.open(member, "rb") as file:
+        with io.open(member, "rb", opener=_open_at_once) as file:
             return file.read(first_bytes)
     except OSError as error:
         return ImageError(f"{member} could not be read ({error.strerror or error}); it was there a moment ago.")

@@ -24,7 +24,7 @@ from PIL import Image
 from imaginet_core.errors import first_line
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage import archives
-from imaginet_core.storage.files import FileLocation, is_remote, stamp_of, walk_files
+from imaginet_core.storage.files import FileLocation, is_remote, open_regular, stamp_of, walk_files
 from imaginet_core.storage.listings import absolute, index_file
 
 logger = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ def _digest_of(location: str, container: str, name: str) -> str:
         if isinstance(content, ValueError):
             return _UNREADABLE
     else:
-        with io.open(f"{location}/{name}", "rb") as stream:
+        with open_regular(f"{location}/{name}") as stream:
             content = stream.read()
     try:
         return pixel_md5(content)

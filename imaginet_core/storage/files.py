@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -65,6 +66,8 @@ def explain_errors(location: str):
     """Turns whatever a file system raises into a FileNotFoundError, PermissionError or LocationError of one sentence."""
     try:
         yield
+    except LocationError:
+        raise
     except PermissionError as error:
         raise PermissionError(f"{mask_secrets(location)} may not be read by this user; change its or its folder's permissions.") from error
     except OSError as error:
@@ -97,11 +100,43 @@ def file_state(location: str) -> State:
     with explain_errors(location):
         if not is_remote(location):
             found = os.stat(location)
+            check_regular(location, found)
             return State(found.st_size, stamp_of(found))
         system, path = file_system(location)
         found = system.info(path)
         size = found.get("size")
         return State(-1 if size is None else size, version_of(found))
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}
+
+
+def check_regular(file: str, state: os.stat_result | None = None) -> None:
+    """Raises LocationError for a folder, and for a pipe, socket or device, which would keep whoever reads it waiting for ever.
+
+    Args:
+        file: path on this machine; links are followed.
+        state: of it, where it is known already.
+    """
+    mode = (state or os.stat(file)).st_mode
+    if not stat.S_ISREG(mode):
+        raise LocationError(f"{file} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file; replace it or leave it out.")
+
+
+def open_regular(file: str, buffering: int = -1) -> io.BufferedReader:
+    """A file on this machine, opened for reading bytes, if it is a regular one; opening never waits.
+
+    Raises:
+        OSError: where it cannot be opened; LocationError as ``check_regular`` does.
+    """
+    return io.open(file, "rb", buffering, opener=_open_at_once)
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    check_regular(file)
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))  # it may have become a pipe since
 
 
 def stamp_of(state: os.stat_result) -> str:
@@ -114,7 +149,7 @@ NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def walk_files(folder: str) -> Iterator[str]:
-    """Paths of all files below a folder, relative to it with "/"; links to folders are followed, but not back to where they lie.
+    """Paths of all that is no folder below a folder, relative to it with "/" (not only of regular files: see check_regular); links to folders are followed, but not back to where they lie.
 
     Raises:
         OSError: for a folder that cannot be listed, as file_state does.
@@ -178,7 +213,7 @@ class _Sequential(io.RawIOBase):
                 system, path = file_system(location)
                 self._file = system.open(path, "rb")
             else:
-                self._file = io.open(location, "rb", buffering=0)
+                self._file = open_regular(location, buffering=0)
 
     def readable(self) -> bool:
         return True
@@ -288,7 +323,7 @@ class RandomFile(io.RawIOBase):
 
 def _open_at_random(location: str, seekable: bool = True):
     if not is_remote(location):
-        return io.open(location, "rb", buffering=0)
+        return open_regular(location, buffering=0)
     system, path = file_system(location)
     handle = system.open(path, "rb", cache_type="none")  # by itself fsspec fetches 5 MB around every read
     if seekable and not handle.seekable():

@@ -6,18 +6,24 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow.parquet as pq
 
-from imaginet_core.storage.files import FileLocation, State, file_state, stamp_of
+from imaginet_core.storage.files import FileLocation, State, check_regular, file_state, stamp_of
 
 
 def shard_files(folder: str) -> list[str]:
-    """The Parquet shards below an exported folder, sorted: those that lie in a folder of a content type."""
-    return sorted(
+    """The Parquet shards below an exported folder, sorted: those that lie in a folder of a content type.
+
+    Raises LocationError for one that is no regular file.
+    """
+    found = sorted(
         f"{folder}/{content}/{name}"
         for content in os.listdir(folder)
         if os.path.isdir(f"{folder}/{content}") and not content.startswith(".")
         for name in os.listdir(f"{folder}/{content}")
         if name.endswith(".parquet")
     )
+    for file in found:
+        check_regular(file)
+    return found
 
 
 def column_counts(folder: str, column: str) -> Counter:

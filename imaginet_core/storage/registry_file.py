@@ -171,7 +171,7 @@ def _find_images(entry: dict, split: str, tables: dict, root: str, where: str) -
     images = []
     for pattern in _as_list(patterns):
         _inside(pattern, f"{where}: its {split} pattern")
-        files = sorted(found for found in glob.glob(f"{glob.escape(root)}/{pattern}", recursive=True) if os.path.isfile(found))
+        files = sorted(found for found in glob.glob(f"{glob.escape(root)}/{pattern}", recursive=True) if not os.path.isdir(found))
         if not files:
             raise ValueError(f"{where}: no file under {root} fits its {split} pattern {pattern!r}.")
         images += [FoundImage(os.path.relpath(file, root).replace(os.sep, "/"), *labels) for file in files]

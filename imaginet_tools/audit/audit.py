@@ -76,9 +76,13 @@ def _check_enough(images: ImageSet) -> None:
 def measure_images(images: ImageSet, chosen: list[int], view: str, processes: int) -> tuple[dict, dict]:
     """(index -> features, path -> why it was left out) of the images; with progress bars, in parallel."""
     steps, left_out, paths = {}, {}, images.path.tolist()
+
+    def note_unreadable(index: int, error: ValueError) -> None:
+        left_out[paths[index]] = str(error)
+
     if view == "aligned":
         facts = []
-        for index, content in tqdm(images.read(chosen), desc="reading headers", unit="image", total=len(chosen)):
+        for index, content in tqdm(images.read(chosen, note_unreadable), desc="reading headers", unit="image", total=len(chosen)):
             label = imaginet.LABELS[images.label[index]]
             try:
                 facts.append(ImageHeader(paths[index], str(images.content[index]), label, read_header(content)))
@@ -90,8 +94,9 @@ def measure_images(images: ImageSet, chosen: list[int], view: str, processes: in
         left_out |= {each.path: reason.format(each) for each in facts if each.content in lonely}
         steps = plan_alignment(each for each in facts if each.content not in lonely)
         chosen = [index for index in chosen if paths[index] in steps]
-    jobs = ((index, content, paths[index], view, steps.get(paths[index]))
-            for index, content in images.read(chosen))
+    jobs = (
+        (index, content, paths[index], view, steps.get(paths[index])) for index, content in images.read(chosen, note_unreadable)
+    )
     found = {}
     with tqdm(desc="measuring", unit="image", total=len(chosen)) as bar:
         for index, measured in in_processes(_measure, jobs, processes):

@@ -59,8 +59,11 @@ def verify(raw: imaginet.Raw, processes: int) -> dict[str, list]:
         raise ModuleNotFoundError('Verifying needs the imagehash library: pip install "imaginet[verify]", or pip install imagehash.')
     findings = {kind: [] for kind in KINDS}
     for record in raw.missing:
-        if os.path.isfile(f"{raw.root}/{record.path}"):
+        file = f"{raw.root}/{record.path}"
+        if os.path.isfile(file):
             findings["empty"].append({"path": record.path, "reason": "0 bytes"})
+        elif os.path.lexists(file):
+            findings["broken"].append({"path": record.path, "reason": "it is no regular file"})
     records = [record for of_split in raw.splits.values() for record in of_split]
     split_of = {record.path: split for split, of_split in raw.splits.items() for record in of_split}
 

@@ -6,12 +6,12 @@ source_image, path, calibration) are used where present.
 
 import csv
 import hashlib
+import io
 import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 import imaginet
 from imaginet_core.label_words import NAMES, label_of_word, read_labels
 from imaginet_core.pictures.partial_decode import PictureFile
-from imaginet_tools.images.image_files import DatasetFiles, FolderFiles, ImageFiles, RawFiles
+from imaginet_tools.images.image_files import DatasetFiles, FolderFiles, ImageFiles, OnError, RawFiles, read_file
 
 REAL, SYNTHETIC = 0, 1
 COLUMNS = ("label", "content", "family", "generator", "source_image", "path", "calibration")
@@ -163,9 +163,8 @@ class ImageSet:
 
         Labels are words for real and synthetic, or 0 and 1. Relative paths start from the file's folder.
         """
-        with open(file, encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            rows = list(reader)
+        reader = csv.DictReader(io.StringIO(_text_of(file), newline=""))
+        rows = list(reader)
         if absent := {"path", "label"} - set(reader.fieldnames or ()):
             raise ValueError(f"{file} needs a header with the columns path and label; {', '.join(sorted(absent))} is not in it.")
         words = [(row["label"] or "").strip() for row in rows]
@@ -176,10 +175,9 @@ class ImageSet:
         if twice := [path for path, times in Counter(paths).items() if times > 1]:
             raise ValueError(f"{file} names {twice[0]} more than once; keep one line.")
         folder = os.path.dirname(os.path.abspath(file))
-        if absent := [path for path in paths if not os.path.isfile(os.path.join(folder, path))]:
-            raise ValueError(
-                f"{file} names {len(absent)} file(s) that are not there, e.g. {absent[0]}; mend or remove these lines."
-            )
+        for wrong, fits in (("not there", os.path.exists), ("no regular files", os.path.isfile)):
+            if strange := [path for path in paths if not fits(os.path.join(folder, path))]:
+                raise ValueError(f"{file} names {len(strange)} file(s) that are {wrong}, e.g. {strange[0]}; mend or remove these lines.")
         labels = _labels(words, file)
         generators = [
             "real" if label == REAL else row.get("generator") or "unknown" for label, row in zip(labels, rows, strict=True)
@@ -207,12 +205,12 @@ class ImageSet:
         indices = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         return replace(self, files=self.files.select(indices), **{name: getattr(self, name)[indices] for name in COLUMNS})
 
-    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    def read(self, indices: Sequence[int], on_error: OnError | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, the file's bytes) of the images asked for, in the order that is fastest to read.
 
-        Raises ValueError naming a file that cannot be read.
+        One that cannot be read is told ``on_error`` (its index, the reason) and left out, or without that raises ValueError naming it.
         """
-        return self.files.read(indices)
+        return self.files.read(indices, on_error)
 
     def content_of(self, index: int) -> bytes:
         """The bytes of the file of image ``index``. Raises ValueError naming a file that cannot be read."""
@@ -268,6 +266,14 @@ def pick_evenly(indices: np.ndarray, most: int) -> np.ndarray:
     return indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int))]
 
 
+def _text_of(file: str) -> str:
+    """What a text file holds. Raises ValueError naming one that cannot be read or is no UTF-8."""
+    try:
+        return read_file(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a UTF-8 text file ({error.reason} at byte {error.start}); save it as UTF-8.") from error
+
+
 def _checksum(path: str) -> bytes:
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
 
@@ -315,13 +321,16 @@ def _of_files(
 
 
 def _image_files(folder: str) -> list[str]:
-    """The images below a folder by their paths in it; folders that are links are followed, but not back to where they lie in."""
+    """What is called an image below a folder, by its path in it, regular file or not: whoever reads it says what is wrong with it.
+
+    Folders that are links are followed, but not back to where they lie in.
+    """
     found = []
     for at, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not _contains(os.path.realpath(f"{at}/{name}"), os.path.realpath(at))]
         found += [
             os.path.relpath(f"{at}/{file}", folder) for file in files
-            if file.lower().endswith(imaginet.IMAGE_SUFFIXES) and not file.startswith("._") and Path(at, file).is_file()
+            if file.lower().endswith(imaginet.IMAGE_SUFFIXES) and not file.startswith("._")
         ]
     return sorted(found)
 

@@ -108,7 +108,11 @@ def _resume(images: ImageSet, out: str) -> dict[int, dict]:
 def _perturb_rest(images: ImageSet, out: str, done: dict[int, dict], processes: int) -> dict[str, str]:
     """Perturbs what is not done, notes it in ``done`` and in the journal, and returns name -> reason of broken images."""
     rest, broken, paths = [index for index in range(len(images)) if index not in done], {}, images.path.tolist()
-    jobs = ((index, content, paths[index]) for index, content in images.read(rest))
+
+    def note_unreadable(index: int, error: ValueError) -> None:
+        broken[paths[index]] = str(error)
+
+    jobs = ((index, content, paths[index]) for index, content in images.read(rest, note_unreadable))
     with (
         io.open(f"{out}/{JOURNAL}", "a", encoding="utf-8") as journal,
         tqdm(desc="perturbing", unit="image", total=len(images), initial=len(done)) as bar,

@@ -7,6 +7,7 @@ held out or not by a hash of its name alone, so that no list of names is needed 
 
 import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,6 +18,7 @@ import fsspec
 import numpy as np
 
 from imaginet_core.label_words import NAMES, read_labels
+from imaginet_core.storage.files import open_regular
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.image_set import ImageSet, check_columns
 from imaginet_tools.images.splits import Splits, check_classes, load_any, plain_errors
@@ -161,7 +163,7 @@ def with_bytes(image: dict, name: str) -> dict:
     if image["bytes"] is not None:
         return image
     try:
-        with fsspec.open(image["path"], "rb") as file:
+        with open_regular(image["path"]) if os.path.exists(image["path"]) else fsspec.open(image["path"], "rb") as file:
             return {"bytes": file.read(), "path": None}
     except OSError as error:
         raise ValueError(f"{name} cannot be read ({error}); see that it is there and run again.") from error

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 import imaginet
+from imaginet_core.storage.files import open_regular
 from imaginet_tools.audit.findings import SCHEMA
 from imaginet_tools.audit.report import READING, looked_at, table
 
@@ -25,12 +26,12 @@ def read_audit(file: str) -> dict:
         FileNotFoundError: if there is no such file.
     """
     try:
-        with open(file, encoding="utf-8") as opened:
+        with open_regular(file) as opened:
             values = json.load(opened)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no file {file}; {HOW}.") from error
     except OSError as error:
-        raise ValueError(f"{file} cannot be read ({error.strerror}); {HOW}.") from error
+        raise ValueError(f"{file} cannot be read ({error.strerror or error}); {HOW}.") from error
     except ValueError as error:  # no JSON, or no text at all
         raise ValueError(f"{file} is no JSON; {HOW}.") from error
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:

@@ -8,6 +8,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # HTTPError: of the client that it uses
 
 import imaginet
+from imaginet_core.storage.files import check_regular
 from imaginet_core.storage.parquet_shards import column_counts
 from imaginet_tools.publish.dataset_card import MANIFEST
 
@@ -100,6 +101,8 @@ def push_data_set(folder: str, repo_id: str, public: bool = False) -> str:
     ours = {
         os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/") for at, _, names in os.walk(folder) for name in names
     }
+    for name in ours:
+        check_regular(os.path.join(folder, name))
     try:
         others = sorted(set(HfApi().list_repo_files(repo_id, repo_type="dataset")) - ours - {".gitattributes"})
     except REFUSALS as error:
