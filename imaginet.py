@@ -12,7 +12,6 @@ That is why it stays one file that imports nothing else of this project at its t
 From top to bottom: labels, the registry of sources, lists, what lies on the disk, the builder, registration.
 """
 
-import contextlib
 import csv
 import difflib
 import errno
@@ -1326,7 +1325,8 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
 
     def _generate_examples(self, units: list[ReadUnit]):
         corrupt = []
-        for unit in units:
+        pool = _builder_pool()
+        for unit in units if pool is None else pool.each_of(units):
             for (_, record, licence, calibration, step), content in read_unit(unit):
                 try:
                     if isinstance(content, ImageError):
@@ -1407,17 +1407,16 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         listed = self._fs.ls(self._output_dir, detail=False, refresh=True)
         return sorted(place for place in listed if place.rpartition("/")[2].startswith(start) and self._fs.isfile(place))
 
-    def _prepare_split(self, *args, **keywords):
+    def _prepare_split(self, split_generator, *args, **keywords):
         """In processes that end with this one, and with a sentence where one of them is killed."""
-        try:
-            from imaginet_core.builder_pool import builder_pool
-        except ModuleNotFoundError as error:
-            if error.name != "imaginet_core":
-                raise
-            builder_pool = contextlib.nullcontext  # this file alone, as a loading script
         keywords.pop("check_duplicate_keys", None)  # every path stands in a list once
-        with builder_pool():
-            datasets.ArrowBasedBuilder._prepare_split(self, *args, **keywords)
+        pool = _builder_pool()
+        if pool is None:
+            datasets.ArrowBasedBuilder._prepare_split(self, split_generator, *args, **keywords)
+            return
+        with pool.builder_pool(), pool.share(split_generator.gen_kwargs["units"]) as units:
+            split_generator.gen_kwargs = {"units": units}
+            datasets.ArrowBasedBuilder._prepare_split(self, split_generator, *args, **keywords)
 
     def _prepare_split_single(self, *args, **keywords):
         """Lets our own sentences through where datasets would wrap them into errors of its own; in worker processes, too."""
@@ -1430,6 +1429,17 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
             if isinstance(cause, ImageError):
                 raise cause from None
             raise
+
+
+def _builder_pool():
+    """The module of the processes that build; None where this file is alone, as a loading script."""
+    try:
+        from imaginet_core import builder_pool
+    except ModuleNotFoundError as error:
+        if error.name != "imaginet_core":
+            raise
+        return None
+    return builder_pool
 
 
 def _is_text(name: str) -> bool:

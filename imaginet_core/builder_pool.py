@@ -1,4 +1,5 @@
-"""The processes in which ``datasets`` builds with num_proc: they end with their parent, and one of them may be killed.
+"""The processes in which ``datasets`` builds with num_proc: they end with their parent, one of them may be killed, and what they
+build from is theirs from the start where the system forks them.
 
 ``datasets`` uses multiprocess.Pool. If one of its processes is killed while it waits for work or takes some, it keeps the lock of
 the queue, and ending the pool waits for that lock for ever; and if the parent is killed, idle processes stay.
@@ -10,7 +11,8 @@ import functools
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import datasets.builder
 import multiprocess
@@ -19,6 +21,46 @@ from multiprocess.pool import TERMINATE, Pool
 
 _NOTICED = "abruptly died"
 """In the error that ``datasets`` raises when a process of its pool is not there any more."""
+
+
+PARTS = 1000
+"""Into which a long list is taken apart for the processes, at most."""
+_shared: dict[int, Sequence] = {}
+"""What this process has shared, and the one that it was forked from had: number -> the list."""
+
+
+class Part(NamedTuple):
+    """``[start:stop]`` of a shared list, which costs a few bytes to send to a process that has the list already."""
+
+    shared: int
+    start: int
+    stop: int
+
+
+@contextlib.contextmanager
+def share(values: list) -> Iterator[list]:
+    """``values`` as a list of :class:`Part`, for processes that are forked meanwhile; themselves where the system does not fork.
+
+    Sending a long list of objects to a process takes longer than many a process works on it: ``datasets`` pickles with dill.
+    """
+    if multiprocess.get_start_method() != "fork":
+        yield values
+        return
+    number, length = max(_shared, default=0) + 1, -(-len(values) // PARTS)
+    _shared[number] = values
+    try:
+        yield [Part(number, start, min(start + length, len(values))) for start in range(0, len(values), length)]
+    finally:
+        del _shared[number]
+
+
+def each_of(values: Sequence) -> Iterator:
+    """The values of a list that :func:`share` gave, or of a part of it."""
+    for value in values:
+        if isinstance(value, Part):
+            yield from _shared[value.shared][value.start : value.stop]
+        else:
+            yield value
 
 
 class BuilderKilled(ValueError):

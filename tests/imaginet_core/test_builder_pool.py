@@ -1,6 +1,7 @@
 """Building in several processes: killed ones are noticed with a sentence, and none outlives its parent."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,9 +9,10 @@ import threading
 import time
 
 import datasets
+import multiprocess
 import pytest
 
-from imaginet_core.builder_pool import BuilderKilled, BuilderPool, builder_pool
+from imaginet_core.builder_pool import BuilderKilled, BuilderPool, builder_pool, each_of, share
 from tests.imaginet.trees import write_image
 
 
@@ -72,3 +74,20 @@ def test_no_process_outlives_a_killed_parent(repository):
         time.sleep(0.1)
     parent.stdout.close()
     assert len(children) == 3 and not left
+
+
+def test_a_forked_process_has_a_long_list_already_and_gets_all_of_it_once():
+    values = [(number, "x" * 1000) for number in range(12_345)]
+    with share(values) as parts:
+        halves = parts[: len(parts) // 2], parts[len(parts) // 2 :]
+        with multiprocess.get_context("fork").Pool(2) as pool:
+            seen = pool.map(lambda half: [number for number, _ in each_of(half)], halves)
+    assert [number for half in seen for number in half] == list(range(12_345))
+    assert len(pickle.dumps(parts)) < len(values) * 10
+    assert list(each_of(values[:3])) == values[:3]
+
+
+def test_where_the_system_does_not_fork_the_list_itself_is_sent(monkeypatch):
+    monkeypatch.setattr(multiprocess, "get_start_method", lambda: "spawn")
+    with share([1, 2, 3]) as parts:
+        assert parts == [1, 2, 3] == list(each_of(parts))
