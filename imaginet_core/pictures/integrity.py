@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import NamedTuple
 
-from imaginet_core.pictures.decode import MOST_SCANS, fewest_bits, opened
+from imaginet_core.pictures.decode import MOST_SCANS, fewest_bits, opened, to_rgb
 from imaginet_core.pictures.sources import LIMITS, Limits
 
 
@@ -42,6 +42,8 @@ def check_picture(content: bytes, limits: Limits = LIMITS) -> Facts:
         return Facts(kind, *size)
     with opened(content, limits) as image:
         image.load()
+        if image.mode != "RGB":
+            to_rgb(image)  # values that are no numbers, palettes that are not there
         return Facts(image.format, image.width, image.height)
 
 

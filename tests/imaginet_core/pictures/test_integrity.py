@@ -122,3 +122,14 @@ def test_a_header_that_promises_more_than_the_file_can_hold_is_refused():
     content[frame + 5 : frame + 9] = (4000).to_bytes(2, "big") * 2
     with pytest.raises(PictureError, match="cannot hold"):
         check_picture(bytes(content))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_finite_numbers_are_refused_as_the_reader_refuses_them(wrong):
+    values = np.random.default_rng(0).random((40, 56), dtype=np.float32)
+    values[7, 9] = wrong
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF")
+    for read in (check_picture, read_picture):
+        with pytest.raises(PictureError, match="no finite numbers"):
+            read(file.getvalue())
