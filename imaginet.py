@@ -12,6 +12,11 @@ That is why it stays one file that imports nothing else of this project at its t
 From top to bottom: labels, the registry of sources, lists, what lies on the disk, the builder, registration.
 """
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("imaginet")
+
 import csv
 import difflib
 import errno

@@ -14,6 +14,11 @@ In --output: model/ (for pipeline("image-classification", model=..., trust_remot
 pictures, and checkpoints/.
 """
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("train_selfcon.py")
+
 import shutil
 import time
 from contextlib import nullcontext

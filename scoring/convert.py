@@ -1,5 +1,10 @@
 """The old name of ``scripts.convert_published_weights``; kept for one version."""
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("scoring.convert")
+
 import sys
 
 from scripts.convert_published_weights import main

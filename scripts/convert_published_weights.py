@@ -7,6 +7,11 @@ projection heads and origin classifier. Everything else stays out of the folder:
 none on the sub-network, since none was published, and no temperature or threshold, since none was fitted.
 """
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("scripts.convert_published_weights")
+
 import argparse
 import hashlib
 import re
@@ -17,6 +22,7 @@ import torch
 from huggingface_hub import ModelCard, ModelCardData
 from torch import Tensor
 
+from imaginet_core.interrupts import one_sentence_on_interrupt
 from imaginet_core.storage.safe_writes import new_folder
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, check_free, save, usage
 
@@ -173,13 +179,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", metavar="imaginet_weights.pt", help="the published checkpoint")
     parser.add_argument("folder", metavar="OUT", help="new folder for model, code and card")
     given = parser.parse_args(arguments)
-    try:
-        folder = convert(given.checkpoint, given.folder)
-    except (ValueError, OSError) as error:
-        sys.exit(f"scripts.convert_published_weights: {error}")
-    except KeyboardInterrupt:
-        print("scripts.convert_published_weights: interrupted; nothing was written.", file=sys.stderr)
-        sys.exit(130)
+    with one_sentence_on_interrupt("scripts.convert_published_weights", "nothing was written"):
+        try:
+            folder = convert(given.checkpoint, given.folder)
+        except (ValueError, OSError) as error:
+            sys.exit(f"scripts.convert_published_weights: {error}")
     print(f'Model: {folder}   Use: pipeline("image-classification", model="{folder}", trust_remote_code=True)')
 
 

@@ -3,6 +3,11 @@
 The copies differ from the originals in their first line and in the names of the modules that they import from each other.
 """
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("scripts.update_picture_reader")
+
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]

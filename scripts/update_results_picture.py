@@ -1,5 +1,10 @@
 """Draws the picture at the top of README.md from the table in docs/results.md: ``python -m scripts.update_results_picture``."""
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("scripts.update_results_picture")
+
 import re
 from pathlib import Path
 

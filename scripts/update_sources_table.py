@@ -1,5 +1,10 @@
 """Writes the table of sources into docs/data.md from the registry: ``python -m scripts.update_sources_table``."""
 
+if __name__ == "__main__":  # before the libraries, which take seconds
+    from imaginet_core.interrupts import end_at_once_on_interrupt
+
+    end_at_once_on_interrupt("scripts.update_sources_table")
+
 from pathlib import Path
 
 from imaginet import SOURCES

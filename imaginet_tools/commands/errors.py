@@ -7,10 +7,8 @@ from contextlib import contextmanager
 
 from huggingface_hub.errors import HfHubHTTPError
 
+from imaginet_core.interrupts import one_sentence_on_interrupt
 from imaginet_core.safe_text import mask_secrets
-
-STOPPED_BY_USER = 130
-"""Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 
 
 @contextmanager
@@ -22,17 +20,20 @@ def in_one_sentence(command: str, interrupted: str = "nothing was left behind") 
         interrupted: what becomes of the work after Ctrl-C, the end of a sentence.
     """
     try:
-        yield
+        with one_sentence_on_interrupt(f"imaginet {command}", interrupted):
+            yield
     except BrokenPipeError:
         raise  # nobody reads on, as with `| head`: nothing is wrong; see quiet_when_nobody_reads
     except ModuleNotFoundError as error:
-        advice = "" if "pip install" in str(error) else '; pip install "imaginet[all]" brings what every command needs.'
-        sys.exit(f"imaginet {command}: {error}{advice}")
+        sys.exit(sentence_of_missing_package(command, error))
     except (ValueError, OSError, HfHubHTTPError) as error:
         sys.exit(f"imaginet {command}: {mask_secrets(str(error))}")
-    except KeyboardInterrupt:
-        print(f"imaginet {command}: interrupted; {interrupted}.", file=sys.stderr)
-        sys.exit(STOPPED_BY_USER)
+
+
+def sentence_of_missing_package(command: str, error: ModuleNotFoundError) -> str:
+    """What to install for a command."""
+    advice = "" if "pip install" in str(error) else '; pip install "imaginet[all]" brings what every command needs.'
+    return f"imaginet {command}: {error}{advice}"
 
 
 @contextmanager

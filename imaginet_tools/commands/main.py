@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from imaginet_tools.commands.errors import in_one_sentence, quiet_when_nobody_reads
+from imaginet_core.interrupts import end_at_once_on_interrupt
 
 
 def _doctor() -> Callable:
@@ -56,10 +56,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{unknown}{usage()}", file=sys.stderr)
         return 2
     name, *options = arguments
+    end_at_once_on_interrupt(f"imaginet {name}")  # until its libraries are imported, which takes seconds
+    from imaginet_tools.commands.errors import in_one_sentence, quiet_when_nobody_reads, sentence_of_missing_package
+
     find, _ = COMMANDS[name]
-    with in_one_sentence(name):
+    try:
         command = find()
-    with quiet_when_nobody_reads():
+    except ModuleNotFoundError as error:
+        sys.exit(sentence_of_missing_package(name, error))
+    with quiet_when_nobody_reads(), in_one_sentence(name):
         return command(options)
 
 

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 import torch
 
 from imaginet_core.errors import sentence_of
+from imaginet_core.interrupts import INTERRUPTED, raise_on_interrupt
 
 EXPECTED = (ValueError, OSError, FloatingPointError, ModuleNotFoundError)
 """Errors whose words are for the user; any other is ours, and keeps its traceback."""
-INTERRUPTED = 130
-"""Exit status of programs that end by Ctrl-C."""
 KILLED_WORKER = (
     "A process that reads pictures for this one was killed, as the system does when memory runs out. The same command with "
     "--resume goes on from the last checkpoint; a smaller --num_workers or --batch_size needs less memory."
@@ -32,6 +31,7 @@ def is_first_process() -> bool:
 def one_sentence(program: str) -> Iterator[None]:
     """Ends the program with one sentence and an exit status for whatever a user can mend, and for Ctrl-C."""
     try:
+        raise_on_interrupt()
         yield
     except KeyboardInterrupt:
         _end(program, "Interrupted. The same command with --resume goes on from the last checkpoint.", INTERRUPTED)
