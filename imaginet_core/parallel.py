@@ -25,7 +25,7 @@ class WorkerKilled(ValueError):
     """A process that worked for this one was ended from outside; the message says what to do."""
 
 
-def in_processes(function: Callable, jobs: Iterable, processes: int) -> Iterator:
+def in_processes(function: Callable, jobs: Iterable, processes: int, batch: int = BATCH, apart: bool = False) -> Iterator:
     """``function(job)`` of every job, in the jobs' order.
 
     Twice as many batches as processes are under way at most, so jobs may hold whole files.
@@ -34,12 +34,14 @@ def in_processes(function: Callable, jobs: Iterable, processes: int) -> Iterator
         function: of a module's top level, as it is sent to other processes.
         jobs: read as they are needed, in this process.
         processes: 1 works in this one.
+        batch: jobs that are sent to a process at a time; fewer where their results are large.
+        apart: whether a single process is one beside this one, too, which then may use threads of its own.
 
     Raises:
         WorkerKilled: in one sentence, if one of the processes was killed, for want of memory as a rule.
         Exception: whatever ``function`` raises.
     """
-    if processes == 1:
+    if processes == 1 and not apart:
         with _one_thread():
             yield from map(function, jobs)
         return
@@ -48,7 +50,7 @@ def in_processes(function: Callable, jobs: Iterable, processes: int) -> Iterator
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare_worker)
     try:
         pool.submit(os.getpid).result()  # before jobs are read, perhaps in threads: a fork beside running threads may hang
-        yield from _in_order(pool, function, iter(jobs), 2 * processes)
+        yield from _in_order(pool, function, iter(jobs), 2 * processes, batch)
     except BrokenProcessPool as error:
         raise WorkerKilled(
             f"One of the {processes} working processes was killed, as the system does when memory runs out; "
@@ -58,10 +60,10 @@ def in_processes(function: Callable, jobs: Iterable, processes: int) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
-def _in_order(pool: ProcessPoolExecutor, function: Callable, jobs: Iterator, most: int) -> Iterator:
+def _in_order(pool: ProcessPoolExecutor, function: Callable, jobs: Iterator, most: int, batch: int) -> Iterator:
     waiting = collections.deque()
-    while batch := list(itertools.islice(jobs, BATCH)):
-        waiting.append(pool.submit(_run, function, batch))
+    while some := list(itertools.islice(jobs, batch)):
+        waiting.append(pool.submit(_run, function, some))
         if len(waiting) == most:
             yield from waiting.popleft().result()
     while waiting:

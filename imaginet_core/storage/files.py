@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from imaginet_core.safe_text import mask_secrets
@@ -148,17 +148,29 @@ NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """Numbers of the errors which say that there is no such file: no entry, a link to itself, a name that no file system has."""
 
 
-def walk_files(folder: str) -> Iterator[str]:
-    """Paths of all that is no folder below a folder, relative to it with "/" (not only of regular files: see check_regular); links to folders are followed, but not back to where they lie.
+def walk_files(folder: str, on_error: Callable[[str, OSError], None] | None = None) -> Iterator[str]:
+    """Paths of all that is no folder below a folder, relative to it with "/"; not only of regular files, see check_regular.
+
+    Links to folders are followed, but not back to where they lie.
+
+    Args:
+        folder: where to begin.
+        on_error: is told of each folder that cannot be listed, which is then passed over.
 
     Raises:
-        OSError: for a folder that cannot be listed, as file_state does.
+        OSError: for a folder that cannot be listed, as file_state does, where there is no ``on_error``.
     """
     waiting = [("", (os.path.realpath(folder),))]
     while waiting:
         below, trail = waiting.pop()
-        with explain_errors(f"{folder}/{below}"):
-            entries = sorted(os.scandir(f"{folder}/{below}"), key=lambda entry: entry.name)
+        try:
+            with explain_errors(f"{folder}/{below}".rstrip("/")):
+                entries = sorted(os.scandir(f"{folder}/{below}"), key=lambda entry: entry.name)
+        except OSError as error:
+            if on_error is None:
+                raise
+            on_error(f"{folder}/{below}".rstrip("/"), error)
+            continue
         for entry in entries:
             # a link to itself makes is_dir raise an error
             if not (os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):

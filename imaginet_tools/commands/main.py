@@ -30,11 +30,18 @@ def _export() -> Callable:
     return export.main
 
 
+def _score() -> Callable:
+    from imaginet_tools.commands import score
+
+    return score.main
+
+
 COMMANDS = {
     "doctor": (_doctor, "what of the raw images is there, what is missing or broken, and where to get it"),
     "audit": (_audit, "which shortcuts (formats, sizes, compression) a data set offers a detector"),
     "perturb": (_perturb, "the perturbed copy of any images, made as ImagiNet's perturbed test set is"),
     "export": (_export, "a data set as Parquet with a card, for others to load, and its upload to the Hub"),
+    "score": (_score, "scores for any number of pictures: folders, archives, buckets, data sets"),
 }
 """Name -> (imports the command's libraries only when it is called, what it does)."""
 

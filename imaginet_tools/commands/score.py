@@ -1,0 +1,87 @@
+"""`imaginet score PATHS --model M --output scores.parquet`: a row for every picture, wherever it lies."""
+
+import argparse
+import itertools
+import os
+from dataclasses import replace
+
+from imaginet_core.pictures.sources import LIMITS
+from imaginet_tools.commands.errors import in_one_sentence
+from imaginet_tools.inference.networks.engines import AUTO, ENGINES
+from imaginet_tools.inference.saved_detector import open_detector
+from imaginet_tools.inference.scoring.inputs import list_inputs, list_rows
+from imaginet_tools.inference.scoring.output import Output
+from imaginet_tools.inference.scoring.score import score
+
+RESUMABLE = "what is scored is kept; the same command with --resume goes on where it was"
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line of scoring."""
+    parser = argparse.ArgumentParser(
+        prog="imaginet score",
+        description="Scores files, folders, archives, buckets and data sets: one row each, with a score or the reason why not.",
+    )
+    add = parser.add_argument
+    add(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="file, folder, pattern, zip, tar or 7z, Parquet, http(s), hf:// or any other fsspec URL",
+    )
+    add("--model", required=True, help="folder of a saved or exported model, or name on the Hub")
+    add("--output", required=True, help="scores.parquet, scores.csv, scores.jsonl, or a folder for Parquet in parts")
+    add("--resume", action="store_true", help="go on with an output that is there")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes that read pictures (default: all cores)")
+    add("--batch_size", type=int, help="crops that the network takes at a time (default: the backend's)")
+    add("--crops", type=_crops, help='places in which a picture is seen, or "all" (default: as the model says)')
+    add("--operating_point", help="one of the model's thresholds (default: balanced)")
+    add("--backend", default=AUTO, choices=(AUTO, *ENGINES), help="what computes (default: what the folder was made for)")
+    add("--device", help="cpu, cuda, … (default: the best that there is)")
+    add("--dataset", metavar="NAME", help="a data set that load_dataset takes, beside or in place of paths")
+    add("--config_name", help="configuration of --dataset")
+    add("--split", help="split of --dataset (default: all)")
+    add("--image_column", help="of data sets and Parquet files (default: the first that holds images)")
+    add("--private_addresses", action="store_true", help="let http(s) URLs lead into this machine's own network")
+    add("--revision", help="of a model on the Hub")
+    add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
+    options = parser.parse_args(arguments)
+    if options.workers < 1 or (options.batch_size is not None and options.batch_size < 1):
+        parser.error("--workers and --batch_size must be at least 1")
+    if not options.paths and not options.dataset:
+        parser.error("name what to score: PATHS, or --dataset")
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns 0 when every input has its row, or ends with a sentence."""
+    options = parse(arguments)
+    with in_one_sentence("score", RESUMABLE):
+        output = Output(options.output, options.resume)
+        inputs = list_inputs(options.paths, output.is_ours, options.image_column)
+        if options.dataset:
+            given = {name: getattr(options, name) for name in ("config_name", "split", "image_column")}
+            inputs = itertools.chain(inputs, list_rows({"name": options.dataset, **given}, options.dataset))
+        summary = score(inputs, _detector(options), output, options.workers, options.image_column)
+        print("\n".join(summary.lines()))
+        print(f"Written to {options.output}")
+    return 0
+
+
+def _detector(options: argparse.Namespace):
+    hub = {"trust_remote_code": True} if options.trust_remote_code else {}
+    return open_detector(
+        options.model,
+        options.backend,
+        options.device,
+        operating_point=options.operating_point,
+        crops=options.crops,
+        batch_size=options.batch_size,
+        limits=replace(LIMITS, private_addresses=options.private_addresses),
+        **hub,
+        **({"revision": options.revision} if options.revision else {}),
+    )
+
+
+def _crops(text: str) -> int | str:
+    return text if text == "all" else int(text)

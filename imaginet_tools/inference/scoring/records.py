@@ -1,0 +1,113 @@
+"""What is written of an input: its row, and how a row is made of a detector's answer."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from imaginet_core.detection.verdict import softmax
+from imaginet_core.pictures.sources import Limits
+from imaginet_tools.inference.detector import Answers
+from imaginet_tools.inference.preparation import Preparation, Prepared
+from imaginet_tools.inference.scoring.fetch import Content, read, sentence_of
+from imaginet_tools.inference.scoring.inputs import Input, to_text
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("path", pa.string()),
+        ("raw_path", pa.string()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+        ("probability", pa.float64()),
+        ("outcome", pa.string()),
+        ("label", pa.string()),
+        ("family", pa.string()),
+        ("family_probability", pa.float64()),
+        ("generator", pa.string()),
+        ("generator_probability", pa.float64()),
+        ("notes", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+)
+"""The columns of every output, see docs/scoring.md."""
+
+
+class PreparedInput(NamedTuple):
+    """An input that was read and prepared, ready for the network.
+
+    Attributes:
+        id, path, raw_path: as in the row.
+        size, sha256: of the file; None where it could not be had.
+        prepared: crops, notes or an error; None for what needs no row.
+    """
+
+    id: int
+    path: str
+    raw_path: str | None
+    size: int | None
+    sha256: str | None
+    prepared: Prepared | None
+
+
+class Reader(NamedTuple):
+    """Reads inputs and prepares them; small enough to be sent to other processes and machines.
+
+    Attributes:
+        preparation: of the detector.
+    """
+
+    preparation: Preparation
+
+    @property
+    def limits(self) -> Limits:
+        return self.preparation.limits
+
+    def __call__(self, job: tuple[Input, Content] | Input) -> PreparedInput:
+        """Of an input that ``fetch.reads_alone``, or one with its content."""
+        each, content = job if not isinstance(job, Input) else (job, read(job, self.limits))
+        text, raw = to_text(each.path)
+        if not isinstance(content, bytes):
+            prepared = None if content is None else Prepared(None, (), sentence_of(content, text))
+            return PreparedInput(each.id, text, raw, None, None, prepared)
+        prepared = self.preparation.prepare(content, name=text)
+        return PreparedInput(each.id, text, raw, len(content), hashlib.sha256(content).hexdigest(), prepared)
+
+
+def rows_of(
+    inputs: Sequence[PreparedInput], answers: Answers, labels: Sequence[str], families: Sequence[str], generators: Sequence[str]
+) -> list[dict]:
+    """A row each, in the order of the inputs; ``labels``: str (N,), the class that each probability means at the threshold."""
+    rows = []
+    for number, each in enumerate(inputs):
+        row = {**each._asdict(), "error": each.prepared.error, "notes": [_text(note) for note in each.prepared.notes]}
+        del row["prepared"]
+        if each.prepared.error is None:
+            row |= {
+                "probability": float(answers.probability[number]),
+                "outcome": str(answers.outcome[number]),
+                "label": labels[number],
+            }
+            row |= _likeliest("family", families, answers.family, number) | _likeliest(
+                "generator", generators, answers.generator, number
+            )
+        rows.append(row)
+    return rows
+
+
+def table_of(rows: Iterable[dict]) -> pa.Table:
+    """Rows as a table; what a row does not tell is null."""
+    return pa.Table.from_pylist(list(rows), SCHEMA)
+
+
+def _likeliest(kind: str, names: Sequence[str], logits, number: int) -> dict:
+    if logits is None or not len(names):
+        return {}
+    shares = softmax(logits[number])
+    best = int(shares.argmax())
+    return {kind: names[best], f"{kind}_probability": float(shares[best])}
+
+
+def _text(note) -> str:
+    return f"{note.name}: {note.detail}"

@@ -1,0 +1,213 @@
+"""The command: the detector's numbers for whatever is named, every input one row, whenever and however a run is stopped."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from imaginet_core.parallel import WorkerKilled
+from imaginet_tools.commands import score as command
+from imaginet_tools.inference.saved_detector import open_detector
+from imaginet_tools.inference.scoring import score as engine
+from imaginet_tools.inference.scoring.inputs import list_inputs
+from imaginet_tools.inference.scoring.output import Output
+from tests.fuzz.seed_pictures import saved, scene
+
+ROOT = Path(__file__).resolve().parents[4]
+MODEL = ROOT / "tests" / "data" / "version_0_1" / "model"
+SCORE = [
+    sys.executable,
+    "-c",
+    (
+        "import sys\nfrom imaginet_tools.inference.scoring import output\noutput.PART_SECONDS = 0.1\n"
+        "from imaginet_tools.commands.main import main\nsys.exit(main(['score', *sys.argv[1:]]))"
+    ),
+]
+"""The command with parts so short that a killed run has some."""
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return open_detector(MODEL, device="cpu", batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """60 pictures of several sizes and formats, two that are broken, and a text."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(60):
+        kind = ("JPEG", "PNG", "WEBP")[number % 3]
+        image = scene(number, 200 + 7 * number, 180 + 5 * number)
+        (folder / f"{number:02}.{kind.lower()}").write_bytes(saved(image, kind))
+    (folder / "cut.png").write_bytes((folder / "01.png").read_bytes()[:500])
+    (folder / "empty").touch()
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def rows_of(place) -> list[dict]:
+    return sorted(pq.read_table(place).to_pylist(), key=lambda row: row["path"])
+
+
+def run(detector, paths, place, resume=False, workers=1):
+    output = Output(str(place), resume)
+    return engine.score(list_inputs([str(path) for path in paths], output.is_ours), detector, output, workers)
+
+
+def assert_same(rows: list[dict], others: list[dict]) -> None:
+    """Equal but for the last digits of numbers, which depend on what else is in a batch."""
+    assert [row["path"] for row in rows] == [row["path"] for row in others]
+    for row, other in zip(rows, others, strict=True):
+        assert row == {
+            name: pytest.approx(value, abs=1e-5) if isinstance(value, float) else value for name, value in other.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(detector, folder, tmp_path_factory) -> list[dict]:
+    place = tmp_path_factory.mktemp("undisturbed") / "s.parquet"
+    summary = run(detector, [folder], place, workers=2)
+    assert (summary.scored, summary.failed, dict(summary.left_out)) == (60, 2, {".txt": 1})
+    return rows_of(place)
+
+
+def test_the_rows_are_the_detector_s_answers(detector, folder, undisturbed):
+    assert len(undisturbed) == 62
+    files = [row["path"] for row in undisturbed if row["error"] is None]
+    answers = detector.scores(files)
+    scored = [row for row in undisturbed if row["error"] is None]
+    np.testing.assert_allclose([row["probability"] for row in scored], answers.probability, rtol=0, atol=1e-6)
+    assert [row["outcome"] for row in scored] == list(answers.outcome)
+    best = [detector.generators[number] for number in answers.generator.argmax(1)]
+    assert [row["generator"] for row in scored] == best and all(0.5 <= row["generator_probability"] <= 1 for row in scored)
+    assert all(row["size"] == os.path.getsize(row["path"]) and len(row["sha256"]) == 64 for row in undisturbed if row["size"])
+    failed = {Path(row["path"]).name: row for row in undisturbed if row["error"] is not None}
+    assert set(failed) == {"cut.png", "empty"} and all(
+        row["probability"] is None and row["outcome"] is None for row in failed.values()
+    )
+    assert f"{folder}/cut.png cannot be read as an image" in failed["cut.png"]["error"] and failed["cut.png"]["size"] == 500
+
+
+def test_several_crops_a_picture_and_the_output_inside_the_folder(folder, tmp_path):
+    detector = open_detector(MODEL, device="cpu", crops="all")
+    shutil.copy(folder / "59.webp", tmp_path / "large.webp")
+    run(detector, [tmp_path], tmp_path / "s.parquet")
+    [row] = rows_of(tmp_path / "s.parquet")
+    assert row["probability"] == pytest.approx(float(detector.scores([tmp_path / "large.webp"]).probability[0]), abs=1e-6)
+    (tmp_path / "new.webp").write_bytes((folder / "02.webp").read_bytes())
+    summary = run(detector, [tmp_path, tmp_path / "new.webp"], tmp_path / "s.parquet", resume=True)
+    assert (summary.before, summary.scored, summary.repeated) == (1, 1, 1)
+    assert [Path(row["path"]).name for row in rows_of(tmp_path / "s.parquet")] == ["large.webp", "new.webp"]
+
+
+def test_the_command_writes_and_tells_and_refuses_in_a_sentence(folder, tmp_path, capsys, undisturbed):
+    place = tmp_path / "s.csv"
+    arguments = [str(folder), "--model", str(MODEL), "--output", str(place), "--workers", "1", "--device", "cpu"]
+    assert command.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert re.match(r"60 scored, 2 with the reason why not, [\d,.]+ images/s\n", told)
+    assert "1 files beside the pictures were left out: 1 .txt" in told and f"Written to {place}" in told
+    for more, said in (
+        ([], f"{place} exists; give --resume to go on with it, or choose another --output."),
+        (
+            ["--resume", "--crops", "5"],
+            f"{place} was made otherwise: the number of crops was 1 and is 5 now; give what it was made with, "
+            "or another --output.",
+        ),
+    ):
+        with pytest.raises(SystemExit) as end:
+            command.main([*arguments, *more])
+        assert end.value.code == f"imaginet score: {said}"
+    with pytest.raises(SystemExit) as end:
+        command.main([str(folder), "--model", str(tmp_path), "--output", str(tmp_path / "t.csv")])
+    assert "There is no model in" in end.value.code and not list(tmp_path.glob("t.csv*"))
+
+
+def test_a_killed_worker_is_one_sentence_and_the_work_goes_on(detector, folder, tmp_path, undisturbed, monkeypatch):
+    mark = tmp_path / "killed"
+
+    read = engine.Reader.__call__
+
+    def read_or_die(self, job):
+        if "40" in job.path and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(self, job)
+
+    monkeypatch.setattr(engine.Reader, "__call__", read_or_die)
+    with pytest.raises(WorkerKilled, match=r"was killed.* With --resume and a smaller --workers it goes on where it was\.$"):
+        run(detector, [folder], tmp_path / "s.parquet", workers=2)
+    assert list((tmp_path / "s.parquet.parts").glob("part-*"))
+    summary = run(detector, [folder], tmp_path / "s.parquet", resume=True, workers=2)
+    assert 0 < summary.before < 60
+    assert_same(rows_of(tmp_path / "s.parquet"), undisturbed)
+
+
+def start(folder, place, *more) -> subprocess.Popen:
+    arguments = [
+        str(folder),
+        "--model",
+        str(MODEL),
+        "--output",
+        str(place),
+        "--workers",
+        "1",
+        "--device",
+        "cpu",
+        "--batch_size",
+        "4",
+    ]
+    return subprocess.Popen(
+        [*SCORE, *arguments, *more],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_parts(process, place, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline and len(list(Path(f"{place}.parts").glob("part-*"))) < count:
+        time.sleep(0.01)
+
+
+def test_ctrl_c_is_one_sentence_and_the_work_goes_on(folder, tmp_path, undisturbed):
+    place = tmp_path / "s.parquet"
+    process = start(folder, place)
+    wait_for_parts(process, place, 2)
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in told, told
+    assert told.strip().splitlines()[-1] == (
+        "imaginet score: interrupted; what is scored is kept; the same command with --resume goes on where it was."
+    )
+    assert not place.exists()
+    last = start(folder, place, "--resume")
+    assert last.wait(120) == 0, last.stderr.read()
+    assert_same(rows_of(place), undisturbed)
+
+
+def test_killed_at_several_moments_and_resumed_every_input_has_one_row(folder, tmp_path, undisturbed):
+    place = tmp_path / "s.parquet"
+    for kills, parts in enumerate((1, 3, 6, 9)):
+        process = start(folder, place, "--resume")
+        wait_for_parts(process, place, parts)
+        time.sleep(0.03 * kills)
+        assert process.poll() is None
+        process.kill()
+        process.communicate()
+    assert not place.exists()
+    last = start(folder, place, "--resume")
+    assert last.wait(120) == 0, last.stderr.read()
+    assert_same(rows_of(place), undisturbed)
+    assert [file.name for file in tmp_path.iterdir()] == ["s.parquet"]
