@@ -1,11 +1,14 @@
 """What the machine computes with: arithmetic and threads."""
 
+import logging
 import os
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import nn
+
+log = logging.getLogger(__name__)
 
 
 def mixed_precision(choice: str, device: str = "auto") -> str:
@@ -22,11 +25,21 @@ def mixed_precision(choice: str, device: str = "auto") -> str:
 
 
 def check_processes(accelerator: Accelerator) -> None:
-    """Raises ValueError if the launcher started several processes that do not know of each other and would each train alone."""
+    """Says so where the launcher was told of several processes and started one, as it does with MULTI_CPU.
+
+    Raises ValueError if it started several that do not know of each other and would each train alone.
+    """
     started = int(os.environ.get("WORLD_SIZE", 1))
     if started != accelerator.num_processes:
         raise ValueError(
             f"{started} processes were started, but Accelerate sees {accelerator.num_processes}; on CPUs start several with "
+            "`torchrun --standalone --nproc_per_node N train_selfcon.py ...`."
+        )
+    # Accelerate's launcher for one process tells it where others would meet, if its configuration asks for any
+    if accelerator.num_processes == 1 and {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys():
+        log.warning(
+            "ONE process trains, although Accelerate's configuration asks for several: with distributed_type MULTI_CPU or use_cpu it starts "
+            "a single one. Take distributed_type MULTI_GPU and use_cpu false, as configs/cpu_two_processes.yaml does, or "
             "`torchrun --standalone --nproc_per_node N train_selfcon.py ...`."
         )
 

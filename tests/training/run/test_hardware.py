@@ -1,5 +1,8 @@
 """What is said of devices and arithmetic that a machine does not have."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -23,3 +26,27 @@ def test_auto_is_what_the_cpu_computes_in(monkeypatch):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=capability: {"avx512_bf16": has}, raising=False)
         assert mixed_precision("auto", "cpu") == expected
     assert mixed_precision("bf16", "cpu") == "bf16" and mixed_precision("no") == "no"
+
+
+CONFIGURATION = """compute_environment: LOCAL_MACHINE
+distributed_type: {kind}
+use_cpu: {cpu}
+num_machines: 1
+num_processes: {processes}
+mixed_precision: "no"
+"""
+
+
+@pytest.mark.parametrize("kind, cpu, processes, said", [
+    ("MULTI_CPU", "true", 2, 1), ("MULTI_CPU", "false", 2, 1), ("NO", "true", 3, 1), ("MULTI_CPU", "true", 1, 0), ("NO", "true", 1, 0),
+])
+def test_one_process_instead_of_several_is_said_loudly(kind, cpu, processes, said, tmp_path, repository):
+    (tmp_path / "configuration.yaml").write_text(CONFIGURATION.format(kind=kind, cpu=cpu, processes=processes))
+    (tmp_path / "run.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(repository)!r})\nfrom accelerate import Accelerator\n"
+        "from training.run.hardware import check_processes\ncheck_processes(Accelerator(cpu=True))\n"
+    )
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", tmp_path / "configuration.yaml", tmp_path / "run.py"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("ONE process trains, although") == said and done.stderr.count("cpu_two_processes.yaml") == said
