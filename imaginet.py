@@ -267,7 +267,11 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
             for number, line in enumerate(lines, start=1):
                 line = line.rstrip("\r\n")
                 if line and not line.isspace():
-                    records.append(_record(line, names, where, known))
+                    try:
+                        records.append(_record(line, names, where, known))
+                    except ValueError as error:
+                        told = _how_to_write(line, 1 if not records else number)
+                        raise ValueError(f"{where()}: {told}" if told else str(error)) from error
                     numbers.append(number)
         except UnicodeDecodeError as error:
             raise ValueError(f"{file} is not a UTF-8 text file ({error.reason} at byte {error.start}); save the list as UTF-8.") from error
@@ -289,10 +293,15 @@ def same_place(path: str) -> str:
 
 
 def listed_paths(file: str) -> frozenset:
-    """The paths on a list, whatever its labels, as in :class:`Record`."""
+    """The paths on a list, whatever its labels, as in :class:`Record`. Raises ValueError for one that is quoted or has backslashes."""
+    found = set()
     with _open_text(file) as lines:
-        paths = (line.strip().rsplit(",", 4)[0].removeprefix("./") for line in lines if line.strip())
-        return frozenset("/".join(part for part in path.split("/") if part not in ("", ".")) for path in paths)
+        for number, line in enumerate(lines, start=1):
+            path = line.strip().rsplit(",", 4)[0]
+            if _is_quoted(path) or "\\" in path:
+                raise ValueError(f"{file}, line {number}: {_how_to_write(line.strip(), number)}")
+            found.add("/".join(part for part in path.removeprefix("./").split("/") if part not in ("", ".")))
+    return frozenset(found - {""})
 
 
 def _open_text(file: str, newline: str | None = None) -> io.TextIOWrapper:
@@ -320,6 +329,8 @@ def _record(line: str, names: LabelNames, where: Callable[[], str], known: _Know
     if len(fields) != 5:
         raise ValueError(f"{where()}: expected path,origin,content,family,generator but found {line[:100]!r}.")
     written = fields[0]
+    if _is_quoted(written):
+        raise ValueError(f"{where()}: the path {written} is quoted.")
     folder, _, name = written.rpartition("/")
     if name in ("", ".", "..") or "\\" in name or (not folder and ":" in name):
         raise ValueError(f"{where()}: the path {written!r} is not a relative path inside the root.")
@@ -333,6 +344,26 @@ def _record(line: str, names: LabelNames, where: Callable[[], str], known: _Know
     source_picture = name.rpartition(".")[0].rpartition("_")[0] if names.source_images else ""
     source_image = source_picture if source_picture in names.source_images else path
     return Record._make((path, *known.labels[labels], source, source_image))
+
+
+def _is_quoted(value: str) -> bool:
+    return value[:1] in ('"', "'") and len(value) > 1 and value[0] == value[-1]
+
+
+def _how_to_write(line: str, number: int) -> str:
+    """What is wrong with a line of a list that another program wrote in its own way, and how it is written here; "" for any other."""
+    fields = [field.strip() for field in line.split(",")]
+    plain = [field.strip("\"'") for field in fields]
+    if number == 1 and len(fields) > 1 and not any(field.lstrip("-").isdecimal() or re.search(r"[/\\.]", field) for field in plain):
+        return f"{line[:100]!r} looks like a header, which a list has none of; take this line out."
+    if any(map(_is_quoted, fields)) or _is_quoted(line.strip()):
+        return f"{line[:100]!r} is quoted; write path,origin,content,family,generator without quotation marks."
+    if "\\" in line:
+        return f"{line[:100]!r} holds backslashes and is not a relative path inside the root; separate folders with /."
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(fields) < 5 and line.count(mark) >= 4:
+            return f"the values of {line[:100]!r} are separated by {name}; separate them with commas."
+    return ""
 
 
 def _folder_and_source(written: str, folder: str, names: LabelNames, where: Callable[[], str]) -> tuple[str, str]:

@@ -62,6 +62,38 @@ def test_a_wrong_line_is_named_with_file_and_number(tmp_path, line, sentence):
     assert "list.txt" in str(caught.value)
 
 
+@pytest.mark.parametrize("names", [OFFICIAL, imaginet.LabelNames({0: "photos"}, {0: "real"}, {0: "real"})], ids=["official", "own"])
+@pytest.mark.parametrize("lines, sentence", [
+    (["path,origin,content,family,generator"], "line 1: 'path,origin,content,family,generator' looks like a header.*take this line out"),
+    (["path,label"], "line 1: 'path,label' looks like a header"),
+    (['"path","origin","content","family","generator"'], "line 1: .* looks like a header"),
+    (["", "file_name,label,content,family,generator"], "line 2: .* looks like a header"),
+    (['"./ffhq/a.png",0,0,0,0'], "line 1: .* is quoted; write path,origin,content,family,generator without quotation marks"),
+    (["'./ffhq/a.png',0,0,0,0"], "line 1: .* is quoted"),
+    (['"./ffhq/a.png,0,0,0,0"'], "line 1: .* is quoted"),
+    (['./ffhq/a.png,"0","0","0","0"'], "line 1: .* is quoted"),
+    ([r"ffhq\a.png,0,0,0,0"], r"line 1: .* holds backslashes and is not a relative path inside the root; separate folders with /"),
+    ([r"C:\raw\ffhq\a.png,0,0,0,0"], r"line 1: .* holds backslashes"),
+    (["./ffhq/a.png;0;0;0;0"], "line 1: .* are separated by semicolons; separate them with commas"),
+    (["./ffhq/a.png\t0\t0\t0\t0"], "line 1: .* are separated by tabs"),
+])
+def test_a_list_in_another_program_s_writing_is_told_how_to_write_it(tmp_path, names, lines, sentence):
+    with pytest.raises(ValueError, match=f"list.txt, {sentence}"):
+        read_list(write(tmp_path / "list.txt", *lines), names)
+
+
+def test_a_header_s_words_in_a_later_line_and_quotes_inside_a_name_are_no_such_thing(tmp_path):
+    with pytest.raises(ValueError, match="line 2: the origin 'origin' of path"):
+        own = imaginet.LabelNames({0: "photos"}, {0: "real"}, {0: "real"})
+        read_list(write(tmp_path / "list.txt", './x/"a" and \'b\'.png,0,0,0,0', "path,origin,content,family,generator"), own)
+
+
+@pytest.mark.parametrize("line, sentence", [('"ffhq/a.png"', "is quoted"), (r"ffhq\a.png,0,0,0,0", "holds backslashes")])
+def test_a_calibration_list_in_another_program_s_writing_is_told_so(tmp_path, line, sentence):
+    with pytest.raises(ValueError, match=f"calibration.txt, line 2: .*{sentence}"):
+        imaginet.listed_paths(write(tmp_path / "calibration.txt", "./ffhq/b.png", line))
+
+
 def test_lists_that_are_empty_or_no_text_are_named(tmp_path):
     with pytest.raises(ValueError, match="empty.txt names no image"):
         read_list(write(tmp_path / "empty.txt", ""), OFFICIAL)
