@@ -2,11 +2,15 @@
 
 import re
 
+LONGEST = 300
+"""Characters that are repeated of another library's message; some hold all that a damaged file has in place of a name."""
+
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message that says anything; the name of its class where it has none."""
+    """The first line of an error's message that says anything, cut where it is very long; the name of its class where it has none."""
     lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
+    line = next((line for line in lines if line), type(error).__name__)
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def sentence_of(error: BaseException) -> str:

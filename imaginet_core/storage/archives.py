@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from imaginet_core.errors import first_line
 from imaginet_core.storage import seven_zip_archives, tar_archives
 from imaginet_core.storage.files import LOCK, ArchiveError, State, is_remote, shared_file
 from imaginet_core.storage.listings import check_path_traversal
@@ -142,7 +143,7 @@ def _open_zip(container: str, file) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
         start = file.read_at(0, 4)
         if start[:2] == b"PK":
-            reason = f"is cut short or damaged: the directory at its end cannot be read ({error})"
+            reason = f"is cut short or damaged: the directory at its end cannot be read ({first_line(error)})"
         else:
             reason = f"is no zip archive (it begins with {start!r})"
         raise ArchiveError(f"{container} {reason}; fetch it again.") from error
@@ -180,12 +181,12 @@ def _read_zip(container: str, name: str) -> bytes:
             return archive.read(entry)
         except NotImplementedError as error:
             raise ArchiveError(
-                f"{container} stores {name} by a method that Python cannot read ({error}); pack it again, plainly or deflated."
+                f"{container} stores {name} by a method that Python cannot read ({first_line(error)}); pack it again, plainly or deflated."
             ) from error
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
             if isinstance(error, OSError) and type(error) is not OSError:
                 raise  # a file that cannot be read; bz2 raises a plain one for damage
-            raise ArchiveError(f"{container} is damaged: its entry {name} cannot be read ({error}); fetch it again.") from error
+            raise ArchiveError(f"{container} is damaged: its entry {name} cannot be read ({first_line(error)}); fetch it again.") from error
 
 
 def _read_zips(container: str, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:

@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 
+from imaginet_core.errors import first_line
 from imaginet_core.storage.files import ArchiveError, RandomFile, State, file_state, first_bytes
 from imaginet_core.storage.listings import check_path_traversal, index_of
 
@@ -66,7 +67,7 @@ def _open(container: str, names: list[str], sizes: list[int]):
     except OSError:
         raise
     except Exception as error:  # whatever py7zr and its decoders make of damaged bytes
-        raise ArchiveError(f"{container} is damaged: its list of entries cannot be read ({error}); fetch it again.") from error
+        raise ArchiveError(f"{container} is damaged: its list of entries cannot be read ({first_line(error)}); fetch it again.") from error
     if archive.needs_password():
         raise ArchiveError(_encrypted_message(container))
     return archive

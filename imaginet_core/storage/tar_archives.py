@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from datasets.utils import tqdm
 
+from imaginet_core.errors import first_line
 from imaginet_core.storage.files import LOCK, ArchiveError, RandomFile, State, first_bytes, is_remote, open_stream, shared_file
 from imaginet_core.storage.listings import check_path_traversal, index_of
 
@@ -21,6 +22,26 @@ _LINKS_FOLLOWED = 40
 
 UNPACKED_BYTES, UNPACKED_RATIO = 2**28, 200
 """Bytes that any compressed tar may unpack to, and times its own size that it may beyond that: pictures hardly shrink."""
+
+
+class _EndingStream:
+    """A stream that raises EOFError for whoever goes on reading after its end.
+
+    tarfile skips what a damaged header gives as an entry's size in small steps, and would take billions of them beyond the end.
+    """
+
+    ENOUGH = 100
+
+    def __init__(self, plain):
+        self.plain, self.ended = plain, 0
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer only at the end."""
+        content = self.plain.read(size)
+        self.ended += not content
+        if self.ended > self.ENOUGH:
+            raise EOFError("an entry is longer than the archive")
+        return content
 
 
 class _Unpacked:
@@ -78,7 +99,7 @@ def _explain_damage(container: str):
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and type(error) not in (OSError, gzip.BadGzipFile):
             raise  # a file that cannot be read; bz2 and gzip raise these two for damage
-        raise ArchiveError(f"{container} is cut short, damaged or no tar archive ({error}); fetch it again.") from error
+        raise ArchiveError(f"{container} is cut short, damaged or no tar archive ({first_line(error)}); fetch it again.") from error
 
 
 def entries(container: str, fresh: bool = False) -> dict[str, list]:
@@ -100,7 +121,8 @@ def _make_index(container: str, state: State) -> dict[str, list]:
         at_random = reader is None and not is_remote(container)
         if at_random:
             plain = stack.enter_context(RandomFile([container], [state.size]))
-        archive = stack.enter_context(tarfile.open(fileobj=plain, mode="r:" if at_random else "r|", tarinfo=_Header))
+        source, mode = (plain, "r:") if at_random else (_EndingStream(plain), "r|")
+        archive = stack.enter_context(tarfile.open(fileobj=source, mode=mode, tarinfo=_Header))
         name = posixpath.basename(container)
         total = state.size if state.size > 0 else None
         bar = stack.enter_context(tqdm(total=total, unit="B", unit_scale=True, delay=1, desc=f"Listing {name}, once"))
@@ -169,7 +191,7 @@ def _read_in_one_pass(container: str, wanted: list) -> Iterator[tuple[int, bytes
         indices.setdefault(offset, []).append(index)
     reader = _decompressor(container, shared_file(container)[0])
     with _explain_damage(container), open_stream(container) as raw, reader(raw) as plain, tarfile.open(
-        fileobj=_Unpacked(container, plain, raw), mode="r|", tarinfo=_Header
+        fileobj=_EndingStream(_Unpacked(container, plain, raw)), mode="r|", tarinfo=_Header
     ) as archive:
         while indices and (entry := archive.next()) is not None:
             archive.members.clear()

@@ -1,5 +1,9 @@
 """Reading lists, label names and sources: what is in them arrives, what is wrong with them is named."""
 
+import os
+import threading
+import time
+
 import pytest
 
 import imaginet
@@ -192,3 +196,21 @@ def test_an_accent_written_in_two_ways_is_one_image(tmp_path):
     (tmp_path / "test_annotations.txt").write_text("./wikiart/cafe\u0301.png,0,1,4,8\n", encoding="utf-8")
     with pytest.raises(ValueError, match="stand in the train and in the test list"):
         imaginet.read_raw(imaginet.ImagiNetConfig(name="all", data_dir=str(tmp_path)))
+
+
+def test_a_slow_disk_is_asked_by_threads_and_gives_the_same_states(tmp_path, monkeypatch):
+    files = [str(tmp_path / f"{number}.jpg") for number in range(250)]
+    for number, file in enumerate(files[::2]):
+        (tmp_path / file).write_bytes(bytes(number))
+    asked = set()
+
+    def state_of(file):
+        asked.add(threading.get_ident())
+        time.sleep(0.002)
+        return os.stat(file) if os.path.exists(file) else None
+
+    monkeypatch.setattr(imaginet, "_state_of", state_of)
+    monkeypatch.setattr(imaginet, "STATES_AT_ONCE", 50)
+    states = list(imaginet._states_of(files))
+    assert [state and state.st_size for state in states] == [None if number % 2 else number // 2 for number in range(250)]
+    assert len(asked) > 5

@@ -11,8 +11,10 @@ import struct
 import sys
 import tarfile
 import threading
+import time
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -436,3 +438,28 @@ def test_a_bomb_is_refused_at_its_beginning(tmp_path, monkeypatch, ending):
         members(container)
     harmless = pack_tar(tmp_path / f"b.{ending}", {"x.jpg": os.urandom(8 << 20)}, f"w:{ending[4:]}")
     assert [each.name for each in members(harmless)] == ["x.jpg"]
+
+
+@pytest.mark.parametrize("size", [10**7, 2**62])
+@pytest.mark.parametrize("name, compress", [("a.tar", bytes), ("a.tar.gz", gzip.compress), ("a.tar.bz2", bz2.compress)])
+def test_an_entry_that_says_it_is_longer_than_its_archive_is_damage_found_at_once(tmp_path, name, compress, size):
+    content = bytearray(Path(pack_tar(tmp_path / "plain", CONTENT, "w")).read_bytes())
+    content[124:136] = b"\x80" + size.to_bytes(11, "big")  # GNU's form for sizes of 8 GB and more
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    (tmp_path / name).write_bytes(compress(bytes(content)))
+    start = time.process_time()
+    with pytest.raises(ArchiveError, match="cut short, damaged or no tar archive|cut short within"):
+        read_all(str(tmp_path / name), sorted(members(str(tmp_path / name))))
+    assert time.process_time() - start < 2
+
+
+def test_what_a_damaged_zip_holds_in_place_of_a_name_is_not_repeated_whole(tmp_path):
+    file = Path(pack_zip(tmp_path / "a.zip", CONTENT, zipfile.ZIP_STORED))
+    content = bytearray(file.read_bytes())
+    content[26:28] = (600).to_bytes(2, "little")  # the length of the first entry's name in its own header
+    file.write_bytes(content)
+    entry = next(iter(CONTENT))
+    with pytest.raises(ArchiveError) as raised:
+        read_all(str(file), [entry])
+    assert entry in str(raised.value) and len(str(raised.value)) < 700 and "\n" not in str(raised.value)
