@@ -963,20 +963,27 @@ def compare_copies(raw: Raw, manifest: str) -> list:
     """Compares the copies under the root with a manifest, reading them all.
 
     Args:
-        raw: what :func:`add_published_images` returned; images in the published shards are not checked again.
+        raw: what :func:`add_published_images` returned; of images in the published shards, the shards are checked, as is any that the
+            manifest names, too.
         manifest: see imaginet_core/storage/manifest.py, of which everything that is wrong is a ``Problem``, in the lists' order.
     """
     from imaginet_core.storage import manifest as manifests
+    from imaginet_core.storage import parquet_shards
 
     def size_of(path: str) -> int | None:
         return raw.places[path].size if path in raw.places else None
 
     entries = manifests.read(manifest)
     records = {record.path: record for of_split in raw.splits.values() for record in of_split}
-    own = [path for path in records if path not in raw.places or not raw.places[path].container.endswith(".parquet")]
+    changed = parquet_shards.changed_shards(manifests.folder_of(manifest))
+    published = {path: place.container for path, place in raw.places.items() if place.container.endswith(".parquet")}
+    own = [path for path in records if path not in published or path in entries and published[path] not in changed]
     problems, unsure = manifests.compare_sizes(entries, ((path, records[path].source, size_of(path)) for path in own))
     images = read_images(raw, [records[path] for path in unsure], title="Checking against the manifest")
     problems += manifests.compare_hashes(entries, ((record.path, content) for record, content in images))
+    problems += [
+        manifests.Problem(path, records[path].source, "different", changed[shard]) for path, shard in published.items() if shard in changed
+    ]
     order = {path: number for number, path in enumerate(records)}
     return sorted(problems, key=lambda problem: order[problem.path])
 

@@ -5,7 +5,8 @@ import json
 import datasets
 
 import imaginet
-from imaginet_tools.publish.dataset_card import CROISSANT, LICENSES, notice, title
+from imaginet_core.storage.parquet_shards import CROISSANT
+from imaginet_tools.publish.dataset_card import LICENSES, notice, title
 from imaginet_tools.publish.summary import Description, Part
 
 CONTEXT = {

@@ -20,7 +20,7 @@ TITLES = {
     "testset": "ImagiNet, perturbed test set",
     "sample": "Embedded sample of imaginet.py (not ImagiNet)",
 }
-PREVIEW, LICENSES, CROISSANT, MANIFEST = "preview.png", "LICENSES.md", "croissant.json", "manifest.parquet"
+PREVIEW, LICENSES, MANIFEST = "preview.png", "LICENSES.md", "manifest.parquet"
 MOST_FOLDERS = 40
 """Own lists may have thousands of folders; so many rows are shown of a table of sources."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (float("inf"), "1M<n<10M"))

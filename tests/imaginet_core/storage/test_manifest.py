@@ -2,6 +2,8 @@
 
 import functools
 import hashlib
+import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -175,6 +177,62 @@ def test_a_shard_that_changed_is_named(published):
     shard = f"{folder}/faces/test-00000-of-00001.parquet"
     with pytest.raises(ValueError, match="faces/test-00000-of-00001.parquet no longer holds gone.png"):
         list(parquet_shards.read_members(shard, ["ffhq_stylegan/e.png", "gone.png"]))
+
+
+def copied(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def with_another_picture(shard, path):
+    """The shard with another picture under this path, as long as the one before, and all else as it was."""
+    rows = pq.read_table(shard).to_pylist()
+    for row in rows:
+        if row["path"] == path:
+            content = row["image"]["bytes"]
+            row["image"] = {**row["image"], "bytes": content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]}
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(shard)), shard)
+
+
+def test_another_picture_under_the_same_path_in_a_published_shard_is_refused(published, own, tmp_path, load):
+    folder = copied(published[1], tmp_path)
+    with_another_picture(folder / "faces/test-00000-of-00001.parquet", "ffhq_stylegan/e.png")
+    sentence = r"1 of \d+ listed images .*(?s:.*)stylegan_xl_faces: 1 differ from the publisher's .*ffhq_stylegan/e.png \(its shard .*SHA-256"
+    for keywords in ({}, {"streaming": True}):
+        with pytest.raises(ValueError, match=sentence):
+            load("faces", data_dir=str(own), manifest=str(folder), **keywords)
+    rest = load("faces", data_dir=str(own), manifest=str(folder), allow_missing=True)
+    assert rest["test"]["path"] == ["ffhq/d.png"]
+
+
+def test_a_shard_with_a_picture_of_the_manifest_is_checked_by_it(published, own, tmp_path):
+    """However the shard and its hash came about: the manifest's publisher knew the picture."""
+    folder = copied(published[1], tmp_path)
+    shard = folder / "faces/test-00000-of-00001.parquet"
+    rows = pq.read_table(shard).to_pylist()
+    pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "path": "ffhq/d.png"}], schema=pq.read_schema(shard)), shard)
+    text = (folder / "croissant.json").read_text(encoding="utf-8")
+    before = json.loads((folder / "croissant.json").read_bytes())["distribution"]
+    digest = next(each["sha256"] for each in before if each["name"] == "faces/test-00000-of-00001.parquet")
+    (folder / "croissant.json").write_text(text.replace(digest, hashlib.sha256(shard.read_bytes()).hexdigest()), encoding="utf-8")
+    _, problems = joined(str(folder), own)
+    assert [(problem.path, problem.kind) for problem in problems] == [("ffhq/d.png", "different")]
+
+
+def test_shards_that_nothing_vouches_for_are_refused(published, own, tmp_path):
+    folder = copied(published[1], tmp_path)
+    shutil.copyfile(folder / "faces/test-00000-of-00001.parquet", folder / "faces/more.parquet")
+    with pytest.raises(ValueError, match="test-00000-of-00001.parquet holds .* as .*more.parquet does"):
+        joined(str(folder), own)
+    (folder / "faces/test-00000-of-00001.parquet").unlink()
+    _, problems = joined(str(folder), own)
+    assert {problem.detail for problem in problems} == {f"its shard {folder}/faces/more.parquet is not named in croissant.json"}
+    (folder / "croissant.json").unlink()
+    with pytest.raises(ValueError, match="croissant.json, which tells the SHA-256 of the shards .* take the data set whole"):
+        joined(str(folder), own)
+    (folder / "faces/more.parquet").write_bytes(b"PAR1 cut short")
+    with pytest.raises(ValueError, match="more.parquet is no shard of images, or cut short"):
+        joined(str(folder), own)
 
 
 def test_load_dataset_joins_own_copies_with_a_published_data_set(published, own, load):
