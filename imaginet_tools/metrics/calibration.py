@@ -3,12 +3,18 @@
 import math
 
 import numpy as np
+from scipy.stats import binom
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-
-from imaginet_tools.metrics.detection import sample_size_for
 
 LEAST_SLOPE = 0.01
 """Of the probability's logit per standard deviation of the detector's logits; logits that tell nothing are scaled down to it."""
+
+
+CONFIDENCE = 0.95
+"""That the false-alarm rate of a stored threshold stays below the one that it is named after."""
+UNCERTAIN_ERROR, BAND_IMAGES = 0.25, 30
+"""Share of wrong labels above which an answer is "uncertain", and held-out images of each class that it takes to tell."""
 
 
 def fit_temperature_and_bias(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -70,61 +76,134 @@ def balanced_threshold(probability: np.ndarray, labels: np.ndarray) -> float:
     return float(thresholds[np.argmin(np.abs(thresholds - middle))])
 
 
-def threshold_at_false_alarm_rate(real_probability: np.ndarray, rate: float) -> tuple[float | None, str | None]:
-    """A threshold at or above which lie as many real images as possible, but at most a share of ``rate``.
+def threshold_at_false_alarm_rate(
+    real_probability: np.ndarray, rate: float, confidence: float = CONFIDENCE
+) -> tuple[float | None, str | None]:
+    """A threshold whose false-alarm rate on further real images stays at or below ``rate``, with a stated confidence.
 
-    It lies in the middle between the highest score of a real image that must not be flagged and the next higher one, so
-    that rounding in another batch or precision does not turn a borderline image.
+    Of N held-out real images at most k may lie at or above it, where k is the largest number for which a true rate of ``rate``
+    would give k or fewer with a probability of 1 - ``confidence`` at most (exact binomial bound: Clopper and Pearson, 1934; the
+    risk control of Learn then Test, arXiv 2110.01052, with a fixed sequence of thresholds gives the same one). It holds whatever
+    the scores' distribution is, for images that are drawn as the held-out ones were and independent of each other.
+
+    The threshold lies in the middle between the highest score that must not be flagged and the next higher one, so that rounding
+    in another batch or precision does not turn a borderline image.
 
     Args:
         real_probability: float (N,), 0 to 1, scores of real images only.
-        rate: between 0 and 1, exclusive.
+        rate, confidence: between 0 and 1, exclusive.
 
     Returns:
-        (threshold, None), or (None, reason) where there are fewer than 3 / rate real images, or so many with the highest score of
-        all, 1, that no threshold can spare them.
+        (threshold, None), or (None, reason) where there are too few real images for any threshold, or so many with the highest
+        score of all, 1, that no threshold can spare them.
 
     Raises:
-        ValueError: if the rate or a score lies outside its range.
+        ValueError: if the rate, the confidence or a score lies outside its range.
     """
-    if not 0 < rate < 1:
-        raise ValueError(f"A false-alarm rate lies between 0 and 1, got {rate}.")
+    if not (0 < rate < 1 and 0 < confidence < 1):
+        raise ValueError(f"A false-alarm rate and a confidence lie between 0 and 1, got {rate} and {confidence}.")
     scores = np.sort(np.asarray(real_probability, dtype=np.float64))
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError("Scores of real images must lie between 0 and 1; some do not.")
-    if len(scores) < (needed := sample_size_for(rate)):
+    allowed = most_false_alarms(len(scores), rate, confidence)
+    if allowed is None:
+        needed = real_images_needed(rate, confidence)
         return None, f"{len(scores)} held-out real images; a rate of {_percent(rate)} needs {needed}"
-    allowed = math.floor(rate * len(scores) + 1e-9)
     spared = scores[-1 - allowed]  # the highest score that must not be flagged
     if spared == 1:
-        return None, f"more than {_percent(rate)} of the held-out real images score 1; no threshold is above that"
+        return None, f"too many of the held-out real images score 1 for a rate of {_percent(rate)}; no threshold is above that"
     higher = scores[scores > spared]
     return float(_just_above(spared, higher[0] if len(higher) else 1.0)), None
 
 
-def operating_points(probability: np.ndarray, labels: np.ndarray, fitted_on: str, rates=(0.05, 0.01)) -> list[dict]:
+def most_false_alarms(images: int, rate: float, confidence: float = CONFIDENCE) -> int | None:
+    """How many of so many real images may be flagged, if the true rate is to lie below ``rate`` with that confidence; None where
+    even none of them would not show it."""
+    few_enough = int(binom.ppf(1 - confidence, images, rate))  # the smallest number with at least that probability
+    while few_enough >= 0 and binom.cdf(few_enough, images, rate) > 1 - confidence:
+        few_enough -= 1
+    return few_enough if few_enough >= 0 else None
+
+
+def real_images_needed(rate: float, confidence: float = CONFIDENCE) -> int:
+    """Real images, none of them flagged, that show a rate below ``rate`` with that confidence: 59 at 5 %, 299 at 1 % with 95 %."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - rate) - 1e-9)
+
+
+def uncertain_band(probability: np.ndarray, labels: np.ndarray, error: float = UNCERTAIN_ERROR) -> dict | None:
+    """The probabilities for which a label would be a guess: where more than a share of ``error`` of the labels would be wrong.
+
+    How often an image of a given probability is synthetic, among equally many of both classes, is found by isotonic regression
+    (Zadrozny and Elkan, 2002). It never falls with the probability, so that the band is one interval.
+
+    Args:
+        probability: float (N,), 0 to 1, of held-out images.
+        labels: int (N,), 0 real, 1 synthetic; both must occur.
+        error: share of wrong labels that is borne, between 0 and 0.5, exclusive.
+
+    Returns:
+        dict with ``low`` and ``high``, ``error``, ``images`` (N) and ``share``, of the held-out images that lie in it, classes
+        weighing the same; None where there is no such probability, or fewer than ``BAND_IMAGES`` images of a class.
+
+    Raises:
+        ValueError: if one class is missing, a score is not finite, or ``error`` lies outside its range.
+    """
+    if not 0 < error < 0.5:
+        raise ValueError(f"The share of wrong labels lies between 0 and 0.5, got {error}.")
+    probability, labels = _checked(probability, labels)
+    counts = np.bincount(labels)
+    if counts.min() < BAND_IMAGES:
+        return None
+    weights = (len(labels) / 2 / counts)[labels]
+    is_synthetic = IsotonicRegression(y_min=0, y_max=1).fit_transform(probability, labels, sample_weight=weights)
+    unsure = (is_synthetic > error) & (is_synthetic < 1 - error)
+    if not unsure.any():
+        return None
+    return {
+        "low": float(probability[unsure].min()), "high": float(probability[unsure].max()), "error": error, "images": len(labels),
+        "share": float(weights[unsure].sum() / weights.sum()),
+    }
+
+
+def operating_points(
+    probability: np.ndarray, labels: np.ndarray, fitted_on: str, rates=(0.05, 0.01), confidence: float = CONFIDENCE
+) -> list[dict]:
     """The thresholds that travel with a model: balanced, and one per false-alarm rate.
 
     Returns:
-        dicts with name, threshold (or null with reason), false_alarm_rate and recall on the held-out images,
-        n_real, n_synthetic, fitted_on. The first is the balanced one and always has a threshold.
+        dicts with name, threshold (or null with reason), confidence (that the rate is kept; null for the balanced one),
+        false_alarm_rate and recall on the held-out images, n_real, n_synthetic, fitted_on. The first is the balanced one and
+        always has a threshold.
 
     Raises:
         ValueError: if one class is missing or a score lies outside 0 to 1.
     """
     probability, labels = _checked(probability, labels)
-    real, synthetic = probability[labels == 0], probability[labels == 1]
-    found = [("balanced", balanced_threshold(probability, labels), None)]
-    found += [(f"false alarms {_percent(rate)}", *threshold_at_false_alarm_rate(real, rate)) for rate in rates]
+    balanced = _point("balanced", balanced_threshold(probability, labels), None, None, probability, labels, fitted_on)
+    return [balanced, *rate_points(probability, labels, fitted_on, rates, confidence)]
+
+
+def rate_points(
+    probability: np.ndarray, labels: np.ndarray, fitted_on: str, rates=(0.05, 0.01), confidence: float = CONFIDENCE
+) -> list[dict]:
+    """Those of :func:`operating_points` that need real images alone, whose recall is null where there are no synthetic ones."""
+    real = np.asarray(probability, dtype=np.float64)[np.asarray(labels) == 0]
     return [
-        {
-            "name": name, "threshold": threshold, "reason": reason,
-            "false_alarm_rate": None if threshold is None else float((real >= threshold).mean()),
-            "recall": None if threshold is None else float((synthetic >= threshold).mean()),
-            "n_real": len(real), "n_synthetic": len(synthetic), "fitted_on": fitted_on,
-        }
-        for name, threshold, reason in found
+        _point(
+            f"false alarms {_percent(rate)}", *threshold_at_false_alarm_rate(real, rate, confidence), confidence, probability, labels,
+            fitted_on,
+        )
+        for rate in rates
     ]
+
+
+def _point(name: str, threshold, reason, confidence, probability: np.ndarray, labels: np.ndarray, fitted_on: str) -> dict:
+    flagged = [None if threshold is None else np.asarray(probability, dtype=np.float64)[labels == label] >= threshold for label in (0, 1)]
+    rate, recall = (None if each is None or not len(each) else float(each.mean()) for each in flagged)
+    return {
+        "name": name, "threshold": threshold, "reason": reason, "confidence": confidence, "false_alarm_rate": rate, "recall": recall,
+        "n_real": int((labels == 0).sum()), "n_synthetic": int((labels == 1).sum()), "fitted_on": fitted_on,
+    }
 
 
 def _checked(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

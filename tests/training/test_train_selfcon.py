@@ -60,7 +60,7 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
     assert splits == {"train": 36, "held_out": 12, "test": 17} and report.calibration["images"] == 12
     balanced, five_percent = report.operating_points[0], report.operating_points[1]
     assert balanced["name"] == "balanced" and balanced["n_real"] == balanced["n_synthetic"] == 6
-    assert five_percent["threshold"] is None and "needs 60" in five_percent["reason"]
+    assert five_percent["threshold"] is None and "needs 59" in five_percent["reason"]
     overall = [row for row in report.figures if row.kind == "overall"]
     detectors = ("model", "pixel statistics")
     assert [(row.detector, row.condition) for row in overall] == [(name, where) for name in detectors for where in CONDITIONS]

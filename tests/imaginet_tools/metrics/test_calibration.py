@@ -4,13 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 from sklearn.metrics import balanced_accuracy_score
 
 from imaginet_tools.metrics.calibration import (
     balanced_threshold,
     fit_temperature_and_bias,
     operating_points,
+    rate_points,
     threshold_at_false_alarm_rate,
+    uncertain_band,
 )
 from imaginet_tools.metrics.detection import balanced_accuracy
 from tests.imaginet_tools.evaluation.simulate import SHAPES, shaped_logits
@@ -140,25 +143,54 @@ def test_neighbouring_floating_point_scores_are_still_told_apart():
 
 # false alarms
 
-@pytest.mark.parametrize("rate, needed", [(0.05, 60), (0.01, 300)])
+@pytest.mark.parametrize("rate, needed", [(0.05, 59), (0.01, 299)])
 def test_a_false_alarm_rate_needs_enough_real_images(rate, needed):
     scores = np.random.default_rng(0).random(needed)
     threshold, reason = threshold_at_false_alarm_rate(scores[1:], rate)
     assert threshold is None and reason == f"{needed - 1} held-out real images; a rate of {rate:.0%} needs {needed}"
     threshold, reason = threshold_at_false_alarm_rate(scores, rate)
-    assert reason is None and (scores >= threshold).sum() == 3
+    assert reason is None and (scores >= threshold).sum() == 0
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 12])
-def test_never_more_false_alarms_than_allowed_and_no_stricter_than_needed(decimals):
+def test_the_upper_bound_of_clopper_and_pearson_is_kept_and_no_stricter_threshold_would_do(decimals):
     for seed in range(40):
         rng = np.random.default_rng(seed)
         scores = np.round(rng.beta(1, 3, rng.integers(60, 400)), decimals).astype([np.float64, np.float32][seed % 2])
         rate = [0.05, 0.1, 0.2][seed % 3]
         threshold, _ = threshold_at_false_alarm_rate(scores, rate)
-        assert (scores.astype(float) >= threshold).mean() <= rate
+        bound = lambda alarms: beta.ppf(0.95, alarms + 1, len(scores) - alarms)  # one-sided, of the rate
+        assert bound((scores.astype(float) >= threshold).sum()) <= rate + 1e-12
         spared = scores[scores.astype(float) < threshold].max()
-        assert (scores >= spared).mean() > rate  # to flag the next lower score too would be too many
+        assert bound((scores >= spared).sum()) > rate  # to flag the next lower score too would be too many
+
+
+@pytest.mark.parametrize("images, rate", [(100, 0.05), (400, 0.05), (600, 0.01)])
+def test_on_fresh_images_the_rate_is_kept_in_at_least_the_stated_share_of_draws(images, rate):
+    kept = []
+    for seed in range(2000):
+        scores = np.random.default_rng(seed).random(images)  # the true rate of a threshold is 1 - threshold
+        kept.append(1 - threshold_at_false_alarm_rate(scores, rate)[0] <= rate)
+    assert np.mean(kept) >= 0.95 - 0.015  # three standard errors of 2,000 draws
+    assert np.mean(kept) < 0.995  # and it is not idle
+
+
+@pytest.mark.parametrize("images, rate", [(59, 0.05), (200, 0.05), (1000, 0.01)])
+def test_mapies_risk_control_allows_the_same_thresholds(images, rate):
+    risk_control = pytest.importorskip("mapie.risk_control", reason="mapie is not installed")
+    rng = np.random.default_rng(images)
+    scores = np.r_[rng.beta(2, 5, images), rng.beta(5, 2, images)]
+    labels = np.repeat([0, 1], images)
+    ours, _ = threshold_at_false_alarm_rate(scores[:images], rate)
+    grid = np.sort(np.r_[np.linspace(0, 1, 301), ours])[::-1]
+    controller = risk_control.BinaryClassificationController(
+        lambda given: np.c_[1 - given[:, 0], given[:, 0]], risk_control.false_positive_rate, target_level=rate, confidence_level=0.95,
+        best_predict_param_choice="recall", list_predict_params=grid, fwer_method="fixed_sequence",
+    )
+    controller.calibrate(scores[:, None], labels)
+    allowed = np.min(controller.valid_predict_params)
+    assert (scores[:images] >= allowed).sum() <= (scores[:images] >= ours).sum()
+    assert ours in controller.valid_predict_params
 
 
 def test_ties_at_the_top():
@@ -194,9 +226,34 @@ def test_operating_points_are_plain_json_and_their_rates_are_those_of_the_held_o
 def test_operating_points_without_enough_real_images_say_so():
     points = operating_points(*held_out(100), "few", rates=(0.05, 0.01, 0.005))
     assert [point["threshold"] is None for point in points] == [False, False, True, True]
-    assert points[2]["reason"] == "100 held-out real images; a rate of 1% needs 300"
-    assert points[3]["name"] == "false alarms 0.5%" and points[3]["reason"].endswith("0.5% needs 600")
+    assert points[2]["reason"] == "100 held-out real images; a rate of 1% needs 299"
+    assert points[3]["name"] == "false alarms 0.5%" and points[3]["reason"].endswith("0.5% needs 598")
     assert points[3]["false_alarm_rate"] is None and points[3]["recall"] is None
+
+
+def test_of_real_images_alone_the_rates_get_thresholds_without_recall():
+    points = rate_points(np.linspace(0, 0.9, 300), np.zeros(300, int), "own pictures")
+    assert [point["name"] for point in points] == ["false alarms 5%", "false alarms 1%"]
+    assert all(point["recall"] is None and point["confidence"] == 0.95 and point["n_real"] == 300 for point in points)
+
+
+# where a label would be a guess
+
+def test_outside_the_band_labels_are_wrong_as_often_as_said_and_inside_more_often():
+    rng = np.random.default_rng(3)
+    probability = rng.random(20_000)
+    labels = (rng.random(20_000) < probability).astype(int)  # perfectly calibrated: wrong with min(p, 1 - p)
+    band = uncertain_band(probability, labels)
+    assert band["low"] == pytest.approx(0.25, abs=0.03) and band["high"] == pytest.approx(0.75, abs=0.03)
+    assert band["share"] == pytest.approx(0.5, abs=0.05) and (band["error"], band["images"]) == (0.25, 20_000)
+    rare = (labels == 1) | (np.arange(20_000) % 10 == 0)  # one real image in ten: the classes weigh the same
+    assert uncertain_band(probability[rare], labels[rare])["low"] == pytest.approx(0.25, abs=0.08)
+
+
+def test_separated_classes_and_few_images_have_no_band():
+    apart = np.r_[np.linspace(0, 0.4, 50), np.linspace(0.6, 1, 50)]
+    assert uncertain_band(apart, np.repeat([0, 1], 50)) is None
+    assert uncertain_band(np.random.default_rng(0).random(58), np.repeat([0, 1], 29)) is None
 
 
 # bad input

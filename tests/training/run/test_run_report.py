@@ -119,7 +119,7 @@ def test_the_report_tells_how_the_run_was_made(run):
     }
     assert report.calibration["images"] == len(run.splits.held_out) == 12
     assert [point["n_real"] for point in report.operating_points] == [6, 6, 6]
-    assert "needs 60" in report.operating_points[1]["reason"] and "needs 300" in report.operating_points[2]["reason"]
+    assert "needs 59" in report.operating_points[1]["reason"] and "needs 299" in report.operating_points[2]["reason"]
 
 
 @pytest.mark.parametrize("dataset, config_name, kind, name", [
