@@ -365,9 +365,10 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         self.drop_outdated_thresholds()
         super().save_pretrained(save_directory, *args, **kwargs)
 
-    def calibrate(self, temperature: float, bias: float, operating_points: list[dict]) -> None:
+    def calibrate(self, temperature: float, bias: float, operating_points: list[dict], uncertain: dict | None = None) -> None:
         """Stores what was fitted on this model's answers, and for which weights; see :class:`SelfConConfig`."""
         self.config.temperature, self.config.bias, self.config.operating_points = temperature, bias, operating_points
+        self.config.uncertain = uncertain
         self.config.calibrated_classifier = self.fingerprint()
 
     def fingerprint(self) -> str | None:
@@ -392,7 +393,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
             "The classifier's weights have changed since its thresholds were set, so they are left out and 0.5 is used; "
             "set them again on held-out images (operating_points of the configuration)."
         )
-        self.config.operating_points, self.config.calibrated_classifier = [], None
+        self.config.operating_points, self.config.uncertain, self.config.calibrated_classifier = [], None, None
 
     def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""

@@ -30,6 +30,12 @@ def _export() -> Callable:
     return export.main
 
 
+def _calibrate() -> Callable:
+    from imaginet_tools.commands import calibrate
+
+    return calibrate.main
+
+
 def _score() -> Callable:
     from imaginet_tools.commands import score
 
@@ -42,13 +48,14 @@ COMMANDS = {
     "perturb": (_perturb, "the perturbed copy of any images, made as ImagiNet's perturbed test set is"),
     "export": (_export, "a data set as Parquet with a card, for others to load, and its upload to the Hub"),
     "score": (_score, "scores for any number of pictures: folders, archives, buckets, data sets"),
+    "calibrate": (_calibrate, "thresholds set on your own pictures, in a copy of a model's folder"),
 }
 """Name -> (imports the command's libraries only when it is called, what it does)."""
 
 
 def usage() -> str:
     """What there is, a line a command."""
-    lines = [f"  {name:8} {what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:12} {what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join(["usage: imaginet COMMAND [options]", "", *lines, "", "imaginet COMMAND --help lists a command's options."])
 
 

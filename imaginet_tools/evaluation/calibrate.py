@@ -5,7 +5,7 @@ from accelerate import Accelerator
 from imaginet_tools.evaluation.detectors import TorchDetector, to_probability
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.images.image_set import ImageSet
-from imaginet_tools.metrics.calibration import fit_temperature_and_bias, operating_points
+from imaginet_tools.metrics.calibration import fit_temperature_and_bias, operating_points, uncertain_band
 
 
 def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelerator | None = None, workers: int = 0) -> None:
@@ -13,7 +13,7 @@ def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelera
 
     ``temperature`` and ``bias`` make softmax(logits) a probability for equally many real and synthetic images.
     ``operating_points`` holds a threshold that balances the errors, and those for 5 % and 1 % false alarms where there are enough
-    real images to tell, else null with the reason.
+    real images to tell, else null with the reason; ``uncertain`` the probabilities for which a label would be a guess.
 
     Args: see ``imaginet_tools.evaluation.predict.predict``.
     """
@@ -21,5 +21,6 @@ def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelera
     config = detector.model.config
     config.temperature, config.bias = fit_temperature_and_bias(logit, held_out.label)
     fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"
-    points = operating_points(to_probability(logit, config), held_out.label, fitted_on)
-    detector.model.calibrate(config.temperature, config.bias, points)
+    probability = to_probability(logit, config)
+    points = operating_points(probability, held_out.label, fitted_on)
+    detector.model.calibrate(config.temperature, config.bias, points, uncertain_band(probability, held_out.label))

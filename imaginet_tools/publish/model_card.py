@@ -74,10 +74,15 @@ def operating_point_table(report: Report) -> str:
             lines.append(f"| {point['name']} | none: {point['reason']} | | |")
         else:
             lines.append(
-                f"| {point['name']} | {point['threshold']:.3f} | {point['false_alarm_rate']:.1%} of {point['n_real']} | "
+                f"| {point['name']}{_confidence(point)} | {point['threshold']:.3f} | {point['false_alarm_rate']:.1%} of {point['n_real']} | "
                 f"{point['recall']:.1%} of {point['n_synthetic']} |"
             )
     return "\n".join(lines)
+
+
+def _confidence(point: dict) -> str:
+    """That the rate is kept on further images; thresholds of older reports have none."""
+    return f" or fewer, {point['confidence']:.0%} confidence" if point.get("confidence") else ""
 
 
 def data_section(report: Report) -> str:
