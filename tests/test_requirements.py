@@ -18,11 +18,14 @@ EXTRAS = {
     "imaginet_core/pictures/decode.py": "heif", "imaginet_core/storage/seven_zip_archives.py": "archives",
     "imaginet_tools/audit": "audit",
     "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate", "imaginet_tools/inference/networks/torch_network.py": "score",
+    "imaginet_tools/inference/networks/onnx_network.py": "onnx", "imaginet_tools/inference/networks/openvino_network.py": "openvino",
+    "imaginet_tools/inference/export_model.py": "openvino", "imaginet_tools/inference/export_model_int8.py": "onnx",
+    "imaginet_tools/inference/export_model_parity.py": "onnx", "imaginet_tools/inference/export_model_graph.py": "openvino score",
     "imaginet_tools/metrics": "audit",
 }
-"""Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extra that brings it."""
+"""Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")
-OPTIONAL = {"timm": ("modeling", "training"), "diffusers": ("training",)}
+OPTIONAL = {"onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "timm": ("modeling", "training"), "diffusers": ("training",)}
 """Distributions of options that say what to install; requirements-test.txt has them."""
 
 
@@ -79,7 +82,7 @@ def test_what_is_installed_declares_what_it_imports(repository, project):
     base = parsed(project["dependencies"]).keys()
 
     def declared(path: str) -> set:
-        extras = [extra for place, extra in EXTRAS.items() if path == place or path.startswith(f"{place}/")]
+        extras = [extra for place, named in EXTRAS.items() for extra in named.split() if path == place or path.startswith(f"{place}/")]
         return base | {name for extra in extras for name in parsed(project["optional-dependencies"][extra])}
 
     files = python_files(repository, "imaginet.py", "imaginet_core", "imaginet_tools")
@@ -101,8 +104,11 @@ def test_versions_agree_wherever_they_stand(repository, project):
     of_clone = read(repository / "requirements.txt")
     for each in everywhere:
         assert each == {name: of_clone.get(name, versions) for name, versions in each.items()}
-    missing = {name for each in everywhere for name in each} - of_clone.keys() - {"imaginet"}
-    assert not missing  # `make demo` and `make test` run every command
+    for_tests = read(repository / "requirements-test.txt")
+    for each in everywhere:
+        assert each == {name: for_tests.get(name, versions) for name, versions in each.items()}
+    missing = {name for each in everywhere for name in each} - of_clone.keys() - for_tests.keys() - {"imaginet"}
+    assert not missing  # `make test` runs every command
     older = read(repository / "requirements-datasets3.txt")
     assert older.pop("datasets") == "==3.6.*" and older == {name: of_clone[name] for name in older}
 

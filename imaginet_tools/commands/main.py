@@ -42,6 +42,12 @@ def _score() -> Callable:
     return score.main
 
 
+def _export_model() -> Callable:
+    from imaginet_tools.commands import export_model
+
+    return export_model.main
+
+
 COMMANDS = {
     "doctor": (_doctor, "what of the raw images is there, what is missing or broken, and where to get it"),
     "audit": (_audit, "which shortcuts (formats, sizes, compression) a data set offers a detector"),
@@ -49,6 +55,7 @@ COMMANDS = {
     "export": (_export, "a data set as Parquet with a card, for others to load, and its upload to the Hub"),
     "score": (_score, "scores for any number of pictures: folders, archives, buckets, data sets"),
     "calibrate": (_calibrate, "thresholds set on your own pictures, in a copy of a model's folder"),
+    "export-model": (_export_model, "a saved detector for ONNX Runtime or OpenVINO, compared with PyTorch"),
 }
 """Name -> (imports the command's libraries only when it is called, what it does)."""
 

@@ -31,7 +31,8 @@ class SavedDetector(Detector):
         limits: what a picture may cost, see ``imaginet_core.pictures.sources.Limits``, or a dict of those that differ.
         batch_size: crops that are computed at a time (default: the engine's).
         name: in tables (default: the place).
-        options: ``revision`` and ``trust_remote_code`` for a model on the Hub, ``dtype`` for PyTorch.
+        options: ``revision`` and ``trust_remote_code`` for a model on the Hub, ``dtype`` for PyTorch, ``threads`` for
+            the other engines.
 
     Attributes:
         threshold: at or above this probability a picture is called synthetic; 0.5 where the model has no operating points.
@@ -80,12 +81,9 @@ class SavedDetector(Detector):
         """Answers for what :meth:`prepare` gave."""
         counts = [0 if each.crops is None else len(each.crops) for each in prepared]
         logits = Logits(*(_mean_by_picture(column, counts) for column in self._logits_of_crops(prepared)))
-        settings = self.network.settings
-        logit = logits.origin.astype(np.float64)
-        with np.errstate(over="ignore"):
-            probability = 1 / (1 + np.exp(-(logit / settings.temperature + settings.bias)))
+        probability = self.network.settings.probability(logits.origin)
         return Answers(
-            probability, logits.family, logits.generator, logits.feature, logit,
+            probability, logits.family, logits.generator, logits.feature, logits.origin.astype(np.float64),
             outcome=np.array([self._outcome(*each) for each in zip(probability, prepared, strict=True)]),
             notes=_objects([each.notes for each in prepared]), error=_objects([each.error for each in prepared]),
         )

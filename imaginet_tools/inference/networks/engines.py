@@ -1,14 +1,12 @@
 """From a place and the name of an engine to a network: which engines there are, and what each needs."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from imaginet_tools.inference.networks.exported import EXPORT, read_export
 from imaginet_tools.inference.networks.network import Network
 
-EXPORT = "export.json"
-"""File of an exported folder; its ``format`` names the engine."""
 AUTO = "auto"
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -19,8 +17,22 @@ def _torch() -> Callable:
     return TorchNetwork
 
 
+def _onnx() -> Callable:
+    from imaginet_tools.inference.networks.onnx_network import OnnxNetwork
+
+    return OnnxNetwork
+
+
+def _openvino() -> Callable:
+    from imaginet_tools.inference.networks.openvino_network import OpenVinoNetwork
+
+    return OpenVinoNetwork
+
+
 ENGINES: dict[str, tuple[Callable, str]] = {
     "torch": (_torch, "torch transformers"),
+    "onnx": (_onnx, "onnxruntime"),
+    "openvino": (_openvino, "openvino"),
 }
 """Name -> (imports the engine only when it is wanted, what pip installs for it)."""
 
@@ -32,7 +44,7 @@ def open_network(place: str, engine: str = AUTO, *, trust_remote_code: bool = Fa
         place: folder of a saved or an exported model, or name of a model on the Hub.
         engine: a name in ENGINES; "auto" for that of an exported folder, else PyTorch.
         trust_remote_code: whether code of a model on the Hub may be run; that of a folder on this machine may.
-        options: of the engine: revision, device, dtype.
+        options: of the engine: revision, device, dtype, threads.
 
     Raises:
         ValueError: for an engine that there is not, or that the folder is not for; for a model on the Hub without
@@ -65,7 +77,7 @@ def check_place(place: str) -> str | None:
 
     Raises:
         FileNotFoundError: for a folder without a model, and for what is neither a folder nor can be a name on the Hub.
-        ValueError: for an exported folder whose export.json cannot be read.
+        ValueError: for an exported folder whose export.json cannot be read, or names an engine that there is not.
     """
     folder = Path(place)
     if not folder.exists():
@@ -73,10 +85,9 @@ def check_place(place: str) -> str | None:
             return None
         raise FileNotFoundError(f"There is no model in {place}: there is no such folder.")
     if folder.is_dir() and (folder / EXPORT).is_file():
-        try:
-            return json.loads((folder / EXPORT).read_text(encoding="utf-8"))["format"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder / EXPORT} is damaged; export the model again.") from error
+        if (format := read_export(folder).format) not in ENGINES:
+            raise ValueError(f"{place} was exported for {format}, which this version cannot open; there is: {', '.join(ENGINES)}.")
+        return format
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"There is no model in {place}: it has no config.json and no {EXPORT}.")
     return None

@@ -48,6 +48,11 @@ class Settings(NamedTuple):
             turn_upright=processor.get("turn_upright", True), fingerprint=fingerprint,
         )
 
+    def probability(self, logit: np.ndarray) -> np.ndarray:
+        """The calibrated probability of "synthetic", float64 (N,), of the classifier's logits (N,)."""
+        with np.errstate(over="ignore"):
+            return 1 / (1 + np.exp(-(logit.astype(np.float64) / self.temperature + self.bias)))
+
 
 class Logits(NamedTuple):
     """What a network says of B crops, float32, in their order.

@@ -37,7 +37,7 @@ class TorchNetwork:
         model_class, processor_class = classes_of(place, revision)
         model = model_class.from_pretrained(place, revision=revision, **({"dtype": dtype} if dtype else {}))
         processor = processor_class.from_pretrained(place, revision=revision)
-        self.model = model.eval().to(self.device)
+        self.model, self.processor = model.eval().to(self.device), processor
         self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.dtype, str(model.dtype))
         self.settings = Settings.of(model.config.to_dict(), processor.to_dict(), fingerprint_of(model))
         self.scale, self.mean, self.std = (

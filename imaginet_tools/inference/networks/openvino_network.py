@@ -1,0 +1,80 @@
+"""OpenVINO: a folder that ``imaginet export-model --format openvino`` wrote."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from imaginet_tools.inference.networks.exported import open_tested, read_export, read_settings, refuse_torch_options
+from imaginet_tools.inference.networks.network import Logits
+
+BATCH_SIZE = 8
+HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
+"""Precision -> the one that is computed where nothing is quantised. Without it a CPU that has bf16 takes that for fp32 too."""
+
+
+class OpenVinoNetwork:
+    """A detector in OpenVINO, see ``network.Network``.
+
+    Args:
+        place: folder of an export.
+        revision, dtype: refused; here so that every engine takes the same.
+        device: "cpu" (default), "gpu", "gpu.1", …
+        threads: that compute one batch (default: as many as there are cores).
+
+    Raises:
+        ValueError: for a damaged folder, and for a device that is not there.
+    """
+
+    engine = "openvino"
+    batch_size = BATCH_SIZE
+
+    def __init__(
+        self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None, threads: int | None = None
+    ):
+        refuse_torch_options(self.engine, revision, dtype)
+        device = find_device(device)
+        folder = Path(place)
+        export = read_export(folder)
+        self.settings = read_settings(folder, export.fingerprint)
+        self.graph, self.precision = open_tested(
+            folder, export, self.settings.crop_size, lambda file, precision: OpenVinoGraph(file, precision, device, threads)
+        )
+
+    def __call__(self, crops: np.ndarray) -> Logits:
+        """See ``network.Network``."""
+        return self.graph(crops)
+
+
+class OpenVinoGraph:
+    """One graph of OpenVINO, compiled, see ``exported.Graph``.
+
+    Raises:
+        ValueError: for a file that OpenVINO cannot open, and for bf16 where the processor has none.
+    """
+
+    def __init__(self, file: Path, precision: str, device: str = "CPU", threads: int | None = None):
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):
+            raise ValueError("this processor has no bf16")
+        options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = threads
+        try:
+            self.model = core.compile_model(core.read_model(file), device, options)
+        except RuntimeError as error:
+            raise ValueError(f"OpenVINO {openvino.__version__} cannot open {file}") from error
+        self.outputs = [output.get_any_name() for output in self.model.outputs]
+
+    def __call__(self, crops: np.ndarray) -> Logits:
+        """See ``exported.Graph``."""
+        values = self.model(np.ascontiguousarray(crops)).values()
+        return Logits(**{name: np.array(value) for name, value in zip(self.outputs, values, strict=True)})
+
+
+def find_device(device: str | None) -> str:
+    """OpenVINO's name of a device; raises ValueError if it is not there."""
+    there = openvino.Core().available_devices
+    if (device or "cpu").upper() not in there:
+        raise ValueError(f"There is no device {device!r} here for OpenVINO; there is: {', '.join(there).lower()}.")
+    return (device or "cpu").upper()
