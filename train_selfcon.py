@@ -32,6 +32,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from imaginet_tools.evaluation.calibrate import calibrate
 from imaginet_tools.evaluation.detectors import TorchDetector
+from imaginet_tools.evaluation.summary import false_alarm_sentences
 from imaginet_tools.evaluation.tables import screen_table
 from imaginet_tools.images.aligned import align_images
 from imaginet_tools.images.image_set import ImageSet
@@ -212,7 +213,7 @@ def train(options: TrainingOptions) -> Path:
     # how good it is, beside the pixel statistics
     report, scored = evaluate_run(accelerator, detector, splits, options, state.history, training_seconds)
     if accelerator.is_main_process:
-        say(screen_table(report.figures))
+        say("\n\n".join([screen_table(report.figures), *false_alarm_sentences(report.tracks)]))
         if (output / "model").exists():  # of this run, which was killed after that
             shutil.rmtree(output / "model")
         save(model.to("cpu"), processor, output / "model")

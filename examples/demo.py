@@ -87,7 +87,7 @@ def show(pictures: list[dict], scores: list[dict], grid: Path) -> None:
         print(f"  {picture['content']:13}  {picture['generator']:20}  synthetic {score['synthetic']:.2f}  {Path(picture['file']).name}")
         captions.append(f"{picture['generator']}\nsynthetic {score['synthetic']:.2f}")
     tiles = [np.asarray(Image.open(picture["file"]).convert("RGB")) for picture in pictures]
-    save_figure(draw_grid(tiles, captions, len(tiles) // 2, "Held-out pictures of the sample and the model's scores"), grid)
+    save_figure(draw_grid(tiles, captions, len(tiles) // 2, "Held-out pictures of the sample and the model's probability of \"synthetic\""), grid)
 
 
 def main() -> None:

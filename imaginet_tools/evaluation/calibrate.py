@@ -17,7 +17,7 @@ def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelera
 
     Args: see ``imaginet_tools.evaluation.predict.predict``.
     """
-    logit = predict(detector, held_out, "clean", accelerator, workers).logit
+    logit = predict(detector, held_out, "clean", accelerator, workers, "held-out images").logit
     config = detector.model.config
     config.temperature, config.bias = fit_temperature_and_bias(logit, held_out.label)
     fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"

@@ -22,37 +22,40 @@ NO_TERMS = ("stage", "epoch", "learning_rate", "loss", "seconds", "images")
 
 def draw_roc(scores: dict[tuple[str, str], Scores], baselines: Collection[str] = ()) -> Figure:
     """ROC curves of each (detector, condition), at least one; those of ``baselines``, detectors by name, are dashed."""
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(6, 6 + 0.1 * len(scores)), layout="constrained")
     axes = figure.subplots()
     colours = {condition: f"C{number}" for number, condition in enumerate(dict.fromkeys(condition for _, condition in scores))}
     for (detector, condition), each in scores.items():
         false_alarms, recall, _ = roc_curve(each.label, each.probability)
         style = "--" if detector in baselines else "-"
         axes.plot(false_alarms, recall, style, color=colours[condition], label=f"{detector}, {_title(condition)}")
-    axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1)
+    axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1, label="chance")
     axes.set(xlabel="false alarms (share of real images)", ylabel="recall (share of synthetic images)", title="ROC curves")
-    axes.legend(fontsize=8, loc="lower right")
+    _legend_below(figure, axes, columns=2)
     return figure
 
 
 def draw_score_histogram(scores: dict[str, Scores], threshold: float) -> Figure:
     """How the model's probabilities spread over real and synthetic images, one panel per condition, at least one."""
-    figure = Figure(figsize=(4 * len(scores), 3), layout="constrained")
+    figure = Figure(figsize=(4 * len(scores), 3.3), layout="constrained")
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)
     for axes, (condition, each) in zip(panels[0], scores.items(), strict=True):
         for value, name in enumerate(("real", "synthetic")):
             axes.hist(each.probability[each.label == value], bins=np.linspace(0, 1, 21), alpha=0.6, label=name)
-        axes.axvline(threshold, color="black", linewidth=1)
+        axes.axvline(threshold, color="black", linewidth=1, label=f"threshold {threshold:.2f}")
         axes.set(xlabel="probability of synthetic", title=_title(condition))
     panels[0][0].set_ylabel("images")
-    panels[0][0].legend()
+    _legend_below(figure, panels[0][0], columns=3)
     return figure
 
 
 def draw_history(history: list[dict]) -> Figure:
-    """Loss, its terms and the learning rate by epoch; a panel per stage, or a sentence where no epoch was trained."""
+    """Loss, its terms and the learning rate by epoch; a panel per stage, or a sentence where no epoch was trained.
+
+    A learning rate that stays as it is has no axis and stands in the title.
+    """
     stages = list(dict.fromkeys(row["stage"] for row in history))
-    figure = Figure(figsize=(5 * max(1, len(stages)), 3.5), layout="constrained")
+    figure = Figure(figsize=(5 * max(1, len(stages)), 3.8), layout="constrained")
     panels = figure.subplots(1, max(1, len(stages)), squeeze=False)
     if not stages:
         panels[0][0].set_axis_off()
@@ -69,13 +72,16 @@ def _draw_stage(axes, rows: list[dict], stage: str) -> None:
         values = [row.get(name, np.nan) for row in rows]
         axes.plot(epochs, values, marker=".", label=name.replace("_", " "))  # a single epoch has no line
     axes.set(xlabel="epoch", ylabel="loss", title=f"stage: {stage}")
-    rate = axes.twinx()
-    rate.plot(epochs, [row["learning_rate"] for row in rows], ":", marker=".", color="grey", label="learning rate")
-    rate.set_ylabel("learning rate", color="grey")
-    lines = [*axes.get_legend_handles_labels()[0], *rate.get_legend_handles_labels()[0]]
-    axes.legend(handles=lines, fontsize=8)
-    axes.set_zorder(rate.get_zorder() + 1)  # the losses in front
-    axes.patch.set_visible(False)
+    lines, rates = axes.get_legend_handles_labels()[0], [row["learning_rate"] for row in rows]
+    if len(set(rates)) == 1:
+        axes.set_title(f"stage: {stage}, learning rate {rates[0]:.3g}")
+    else:
+        rate = axes.twinx()
+        lines += rate.plot(epochs, rates, ":", marker=".", color="grey", label="learning rate")
+        rate.set_ylabel("learning rate", color="grey")
+        axes.set_zorder(rate.get_zorder() + 1)  # the losses in front
+        axes.patch.set_visible(False)
+    axes.legend(handles=lines, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
@@ -115,6 +121,11 @@ def draw_map(embedding_map: dict) -> Figure:
     of_all = f" of {embedding_map['images']}" if len(points) < embedding_map["images"] else ""
     figure.suptitle(f"Features of {len(points)}{of_all} images in two dimensions ({embedding_map['method']})", fontsize=10)
     return figure
+
+
+def _legend_below(figure: Figure, axes, columns: int) -> None:
+    """Names what is drawn below the panels, where it covers nothing."""
+    figure.legend(*axes.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=columns)
 
 
 def _colour(number: int, of: int):

@@ -81,13 +81,15 @@ class PixelStatisticsDetector(Detector):
         name: str = "pixel statistics",
     ):
         self.name = name
-        features, of_held_out = (self.features(images, accelerator, workers) for images in (train, held_out))
+        features, of_held_out = (
+            self.features(images, accelerator, workers, part) for images, part in ((train, "training images"), (held_out, "held-out images"))
+        )
         self.classifier = PixelStatistics().fit(features, train.label)
         self.threshold = balanced_threshold(self.classifier.probabilities(of_held_out), held_out.label)
 
-    def features(self, images: ImageSet, accelerator: Accelerator | None, workers: int) -> np.ndarray:
+    def features(self, images: ImageSet, accelerator: Accelerator | None, workers: int, part: str = "images") -> np.ndarray:
         """Pixel statistics (``imaginet_core.pictures.pixel_statistics``) of N images: float64 (N, 13), in their order."""
-        batches = iterate_prepared(images, "clean", self.prepare, BATCH_SIZE, f"learning {self.name}", accelerator, workers)
+        batches = iterate_prepared(images, "clean", self.prepare, BATCH_SIZE, f"{self.name} of {part}", accelerator, workers)
         return np.concatenate([gather(np.stack(batch), accelerator) for batch in batches])
 
     def scores(self, pictures: list[np.ndarray]) -> Answers:

@@ -103,18 +103,18 @@ def fit_thresholds(detector: Detector, held_out: ImageSet | None, accelerator: A
     """A detector's operating points (see ``metrics.calibration``) on held-out images. Raises ValueError where there are none."""
     if held_out is None:
         raise ValueError(f"The detector {detector.name} has no threshold; give held-out images to fit one on.")
-    probability = predict(detector, held_out, "clean", accelerator, workers).probability
+    probability = predict(detector, held_out, "clean", accelerator, workers, "held-out images").probability
     points = operating_points(probability, held_out.label, f"{len(held_out)} held-out images, without degradation")
     return [{**point, "detector": detector.name} for point in points]
 
 
 def score(
     detector: Detector, images: ImageSet, conditions: Sequence[str], threshold: float, accelerator: Accelerator | None = None,
-    workers: int = 0,
+    workers: int = 0, part: str = "test images",
 ) -> list[Scored]:
     """A detector's answers for images under each condition; every process of the accelerator calls it."""
     return [
-        Scored(detector, condition, images, predict(detector, images, condition, accelerator, workers), threshold)
+        Scored(detector, condition, images, predict(detector, images, condition, accelerator, workers, part), threshold)
         for condition in conditions
     ]
 

@@ -10,8 +10,8 @@ TITLES = {
     "training.png": "Loss, its terms and the learning rate by epoch",
     "map.png": "What the network sees: features of images that it was not trained on",
     "roc.png": "ROC curves",
-    "scores.png": "How the model's probabilities spread",
-    "confusion.png": "Who is taken for whom, without degradation",
+    "scores.png": "Distribution of the model's probabilities of \"synthetic\"",
+    "confusion.png": "Confusion matrices of images without degradation",
     "mistakes.png": "The most confident mistakes",
 }
 """Picture of a report -> its title."""
@@ -32,9 +32,9 @@ def draw_mistakes(images: ImageSet, probability: np.ndarray, threshold: float, p
         missed = np.flatnonzero(wrong & (images.label == value))
         worst = missed[np.argsort(order[missed], kind="stable")][:pictures]
         tiles += [images.pixels(index) for index in worst] + [None] * (pictures - len(worst))
-        captions += [f"{images.generator[index]}\nscore {probability[index]:.2f}" for index in worst]
+        captions += [f"{images.generator[index]}\nsynthetic {probability[index]:.2f}" for index in worst]
         captions += [""] * (pictures - len(worst))
-    title = f"Most confident mistakes of {len(images)} images ({int(wrong.sum())} wrong at threshold {threshold:.2f})"
+    title = f"Most confident mistakes of {len(images)} images ({int(wrong.sum())} wrong; called synthetic from {threshold:.2f} on)"
     return draw_grid(tiles, captions, pictures, title)
 
 

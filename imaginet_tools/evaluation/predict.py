@@ -16,7 +16,8 @@ BATCH_SIZE = 32
 
 
 def predict(
-    detector: Detector, images: ImageSet, condition: str = "clean", accelerator: Accelerator | None = None, workers: int = 0
+    detector: Detector, images: ImageSet, condition: str = "clean", accelerator: Accelerator | None = None, workers: int = 0,
+    part: str = "images",
 ) -> Answers:
     """A detector's answers for N images, in one pass.
 
@@ -26,12 +27,13 @@ def predict(
         condition: a name in ``degradations.CONDITIONS``.
         accelerator: its processes share the work, and all get the whole result; by default this process does all of it.
         workers: processes that load images, per process.
+        part: which images these are, for the progress bar.
     """
     prepares = isinstance(detector, PreparingDetector)
     prepare, answer, size = (
         (detector.prepare, detector.scores_of_prepared, detector.batch_size) if prepares else (None, detector.scores, BATCH_SIZE)
     )
-    batches = iterate_prepared(images, condition, prepare, size, detector.name, accelerator, workers)
+    batches = iterate_prepared(images, condition, prepare, size, f"{detector.name} on {part}", accelerator, workers)
     return concatenate_answers([Answers(*(gather(column, accelerator) for column in answer(batch))) for batch in batches])
 
 

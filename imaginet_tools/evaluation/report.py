@@ -5,12 +5,14 @@ of figures.
 """
 
 import json
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
+from imaginet_tools.evaluation.summary import false_alarm_sentences, summary_of
 from imaginet_tools.evaluation.tables import markdown_tables, track_tables
 from imaginet_tools.metrics.attribution import ClassFigures, Track
 from imaginet_tools.metrics.detection import Metrics, Scores, groups, measure
@@ -56,7 +58,7 @@ class Report:
         operating_points: see ``imaginet_tools.metrics.calibration.operating_points``.
         figures: all rows.
         limits: sentences that must stand beside the figures.
-        tracks: who is taken for whom in both tracks, see ``imaginet_tools.metrics.attribution``.
+        tracks: confusion matrices and accuracies of both tracks, see ``imaginet_tools.metrics.attribution``.
         embedding_map: see ``imaginet_tools.evaluation.embedding_map``; None if nothing was laid out.
         pictures: ``file`` and ``title`` of the PNG files that lie beside the report.
     """
@@ -114,14 +116,20 @@ class Report:
         _write(Path(folder) / "report.json", json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def to_markdown(self) -> str:
-        """The report as a page: limits, tables, pictures, calibration, data, options."""
-        parts = [f"# Report of {self.options.get('output_dir', 'a run')}", *self.limits, markdown_tables(self.figures)]
+        """The report as a page: a summary, tables, limits, pictures, thresholds, data, options; without folders of this machine."""
+        report = self.without_paths()
+        parts = [f"# Report of {report.options.get('output_dir', 'a run')}", *filter(None, [summary_of(self.figures)])]
+        parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures)]
         if self.tracks:
             parts.append(track_tables(self.tracks))
+        if self.limits:
+            parts.append("## Limits\n\n" + "\n".join(f"- {limit}" for limit in self.limits))
         parts += [f"![{picture['title']}]({picture['file']})\n\n{picture['title']}." for picture in self.pictures]
         if self.operating_points:
             parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
-        parts.append("## Data\n\n" + self.data.get("description", "") + "\n\n" + "\n".join(split_lines(self.data)))
+        described = self.data.get("description", "")
+        described = [] if not described or described in self.limits else [described]
+        parts += ["## Data", *described, "\n".join(split_lines(self.data))]
         if self.training is not None:
             parts.append("## Shortcuts of the training images\n\n" + audit_sentence(self.data.get("audit")))
         took = "" if self.training is None else (
@@ -130,9 +138,28 @@ class Report:
         )
         parts.append(
             f"## Run\n\nCreated {self.created}.{took}\n\n```json\n"
-            + json.dumps({"options": self.options, "versions": self.versions}, indent=1, ensure_ascii=False) + "\n```"
+            + json.dumps({"options": report.options, "versions": self.versions}, indent=1, ensure_ascii=False) + "\n```"
         )
         return "\n\n".join(parts) + "\n"
+
+    def without_paths(self) -> "Report":
+        """The report without folders of the machine that made it: of what was given as a path, the last part."""
+        options = {name: _last_part(value) for name, value in self.options.items()}
+        data = {**self.data, "name": hub_name(self.data["name"])}
+        if data.get("audit"):
+            data["audit"] = {**data["audit"], **({"title": data["name"]} if "title" in data["audit"] else {})}
+        return replace(self, options=options, data=data)
+
+
+def hub_name(name: str) -> str:
+    """A data set's name as the Hub accepts it in a card; of a folder only its last part, its place is nobody's business."""
+    if re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", name) and not Path(name).exists():
+        return name
+    return re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") or "local"
+
+
+def _last_part(value):
+    return Path(value).name if isinstance(value, str) and (Path(value).is_absolute() or Path(value).exists()) else value
 
 
 def split_lines(data: dict) -> list[str]:

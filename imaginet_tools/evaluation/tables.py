@@ -5,6 +5,7 @@ from collections.abc import Callable
 from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_core.safe_text import escape_markdown
 from imaginet_core.text_tables import markdown_table, text_table
+from imaginet_tools.metrics.attribution import REAL
 
 FIGURES = {"balanced_accuracy": "balanced accuracy", "auc": "AUC", "average_precision": "average precision"}
 TITLES = {"overall": "Overall", "content": "By content type", "generator": "By generator"}
@@ -21,7 +22,7 @@ def markdown_tables(rows: list) -> str:
     ]
     for title, (header, *lines) in _tables(rows, escape_markdown):
         parts.append(f"## {title}\n\n{markdown_table(header, lines)}")
-    return "\n\n".join(parts + _note(rows))
+    return "\n\n".join(parts + _single(rows, escape_markdown) + _note(rows))
 
 
 def screen_table(rows: list) -> str:
@@ -32,19 +33,29 @@ def screen_table(rows: list) -> str:
     for title, (header, *lines) in _tables(rows, str):
         table = text_table(header, lines)
         parts.append("\n".join([title, table[0], "-" * len(max(table, key=len)), *table[1:]]))
-    return "\n\n".join(parts + _note(rows))
+    return "\n\n".join(parts + _single(rows, str) + _note(rows))
 
 
 def track_tables(tracks: list) -> str:
-    """The classes of each track as one Markdown table per track: shares answered right, with intervals."""
+    """The classes of each track as one Markdown table per track: accuracies with intervals.
+
+    The track of a single family or generator, which counts the same as the one by origin, is a sentence.
+    """
     parts = [
-        "Both tracks, by class: the share of its images that are answered right, and the mean over classes. An image below the "
-        "balanced threshold is answered \"real\", any other by its most likely family or generator; \"if known to be synthetic\" "
-        "leaves the first step out. A class without figure had no training images, so that the model cannot name it."
+        "Both tracks, by class: the accuracy on its images, and the mean over classes. An image below the balanced threshold is "
+        "called \"real\", any other by its most likely family or generator; \"if known to be synthetic\" leaves the first step out. "
+        "A class without figure had no training images, so that the model cannot name it."
     ]
+    shown = {}
     for name in dict.fromkeys(track.name for track in tracks):
         of_name = [track for track in tracks if track.name == name]
-        lines = [("condition", name, "images", "answered right", "if known to be synthetic")]
+        counts = repr([(track.condition, track.counts) for track in of_name])
+        if counts in shown and all(len(track.classes) == 2 for track in of_name):
+            classes = ", ".join(escape_markdown(each.name) for each in of_name[0].classes if each.name != REAL)
+            parts.append(f"By {name} ({classes}) the figures are those by {shown[counts]}.")
+            continue
+        shown[counts] = name
+        lines = [("condition", name, "images", "accuracy", "if known to be synthetic")]
         for track in of_name:
             title = CONDITION_TITLES.get(track.condition, track.condition)
             lines += [(title, escape_markdown(each.name), str(each.images), *_accuracies(each)) for each in track.classes]
@@ -63,6 +74,7 @@ def _accuracies(figures) -> list[str]:
 def _tables(rows: list, escape: Callable[[str], str]) -> list[tuple[str, list[list[str]]]]:
     """(heading, header and lines) of each kind of group; names go through ``escape``."""
     kinds = dict.fromkeys([*(kind for kind in TITLES if any(row.kind == kind for row in rows)), *(row.kind for row in rows)])
+    kinds = [kind for kind in kinds if kind not in _single_groups(rows)]
     return [(TITLES.get(kind, f"By {kind}"), _table([row for row in rows if row.kind == kind], escape)) for kind in kinds]
 
 
@@ -80,6 +92,25 @@ def _table(rows: list, escape: Callable[[str], str]) -> list[list[str]]:
         for row in order
     ]
     return [["condition", "group", "detector", "real + synthetic", *FIGURES.values()], *lines]
+
+
+def _single_groups(rows: list) -> dict[str, str]:
+    """Kind of group -> name of the one group of this kind, where that is all images: it has the overall figures."""
+    sizes = lambda of: {(row.detector, row.condition, row.metrics.n_real, row.metrics.n_synthetic) for row in of}
+    overall = sizes(row for row in rows if row.kind == "overall")
+    found = {}
+    for kind in dict.fromkeys(row.kind for row in rows if row.kind != "overall"):
+        of_kind = [row for row in rows if row.kind == kind]
+        if len({row.name for row in of_kind}) == 1 and sizes(of_kind) == overall:
+            found[kind] = of_kind[0].name
+    return found
+
+
+def _single(rows: list, escape: Callable[[str], str]) -> list[str]:
+    """Which groups have no table since they hold all images."""
+    what = {"content": "content type"}
+    told = [f"one {what.get(kind, kind)}, {escape(name)}" for kind, name in _single_groups(rows).items()]
+    return [f"All images are of {' and '.join(told)}, so there are no tables by these."] if told else []
 
 
 def _note(rows: list) -> list[str]:

@@ -1,4 +1,4 @@
-"""Both tracks as classes: which class is taken for which, and how many images of each class are answered right.
+"""Both tracks as classes: confusion matrices, and the accuracy on each class.
 
 The first track is the origin: real or synthetic. The second asks where an image comes from, with "real" as one of the answers
 (ImagiNet, arXiv 2407.20020): by family, and here also by generator. The model answers in two steps: an image whose probability
@@ -25,7 +25,7 @@ class ClassFigures:
         name: of the class.
         images, source_images: how many.
         known: whether the model can give this answer at all; of a generator without training images it cannot.
-        accuracy: share answered right; None for a class that is not known.
+        accuracy: share of its images that are named so; None for a class that is not known.
         accuracy_if_synthetic: the same of the second step alone; None also for real images and in the first track.
     """
 

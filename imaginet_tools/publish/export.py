@@ -160,7 +160,7 @@ def _write_images(description: Description, streams: dict, raw: imaginet.Raw, al
         for record in _records(raw) if record.path not in arrived
     ]
     manifest.write_left_out(f"{folder}/{imaginet.LEFT_OUT}", description.left_out)
-    draw(candidates.rows(contents)).quantize(256).save(f"{folder}/{PREVIEW}", optimize=True)
+    draw(candidates.rows(contents)).save(f"{folder}/{PREVIEW}", optimize=True)
 
 
 def _records(raw: imaginet.Raw) -> list[imaginet.Record]:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import imaginet
-from imaginet_tools.evaluation.report import Report, audit_sentence, split_lines
+from imaginet_tools.evaluation.report import Report, audit_sentence, hub_name, split_lines
+from imaginet_tools.evaluation.summary import false_alarm_sentences
 from imaginet_tools.evaluation.tables import FIGURES, markdown_tables, track_tables
 
 IN_INDEX = tuple(FIGURES)
@@ -35,7 +35,7 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> Model
         tags=["synthetic-image-detection", "selfcon", "imaginet"], model_name=name, eval_results=eval_results(report) or None,
     )
     sections = {
-        "Limits": "\n".join(f"- {limit}" for limit in report.limits),
+        "Limits": "\n".join(f"- {limit}" for limit in [*false_alarm_sentences(report.tracks), *report.limits]),
         None: usage.strip(),
         "What a score means": SCORES.format(images=report.calibration["images"]) + "\n\n" + operating_point_table(report),
         "Data": data_section(report),
@@ -47,7 +47,7 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> Model
     body = "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in sections.items())
     about = (
         "Tells real pictures from generated ones. Network and losses are those of ImagiNet (<https://arxiv.org/abs/2407.20020>); "
-        f"trained with `train_selfcon.py` on `{data_name(report)}`, configuration `{report.data['config']}`."
+        f"trained with `train_selfcon.py` on `{hub_name(report.data['name'])}`, configuration `{report.data['config']}`."
     )
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n# SelfCon detector of synthetic images\n\n{about}\n\n{body}\n")
 
@@ -57,8 +57,8 @@ def eval_results(report: Report) -> list[EvalResult]:
     overall = [row for row in report.figures if not row.baseline and row.kind == "overall"]
     return [
         EvalResult(
-            task_type="image-classification", dataset_type=data_name(report),
-            dataset_name=f"{data_name(report)} ({report.data['config']})", dataset_config=row.condition, dataset_split="test",
+            task_type="image-classification", dataset_type=hub_name(report.data['name']),
+            dataset_name=f"{hub_name(report.data['name'])} ({report.data['config']})", dataset_config=row.condition, dataset_split="test",
             metric_type=metric, metric_name=f"{FIGURES[metric]}, {row.condition}",
             metric_value=round(getattr(row.metrics, metric).value, 4),
         )
@@ -117,23 +117,3 @@ def made_section(report: Report) -> str:
         f"```json\n{json.dumps(options, indent=1, ensure_ascii=False)}\n```\n\n"
         "The same with every epoch's losses, all counts, confusion matrices and the whole audit: `report.json`."
     )
-
-
-def data_name(report: Report) -> str:
-    """Name of the data set as the Hub accepts it in a card; of a folder only its last part, its place is nobody's business."""
-    name = report.data["name"]
-    if re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", name) and not Path(name).exists():
-        return name
-    return re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") or "local"
-
-
-def without_places(report: Report) -> Report:
-    """The report without paths of the machine that made it: what was given as a path keeps its last part only."""
-    def last_part(value):
-        return Path(value).name if isinstance(value, str) and (Path(value).is_absolute() or Path(value).exists()) else value
-
-    options = {name: last_part(value) for name, value in report.options.items()}
-    data = {**report.data, "name": data_name(report)}
-    if data.get("audit"):
-        data["audit"] = {**data["audit"], **({"title": data["name"]} if "title" in data["audit"] else {})}
-    return replace(report, options=options, data=data)

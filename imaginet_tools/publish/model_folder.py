@@ -8,7 +8,7 @@ from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.picture_grids import TITLES
 from imaginet_tools.evaluation.report import Report
-from imaginet_tools.publish.model_card import card_of, without_places
+from imaginet_tools.publish.model_card import card_of
 
 UPLOADED_PICTURES = {name: TITLES[name] for name in ("roc.png", "scores.png", "confusion.png", "map.png", "training.png")}
 """Pictures without images of the data set, which we may not be allowed to pass on; file -> title."""
@@ -28,7 +28,7 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], usage: 
     for picture in kept:
         shutil.copy(picture, folder / picture.name)
     listed = [{"file": picture.name, "title": UPLOADED_PICTURES[picture.name]} for picture in kept]
-    public = replace(without_places(report), pictures=listed)
+    public = replace(report.without_paths(), pictures=listed)
     public.write_json(folder)
     card = card_of(public, repository or folder.name, usage, [picture.name for picture in kept])
     with write_aside(folder / "README.md") as file:

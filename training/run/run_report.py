@@ -41,7 +41,9 @@ def evaluate_run(
     """
     workers = options.views.num_workers
     if splits.test is None:
-        scored, shown = [], evaluate.score(detector, splits.held_out, ["clean"], detector.threshold, accelerator, workers)
+        scored, shown = [], evaluate.score(
+            detector, splits.held_out, ["clean"], detector.threshold, accelerator, workers, "held-out images, for the map"
+        )
     else:
         scored = evaluate.score(detector, splits.test, tuple(CONDITIONS), detector.threshold, accelerator, workers)
         baseline = PixelStatisticsDetector(splits.train, splits.held_out, accelerator, workers)

@@ -125,11 +125,11 @@ class BatchOrder(Sampler):
 
 
 def check_batch_size(batch_size: int, available: int, processes: int) -> None:
-    """Raises ValueError where ``available`` rows do not fill a batch, or it does not part evenly over the processes."""
+    """Raises ValueError where ``available`` rows do not fill a batch, or it cannot be divided evenly over the processes."""
     if available < batch_size:
         raise ValueError(f"There are {available} training images, fewer than the batch size {batch_size}; lower it.")
     if batch_size % processes or batch_size // processes < 2:
         raise ValueError(
-            f"The batch size {batch_size} does not part over {processes} process(es): each needs the same number of images, and "
+            f"The batch size {batch_size} cannot be divided over {processes} process(es): each needs the same number of images, and "
             "at least 2 images."
         )

@@ -39,7 +39,7 @@ class StreamedBatches:
         options: batch_size, views, crop sizes, consistency, seed, held_out, num_workers and calibration_list.
 
     Raises:
-        ValueError: if the batch size does not part evenly over the processes.
+        ValueError: if the batch size cannot be divided evenly over the processes.
     """
 
     steps = None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from scipy.ndimage import label
 
@@ -77,6 +78,43 @@ def test_every_term_of_the_loss_is_drawn(tmp_path):
     save_figure(draw_history([{**row, "consistency": 0.5} if row["epoch"] else row for row in rows]), tmp_path / "late.png")  # from epoch 1 on
     count = [shades(colours(tmp_path / f"{name}.png")) for name in ("few", "more", "late")]
     assert count[0] < count[1] and count[0] < count[2]
+
+
+def legends_and_panels(figure):
+    """Where the legends and the panels of a drawn figure lie."""
+    FigureCanvasAgg(figure).draw()
+    renderer = figure.canvas.get_renderer()
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    return [legend.get_window_extent(renderer) for legend in legends], [axes.get_window_extent(renderer) for axes in figure.axes]
+
+
+@pytest.mark.parametrize("kind", ["roc", "scores", "history", "one epoch", "map"])
+def test_legends_lie_beside_what_is_drawn_and_inside_the_picture(kind):
+    scores = {(detector, condition): three_generators() for detector in ("model", "pixel statistics") for condition in CONDITION_TITLES}
+    points = [{"x": float(n), "y": float(n % 7), "label": "real", "generator": name} for n in range(30) for name in ("real", "A", "B")]
+    figure = {
+        "roc": lambda: draw_roc(scores, {"pixel statistics"}), "history": lambda: draw_history(history()),
+        "scores": lambda: draw_score_histogram({condition: each for (_, condition), each in scores.items()}, 0.5),
+        "one epoch": lambda: draw_history(history(epochs=1)),
+        "map": lambda: draw_map({"method": "PCA", "images": 90, "points": points}),
+    }[kind]()
+    legends, panels = legends_and_panels(figure)
+    assert legends and not any(legend.overlaps(panel) for legend in legends for panel in panels)
+    width, height = figure.get_size_inches() * figure.dpi
+    assert all(legend.x0 >= 0 and legend.y0 >= 0 and legend.x1 <= width and legend.y1 <= height for legend in legends)
+
+
+def test_the_threshold_s_line_is_named_with_its_value():
+    figure = draw_score_histogram({"clean": three_generators()}, 0.37)
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"real", "synthetic", "threshold 0.37"}
+
+
+def test_a_constant_learning_rate_has_no_axis_but_stands_in_the_title():
+    rows = [{"stage": "classifiers", "epoch": epoch, "learning_rate": 0.05, "loss": 1.0 / (epoch + 1)} for epoch in range(3)]
+    figure = draw_history(rows)
+    assert [axes.get_title() for axes in figure.axes] == ["stage: classifiers, learning rate 0.05"]
+    changing = draw_history([{**row, "learning_rate": 0.05 / (row["epoch"] + 1)} for row in rows])
+    assert [axes.get_ylabel() for axes in changing.axes] == ["loss", "learning rate"]
 
 
 def answers(n=200, classes=9):

@@ -11,11 +11,13 @@ import pytest
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_tools.evaluation.report import SCHEMA, Report, Row, rows_of
+from imaginet_tools.evaluation.summary import false_alarm_sentences
 from imaginet_tools.evaluation.tables import markdown_tables, screen_table, track_tables
 from imaginet_tools.metrics.attribution import Track, make_track
 from imaginet_tools.metrics.calibration import operating_points
 from imaginet_tools.metrics.detection import Metrics, Scores
 from imaginet_tools.metrics.estimate import Estimate
+from imaginet_tools.publish.model_card import card_of
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
 
@@ -246,6 +248,60 @@ def test_a_report_without_figures_says_so(report):
     nothing = replace(report, figures=[])
     assert "Nothing was scored." in nothing.to_markdown() and screen_table([]) == "Nothing was scored."
     assert Report.from_json(json.loads(json.dumps(nothing.to_json()))) == nothing
+
+
+def test_the_page_begins_with_a_summary_and_its_table_and_names_no_folder(report, tmp_path):
+    public = replace(report, options={**report.options, "output_dir": str(tmp_path / "a run"), "data_dir": str(tmp_path)})
+    page = public.to_markdown()
+    assert page.startswith("# Report of a run\n\nOn ") and str(tmp_path.parent) not in page
+    before_the_table = page.partition("## Overall")[0].strip().split("\n\n")
+    assert len(before_the_table) <= 4 and "has a balanced accuracy of" in before_the_table[1] and "the baseline" not in before_the_table[1]
+    assert page.index("## Overall") < page.index("## Limits") < page.index("## Data")
+    assert page.count("It knows A, B and C only.") == 1
+    assert Report.from_json(json.loads(json.dumps(public.to_json()))).options["data_dir"] == str(tmp_path)  # report.json keeps them
+
+
+def test_one_content_type_and_one_generator_have_no_tables_of_their_own():
+    scores = three_generators()
+    scores = scores.select((scores.content == "photos") & ((scores.label == 0) | (scores.generator == "A")))
+    rows = [row for condition in CONDITION_TITLES for row in rows_of("model", condition, scores, 0.5, resamples=20)]
+    for table in (markdown_tables, screen_table):
+        text = table(rows)
+        assert "By content type" not in text and "By generator" not in text
+        assert "All images are of one content type, photos and one generator, A, so there are no tables by these." in text
+        assert sum("[" in line for line in text.splitlines()) <= len(CONDITION_TITLES)
+    origin, named = np.array(["real", "synthetic"]), np.array(["real", "A"])
+    said, common = (scores.probability >= 0.5).astype(int), dict(source_image=scores.source_image, resamples=20)
+    tracks = [
+        make_track("origin", "clean", origin[scores.label], origin[said], ["real", "synthetic"], **common),
+        make_track("generator", "clean", named[scores.label], named[said], ["real", "A"], if_synthetic=named[np.ones_like(said)], **common),
+    ]
+    text = track_tables(tracks)
+    assert "## By class: origin" in text and "## By class: generator" not in text
+    assert "By generator (A) the figures are those by origin." in text
+
+
+def of_origin(condition: str, flagged: int, real: int = 50) -> Track:
+    """A track of 50 real images, some of them called synthetic, and 50 synthetic ones that are found."""
+    true = np.array(["real"] * real + ["synthetic"] * 50)
+    answer = np.array(["synthetic"] * flagged + ["real"] * (real - flagged) + ["synthetic"] * 50)
+    return make_track("origin", condition, true, answer, ["real", "synthetic"], np.arange(len(true)).astype(str), resamples=5)
+
+
+def test_false_alarms_after_a_degradation_are_one_sentence_on_page_and_card(report):
+    tracks = [of_origin("clean", 4), of_origin("jpeg70", 6), of_origin("half_and_back", 30)]
+    sentence = (
+        "False alarms: after half size and back, 60% (30 of 50) of the real images are called synthetic, of undegraded ones 8% (4 of 50); "
+        "an alarm says little about such a picture."
+    )
+    assert false_alarm_sentences(tracks) == [sentence]
+    page = replace(report, tracks=tracks).to_markdown()
+    assert sentence in page.partition("## Overall")[0]
+    counts = {**report.data["splits"]["train"], "content": {"photos": 240}, "generator": {"A": 120, "real": 120}}
+    card = card_of(replace(report, tracks=tracks, data={**report.data, "splits": {"train": counts}}), "a detector", "## Use", []).content
+    assert f"## Limits\n\n- {sentence}\n" in card
+    assert false_alarm_sentences([of_origin("clean", 4), of_origin("jpeg70", 9)]) == []
+    assert false_alarm_sentences([of_origin("clean", 25), of_origin("jpeg70", 20)]) == []  # no worse than before
 
 
 def test_the_page_holds_limits_thresholds_data_and_options(report):

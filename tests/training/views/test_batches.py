@@ -57,7 +57,7 @@ def test_reconstructions_need_an_even_batch():
 
 
 @pytest.mark.parametrize("size, processes, said", [
-    (1000, 1, "fewer than the batch size 1000"), (9, 2, "does not part"), (2, 2, "at least 2"),
+    (1000, 1, "fewer than the batch size 1000"), (9, 2, "cannot be divided"), (2, 2, "at least 2"),
 ])
 def test_a_batch_that_cannot_be_is_refused(size, processes, said):
     with pytest.raises(ValueError, match=said):

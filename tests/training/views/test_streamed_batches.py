@@ -230,7 +230,7 @@ def with_rows(tmp_path, options, rows, features=None, split="train"):
 def test_a_batch_larger_than_the_stream_is_said(splits, options, accelerator):
     with pytest.raises(ValueError, match=r"does not fill one batch: .* fewer than 200 images .* lower --batch_size 200"):
         drawn(batches(accelerator, splits, options, batch_size=200), 0)
-    with pytest.raises(ValueError, match="batch size 1 does not part"):
+    with pytest.raises(ValueError, match="batch size 1 cannot be divided"):
         batches(accelerator, splits, options, batch_size=1)
 
 
