@@ -3,15 +3,16 @@
 import argparse
 import itertools
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 
 from imaginet_core.pictures.sources import LIMITS
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.inference.networks.engines import AUTO, ENGINES
-from imaginet_tools.inference.saved_detector import open_detector
-from imaginet_tools.inference.scoring.inputs import list_inputs, list_rows
+from imaginet_tools.inference.saved_detector import SavedDetector, open_detector
+from imaginet_tools.inference.scoring.inputs import Input, list_inputs, list_rows
 from imaginet_tools.inference.scoring.output import Output
-from imaginet_tools.inference.scoring.score import score
+from imaginet_tools.inference.scoring.score import Summary, score
 
 RESUMABLE = "what is scored is kept; the same command with --resume goes on where it was"
 
@@ -45,6 +46,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--private_addresses", action="store_true", help="let http(s) URLs lead into this machine's own network")
     add("--revision", help="of a model on the Hub")
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
+    add("--engine", default="local", choices=("local", "ray"), help="ray: on a cluster (pip install \"imaginet[ray]\")")
+    add("--ray_address", help="of the cluster's head, or auto (default: this machine alone)")
+    add("--actors", type=int, help="most copies of the network with --engine ray (default: one a GPU, or one a CPU)")
     options = parser.parse_args(arguments)
     if options.workers < 1 or (options.batch_size is not None and options.batch_size < 1):
         parser.error("--workers and --batch_size must be at least 1")
@@ -62,18 +66,29 @@ def main(arguments: list[str]) -> int:
         if options.dataset:
             given = {name: getattr(options, name) for name in ("config_name", "split", "image_column")}
             inputs = itertools.chain(inputs, list_rows({"name": options.dataset, **given}, options.dataset))
-        summary = score(inputs, _detector(options), output, options.workers, options.image_column)
+        summary = _score(options, inputs, output)
         print("\n".join(summary.lines()))
         print(f"Written to {options.output}")
     return 0
 
 
-def _detector(options: argparse.Namespace):
+def _score(options: argparse.Namespace, inputs: Iterable[Input], output: Output) -> Summary:
+    if options.engine == "local":
+        return score(inputs, _detector(options, options.device), output, options.workers, options.image_column)
+    try:
+        from imaginet_tools.inference.scoring.ray_engine import score_with_ray
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"--engine ray needs {error.name}; run pip install \"imaginet[ray]\".", name=error.name) from error
+    detector = _detector(options, "cpu")
+    return score_with_ray(inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column)
+
+
+def _detector(options: argparse.Namespace, device: str | None) -> SavedDetector:
     hub = {"trust_remote_code": True} if options.trust_remote_code else {}
     return open_detector(
         options.model,
         options.backend,
-        options.device,
+        device,
         operating_point=options.operating_point,
         crops=options.crops,
         batch_size=options.batch_size,

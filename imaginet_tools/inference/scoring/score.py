@@ -46,9 +46,9 @@ class Summary:
         self.failed += row["error"] is not None
         self.first_error = self.first_error or row["error"]
 
-    def leave_out(self, each: PreparedInput) -> None:
+    def leave_out(self, path: str) -> None:
         """Counts an input that gets no row."""
-        self.left_out[PurePosixPath(each.path).suffix.lower() or PurePosixPath(each.path).name] += 1
+        self.left_out[PurePosixPath(path).suffix.lower() or PurePosixPath(path).name] += 1
 
     def lines(self) -> list[str]:
         """What to tell the user."""
@@ -116,7 +116,7 @@ def _rows(
             some = [each for each in group if each.prepared is not None]
             for each in group:
                 if each.prepared is None:
-                    summary.leave_out(each)
+                    summary.leave_out(each.path)
             rows = scorer(some) if some else []
             for row in rows:
                 summary.count(row)

@@ -1,0 +1,185 @@
+"""Scoring on a cluster with Ray Data: tasks on CPUs fetch, decode and crop, a pool of actors asks the network.
+
+The machine that starts it keeps the books: it hands out the list of inputs in rounds and writes the rows, about 300 bytes each, to
+the same output as the engine for one machine. So a row is there once whatever is killed, and what Ray lost is asked for again.
+"""
+
+import contextlib
+import itertools
+import logging
+import os
+import pickle
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import ray
+import ray.data
+from datasets.utils import tqdm
+from ray.exceptions import RayError
+
+from imaginet_core.errors import first_line
+from imaginet_tools.inference.saved_detector import SavedDetector
+from imaginet_tools.inference.scoring.fetch import read_streams
+from imaginet_tools.inference.scoring.inputs import Input
+from imaginet_tools.inference.scoring.made_by import made_by
+from imaginet_tools.inference.scoring.manifest import Manifest, write_manifest
+from imaginet_tools.inference.scoring.output import Output
+from imaginet_tools.inference.scoring.records import SCHEMA, Reader
+from imaginet_tools.inference.scoring.score import Summary
+from imaginet_tools.inference.scoring.scorer import Scorer
+
+ROUND = 200_000
+"""Inputs that Ray has in hand at most; their list lies in the memory of the machine that started it."""
+TASK = 64
+"""Inputs of one task, of one crop each: 12 MB when they are prepared."""
+ATTEMPTS = 3
+"""How often inputs are handed out whose rows did not come back."""
+ROWS = pa.schema([*SCHEMA, ("left_out", pa.bool_())])
+
+
+class ReadTask:
+    """A batch of inputs, pickled, to the same prepared."""
+
+    def __init__(self, reader: Reader, image_column: str | None):
+        self.reader, self.image_column = reader, image_column
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        inputs = [pickle.loads(each) for each in batch.column("input").to_pylist()]
+        prepared = map(self.reader, read_streams(inputs, self.reader.limits, self.image_column))
+        return pa.table({"prepared": pa.array([pickle.dumps(each) for each in prepared], pa.large_binary())})
+
+
+class ScoreActor:
+    """A detector of its own on some machine: prepared inputs to rows."""
+
+    def __init__(self, place: tuple, options: dict):
+        self.scorer = Scorer(SavedDetector(*place, **options))
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        prepared = [pickle.loads(each.as_py()) for each in batch.column("prepared")]
+        some = [each for each in prepared if each.prepared is not None]
+        rows = [{**row, "left_out": False} for row in (self.scorer(some) if some else [])]
+        rows += [{"id": each.id, "path": each.path, "left_out": True} for each in prepared if each.prepared is None]
+        return pa.Table.from_pylist(rows, ROWS)
+
+
+@contextlib.contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster, or to one of this machine alone, for a while; one that is there already is used and kept."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to others
+    try:
+        ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConnectionError(f"There is no Ray cluster at {address} ({first_line(error)}); check --ray_address.") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def score_with_ray(
+    inputs: Iterable[Input],
+    detector: SavedDetector,
+    output: Output,
+    address: str | None = None,
+    actors: int | None = None,
+    device: str | None = None,
+    image_column: str | None = None,
+) -> Summary:
+    """As ``score.score``, on a cluster.
+
+    Args:
+        inputs, output, image_column: as there. Files and model must be found by the same paths on every machine.
+        detector: of this machine, which tells what the others load; it scores nothing itself.
+        address: of the cluster's head, such as "ray://head:10001" or "auto"; None for this machine alone.
+        actors: most copies of the network (default: one a GPU, or one a CPU where there is no GPU).
+        device: of the actors' networks; by default a GPU where the cluster has one.
+
+    Raises:
+        ValueError, OSError, FileExistsError: as there.
+        ConnectionError: where there is no such cluster.
+        RuntimeError: where Ray gives up; what came back until then is written.
+    """
+    output.begin(made_by(detector))
+    try:
+        write_manifest(inputs, output.inputs)
+        manifest = Manifest(output.inputs, output.done())
+        summary = Summary(before=len(manifest.ids) - manifest.repeated - int(manifest.pending.sum()), repeated=manifest.repeated)
+        start = time.monotonic()
+        with connected(address), tqdm(total=int(manifest.pending.sum()), unit=" images", desc="Scoring", smoothing=0.05) as bar:
+            pipeline = _Pipeline(detector, actors, device, image_column)
+            todo = iter(manifest)
+            while some := list(itertools.islice(todo, ROUND)):
+                for rows in _once_each(pipeline, some, summary):
+                    output.add(rows)
+                    bar.update(len(rows))
+        output.flush()
+        summary.seconds = time.monotonic() - start
+        output.finish()
+    except RayError as error:
+        output.flush()
+        raise ValueError(f"Ray gave up ({first_line(error)}); the same command with --resume goes on where it was.") from error
+    except KeyboardInterrupt:
+        output.flush()
+        raise
+    finally:
+        output.leave()
+    return summary
+
+
+def _once_each(pipeline: "_Pipeline", inputs: list[Input], summary: Summary) -> Iterator[list[dict]]:
+    """Rows of the inputs, each once; those that Ray lost are handed out again."""
+    waiting = {each.id: each for each in inputs}
+    for _ in range(ATTEMPTS):
+        for rows in pipeline.run(list(waiting.values())):
+            new = [row for row in rows if waiting.pop(row["id"], None) is not None]
+            for row in new:
+                summary.leave_out(row["path"]) if row["left_out"] else summary.count(row)
+            yield [{name: row[name] for name in SCHEMA.names} for row in new if not row["left_out"]]
+        if not waiting:
+            return
+    raise ValueError(f"Ray lost {len(waiting):,} inputs, e.g. {next(iter(waiting.values())).path}; run the same command with --resume.")
+
+
+class _Pipeline:
+    """From inputs to rows, in whatever order they come back."""
+
+    def __init__(self, detector: SavedDetector, actors: int | None, device: str | None, image_column: str | None):
+        self.read = ReadTask(Reader(detector.preparation), image_column)
+        (place, backend, _), options = detector.__reduce__()[1]
+        self.detector = (os.path.abspath(place) if os.path.exists(place) else place, backend, device), options
+        resources = ray.cluster_resources()
+        self.gpus = 0 if device == "cpu" else min(1, int(resources.get("GPU", 0)))
+        self.actors = actors or max(1, int(resources.get("GPU" if self.gpus else "CPU", 1)))
+        self.task = TASK if detector.crops == 1 else 4
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+    def run(self, inputs: Sequence[Input]) -> Iterator[list[dict]]:
+        """Rows, the column ``left_out`` among them."""
+        blocks = [
+            pa.table({"input": [pickle.dumps(each) for each in inputs[start : start + self.task]]})
+            for start in range(0, len(inputs), self.task)
+        ]
+        pool = ray.data.ActorPoolStrategy(min_size=1, max_size=self.actors, initial_size=self.actors)
+        # of different shares, or Ray would make one stage of the two; without a GPU the network takes most of every CPU
+        reading, asking = ({"num_cpus": 1}, {"num_gpus": 1}) if self.gpus else ({"num_cpus": 0.2}, {"num_cpus": 0.8})
+        scored = (
+            ray.data.from_arrow(blocks)
+            .map_batches(self.read.__call__, batch_size=None, batch_format="pyarrow", **reading)
+            .map_batches(
+                ScoreActor,
+                batch_size=None,
+                batch_format="pyarrow",
+                compute=pool,
+                fn_constructor_args=self.detector,
+                **asking,
+            )
+        )
+        for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow"):
+            yield batch.to_pylist()
