@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import pickle
+import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -33,6 +34,8 @@ ROUND = 200_000
 """Inputs that Ray has in hand at most; their list lies in the memory of the machine that started it."""
 TASK = 64
 """Inputs of one task, of one crop each: 12 MB when they are prepared."""
+PATIENCE = 15
+"""Seconds in which a cluster's head must answer."""
 ATTEMPTS = 3
 """How often inputs are handed out whose rows did not come back."""
 ROWS = pa.schema([*SCHEMA, ("left_out", pa.bool_())])
@@ -72,13 +75,21 @@ def connected(address: str | None) -> Iterator[None]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to others
     try:
+        _check_there(address)
         ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConnectionError(f"There is no Ray cluster at {address} ({first_line(error)}); check --ray_address.") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_there(address: str | None) -> None:
+    """Raises OSError, at once, where nobody listens at an address; Ray would try for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 
 def score_with_ray(
@@ -100,9 +111,8 @@ def score_with_ray(
         device: of the actors' networks; by default a GPU where the cluster has one.
 
     Raises:
-        ValueError, OSError, FileExistsError: as there.
+        ValueError, OSError, FileExistsError: as there; ValueError also where Ray gives up, what came back until then being written.
         ConnectionError: where there is no such cluster.
-        RuntimeError: where Ray gives up; what came back until then is written.
     """
     output.begin(made_by(detector))
     try:
@@ -122,7 +132,8 @@ def score_with_ray(
         output.finish()
     except RayError as error:
         output.flush()
-        raise ValueError(f"Ray gave up ({first_line(error)}); the same command with --resume goes on where it was.") from error
+        reason = str(error).strip().splitlines()[-1].strip()  # above it stands a traceback of some other machine
+        raise ValueError(f"Ray gave up ({reason}); the same command with --resume goes on where it was.") from error
     except KeyboardInterrupt:
         output.flush()
         raise

@@ -54,10 +54,10 @@ def test_rows_that_were_lost_are_asked_for_again_and_those_that_come_twice_are_w
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(model, pictures, tmp_path):
-    arguments = ["--model", str(model), "--output", f"{tmp_path}/s.parquet", "--engine", "ray", "--ray_address", "auto"]
+    arguments = ["--model", str(model), "--output", f"{tmp_path}/s.parquet", "--engine", "ray", "--ray_address", "127.0.0.1:1"]
     with pytest.raises(SystemExit) as end:
         command.main([str(pictures), *arguments])
-    assert "There is no Ray cluster at auto" in str(end.value.code) and str(end.value.code).count("\n") == 0
+    assert "There is no Ray cluster at 127.0.0.1:1" in str(end.value.code) and str(end.value.code).count("\n") == 0
 
 
 def test_a_model_of_the_driver_is_named_so_that_others_find_it(model, monkeypatch):
