@@ -27,6 +27,9 @@ from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImage
 
 logger = logging.get_logger(__name__)
 
+EMULATED = {torch.float16: ("avx512_fp16", "amx_fp16"), torch.bfloat16: ("avx512_bf16", "amx_bf16")}
+"""Half precision -> the instructions, of which a CPU needs one to compute in it; else it goes by float32 and back."""
+
 PIPELINES = {
     "image-classification": SelfConImageClassificationPipeline,
     "synthetic-image-detection": SyntheticImageDetectionPipeline,
@@ -269,6 +272,18 @@ class SelfConPreTrainedModel(PreTrainedModel):
                 if kept.search(name):
                     module.float()
 
+    def warn_of_emulated_precision(self, device: torch.device) -> None:
+        """Says once that half precision is computed on a CPU that has no instructions for it, as few CPUs have for float16."""
+        if self.dtype not in EMULATED or device.type != "cpu" or torch.compiler.is_compiling():
+            return
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch cannot tell
+        if capabilities.get("architecture") == "x86_64" and not any(capabilities.get(name) for name in EMULATED[self.dtype]):
+            name = str(self.dtype).removeprefix("torch.")
+            logger.warning_once(
+                f"This CPU has no instructions for {name}, which takes many times as long as float32 here and gives slightly other "
+                'scores: load the detector with dtype="float32".'
+            )
+
     def initialize_weights(self) -> None:
         """Gives start values to every tensor that has none yet; Transformers calls it for new models and after loading."""
         super().initialize_weights()
@@ -310,6 +325,7 @@ class SelfConModel(SelfConPreTrainedModel):
             ``last_hidden_state``, float (crops, channels, h, w), the trunk's last feature map of each crop; ``pooler_output``,
             float (B, feature size); ``hidden_states``, if asked for, all feature maps.
         """
+        self.warn_of_emulated_precision(pixel_values.device)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         seen = self.encoder(pixel_values, all_maps=bool(wanted))
         feature = seen.feature if crop_counts is None else mean_of_groups(seen.feature, crop_counts)
@@ -418,6 +434,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
             output_hidden_states: give the feature maps too (default: as the configuration says).
             return_dict: False for a plain tuple of what is not None (default: as the configuration says).
         """
+        self.warn_of_emulated_precision(pixel_values.device)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         sub, feature, maps = self.encoder(pixel_values, all_maps=bool(wanted))
         predictions = {

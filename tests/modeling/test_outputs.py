@@ -1,6 +1,7 @@
 """What the model gives: tuples, feature maps, the trunk alone, Transformers' Trainer, export; what it refuses."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -166,6 +167,22 @@ def test_a_detector_in_another_precision_stays_near_to_float32(folder, model, dt
     assert (got - want).abs().max().item() < {torch.bfloat16: 0.1, torch.float16: 0.02}.get(dtype, 1e-4) * spread
     everything = loaded.to(dtype)
     assert torch.isfinite(everything(**inputs).logits).all()
+
+
+@pytest.mark.parametrize("dtype, instructions, warned", [
+    (torch.float16, {}, True), (torch.float16, {"amx_fp16": True}, False), (torch.bfloat16, {}, True),
+    (torch.bfloat16, {"avx512_bf16": True}, False), (torch.float32, {}, False),
+])
+def test_half_precision_that_a_cpu_must_emulate_is_said_once(dtype, instructions, warned, monkeypatch):
+    said = []
+    module = sys.modules[SelfConForImageClassification.__module__]
+    monkeypatch.setattr(module.logger, "warning_once", said.append)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", **instructions})
+    model = small_model().to(dtype)
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 32, 32, dtype=dtype))
+    name = str(dtype).removeprefix("torch.")
+    assert bool(said) == warned and all(f"no instructions for {name}" in each and 'dtype="float32"' in each for each in said)
 
 
 def test_trunks_load_alone(folder, model):
