@@ -30,7 +30,8 @@ ONNX_FILES = {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
 """Where transformers.js looks for them."""
 OPENVINO_FILES = {"fp32": "model.xml", "int8": "model_int8.xml"}
 OF_CODE = ("auto_map", "custom_pipelines", "architectures")
-"""Entries of a configuration that lead to code, which an export does not bring."""
+"""Entries of a configuration that lead to code, which an export does not bring; its ``model_type`` is the one that transformers.js has
+for graphs that it knows nothing of."""
 COMPARED, CALIBRATED = 200, 128
 """Pictures at most."""
 
@@ -125,7 +126,7 @@ def check_processor(wish: Wish) -> None:
 def write_export(detector: SavedDetector, wish: Wish, folder: Path, revision: str | None = None) -> Export:
     """Writes everything into an empty folder; what was compared is still to be added to the record, which is returned."""
     graphs = write_graphs(detector, wish, folder)
-    config, processor = detector.network.model.config.to_dict(), detector.network.processor.to_dict()
+    config, processor = detector.network.model.config.to_dict() | {"model_type": "custom"}, detector.network.processor.to_dict()
     for name, values in ((CONFIG, config), (PROCESSOR, processor)):
         kept = {key: value for key, value in values.items() if key not in OF_CODE and not key.startswith("_")}
         (folder / name).write_text(json.dumps(kept, indent=2, default=str), encoding="utf-8")
