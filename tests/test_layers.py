@@ -12,7 +12,9 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"imaginet.py": ("imaginet.py",)},
     {"images": ("imaginet_tools", "imaginet_tools/images"), "metrics": ("imaginet_tools/metrics",)},
     {"audit": ("imaginet_tools/audit",), "doctor": ("imaginet_tools/doctor",)},
-    {"inference": ("imaginet_tools/inference", "imaginet_tools/inference/networks", "imaginet_tools/inference/scoring")},
+    {"inference": (
+        "imaginet_tools/inference", "imaginet_tools/inference/networks", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
+    )},
     {"evaluation": ("imaginet_tools/evaluation",)},
     {"publish": ("imaginet_tools/publish",)},
     {"commands": ("imaginet_tools/commands",)},

@@ -17,11 +17,13 @@ DISTRIBUTIONS = {
 EXTRAS = {
     "imaginet_core/pictures/decode.py": "heif", "imaginet_core/storage/seven_zip_archives.py": "archives",
     "imaginet_tools/audit": "audit",
-    "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate", "imaginet_tools/inference/networks/torch_network.py": "score",
+    "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate",
+    "imaginet_tools/inference/networks/torch_network.py": "score",
     "imaginet_tools/inference/networks/onnx_network.py": "onnx", "imaginet_tools/inference/networks/openvino_network.py": "openvino",
     "imaginet_tools/inference/export_model.py": "openvino", "imaginet_tools/inference/export_model_int8.py": "onnx",
     "imaginet_tools/inference/export_model_parity.py": "onnx", "imaginet_tools/inference/export_model_graph.py": "openvino score",
-    "imaginet_tools/inference/scoring/ray_engine.py": "ray", "imaginet_tools/metrics": "audit",
+    "imaginet_tools/inference/scoring/ray_engine.py": "ray",
+    "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serve.py": "serve", "imaginet_tools/metrics": "audit",
 }
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")
@@ -102,12 +104,10 @@ def test_what_runs_from_the_clone_declares_what_it_imports(repository):
 def test_versions_agree_wherever_they_stand(repository, project):
     everywhere = [parsed(project["dependencies"]), *(parsed(each) for each in project["optional-dependencies"].values())]
     of_clone = read(repository / "requirements.txt")
+    known = {**read(repository / "requirements-test.txt"), **of_clone}
     for each in everywhere:
-        assert each == {name: of_clone.get(name, versions) for name, versions in each.items()}
-    for_tests = read(repository / "requirements-test.txt")
-    for each in everywhere:
-        assert each == {name: for_tests.get(name, versions) for name, versions in each.items()}
-    missing = {name for each in everywhere for name in each} - of_clone.keys() - for_tests.keys() - {"imaginet"}
+        assert each == {name: known.get(name, versions) for name, versions in each.items()}
+    missing = {name for each in everywhere for name in each} - known.keys() - {"imaginet"}
     assert not missing  # `make test` runs every command
     older = read(repository / "requirements-datasets3.txt")
     assert older.pop("datasets") == "==3.6.*" and older == {name: of_clone[name] for name in older}

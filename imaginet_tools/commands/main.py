@@ -30,6 +30,12 @@ def _export() -> Callable:
     return export.main
 
 
+def _serve() -> Callable:
+    from imaginet_tools.commands import serve
+
+    return serve.main
+
+
 def _calibrate() -> Callable:
     from imaginet_tools.commands import calibrate
 
@@ -54,6 +60,7 @@ COMMANDS = {
     "perturb": (_perturb, "the perturbed copy of any images, made as ImagiNet's perturbed test set is"),
     "export": (_export, "a data set as Parquet with a card, for others to load, and its upload to the Hub"),
     "score": (_score, "scores for any number of pictures: folders, archives, buckets, data sets"),
+    "serve": (_serve, "a detector as an HTTP service"),
     "calibrate": (_calibrate, "thresholds set on your own pictures, in a copy of a model's folder"),
     "export-model": (_export_model, "a saved detector for ONNX Runtime or OpenVINO, compared with PyTorch"),
 }

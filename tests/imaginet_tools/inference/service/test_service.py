@@ -1,0 +1,152 @@
+"""The service as its users meet it: over HTTP, many at once, with what they send wrong, and while it is stopped."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from imaginet_tools.commands.main import main
+from imaginet_tools.inference.saved_detector import open_detector
+
+ROOT = Path(__file__).resolve().parents[4]
+MODEL = ROOT / "tests" / "data" / "version_0_1" / "model"
+PICTURES = sorted((ROOT / "sample" / "images").rglob("*.jpg"))[:6]
+
+
+class Served:
+    """A service in a process of its own."""
+
+    def __init__(self, *options: str, **environment: str):
+        command = [sys.executable, "-m", "imaginet_tools.commands.main", "serve", "--model", str(MODEL), "--port", "0", *options]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, stdout=subprocess.PIPE, text=True
+        )
+        self.address = re.search(r"http://[\d.:]+", self.process.stdout.readline())[0]
+
+    def ask(self, path: str = "/score", body: bytes | None = None, kind: str = "image/jpeg", **headers: str) -> tuple[int, dict | str]:
+        """Status and JSON (or text)."""
+        request = urllib.request.Request(self.address + path, body, {"Content-Type": kind, **headers} if body is not None else headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                status, text = response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read().decode()
+        return status, json.loads(text) if text.startswith("{") else text
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def service():
+    served = Served("--max_bytes", "300000")
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[float]:
+    return open_detector(MODEL, device="cpu").scores(PICTURES).probability.tolist()
+
+
+def form_of(content: bytes) -> tuple[bytes, str]:
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return head + content + b"\r\n--edge--\r\n", "multipart/form-data; boundary=edge"
+
+
+def json_of(content: bytes) -> tuple[bytes, str]:
+    return json.dumps({"image": base64.b64encode(content).decode()}).encode(), "application/json"
+
+
+@pytest.mark.parametrize("form", [lambda content: (content, "image/jpeg"), form_of, json_of], ids=["bytes", "form", "base64"])
+def test_a_picture_gets_the_detectors_whole_answer_in_every_form(service, expected, form):
+    content = PICTURES[0].read_bytes()
+    status, answer = service.ask("/score", *form(content))
+    assert status == 200, answer
+    assert answer["probability"] == pytest.approx(expected[0], abs=1e-6)
+    assert (answer["sha256"], answer["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert answer["label"] in ("real", "synthetic") and answer["outcome"] in ("real", "synthetic", "uncertain")
+    assert answer["generators"] == sorted(answer["generators"], key=lambda kind: -kind["probability"]) != []
+    assert answer["model"]["engine"] == "torch" and len(answer["model"]["fingerprint"]) == 16
+
+
+def test_many_at_once_get_their_own_answers_in_common_batches(service, expected):
+    contents = [file.read_bytes() for file in PICTURES]
+    with ThreadPoolExecutor(24) as clients:
+        answers = list(clients.map(lambda number: service.ask(body=contents[number % 6]), range(120)))
+    assert [status for status, _ in answers] == [200] * 120
+    for number, (_, answer) in enumerate(answers):
+        assert answer["probability"] == pytest.approx(expected[number % 6], abs=1e-6)
+    _, metrics = service.ask("/metrics")
+    batches, pictures = (float(re.search(rf"imaginet_batch_pictures_{name} ([\d.e+]+)", metrics)[1]) for name in ("count", "sum"))
+    assert pictures >= 120 and batches < pictures / 2
+    assert float(re.search(r'imaginet_requests_total{status="200"} ([\d.e+]+)', metrics)[1]) >= 120
+
+
+@pytest.mark.parametrize("body, kind, status, said", [
+    (b"", "image/jpeg", 400, "is empty"),
+    (b"no picture at all", "image/jpeg", 422, "it is no JPEG"),
+    (b"x" * 300_001, "image/jpeg", 413, "limit of 300,000 bytes"),
+    (b"x" * 500_000, "application/json", 413, "limit of"),
+    (b"{", "application/json", 400, "no JSON"),
+    (b'{"image": "!"}', "application/json", 400, "no base64"),
+    (b'{"picture": 1}', "application/json", 400, 'must hold "image"'),
+    (b'{"url": "http://example.org/a.jpg"}', "application/json", 403, "fetches no addresses"),
+    (b"a", "text/plain", 415, "not text/plain"),
+])
+def test_what_cannot_be_scored_is_refused_in_one_sentence(service, body, kind, status, said):
+    answered, answer = service.ask("/score", body, kind)
+    assert answered == status and said in answer["detail"] and "\n" not in answer["detail"]
+    assert service.ask("/health")[1]["status"] == "ok"
+
+
+def test_it_describes_itself(service):
+    _, description = service.ask("/openapi.json")
+    assert set(description["paths"]) == {"/score", "/health", "/metrics"}
+    assert set(description["paths"]["/score"]["post"]["requestBody"]["content"]) == {
+        "application/octet-stream", "multipart/form-data", "application/json",
+    }
+
+
+def test_addresses_are_fetched_where_that_is_allowed_but_never_private_ones_and_a_token_is_asked_for():
+    served = Served("--urls", IMAGINET_TOKEN="secret")
+    try:
+        body = json.dumps({"url": f"{served.address}/health"}).encode()
+        assert served.ask("/score", body, "application/json")[0] == 401
+        assert served.ask("/score", body, "application/json", Authorization="Bearer other")[0] == 401
+        status, answer = served.ask("/score", body, "application/json", Authorization="Bearer secret")
+        assert status == 422 and "127.0.0.1" in answer["detail"]
+        assert served.ask("/health")[0] == 200
+    finally:
+        assert served.stop() == 0
+
+
+def test_who_asked_before_it_was_stopped_is_answered(expected):
+    served = Served()
+    contents = [file.read_bytes() for file in PICTURES]
+    served.ask(body=contents[0])
+    with ThreadPoolExecutor(12) as clients:
+        asked = [clients.submit(served.ask, "/score", contents[number % 6]) for number in range(12)]
+        while not any(each.done() for each in asked):
+            pass
+        assert served.stop() == 0
+        answered = [each.result() for each in asked if each.exception() is None]
+    assert len(answered) >= 1 and all(status == 200 for status, _ in answered)
+
+
+def test_a_port_in_use_is_said_before_the_model_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(SystemExit, match=rf"Port {taken.getsockname()[1]} of 127.0.0.1 cannot be had"):
+            main(["serve", "--model", "absent", "--port", str(taken.getsockname()[1])])
