@@ -66,7 +66,7 @@ def score_like_the_reference(model: torch.nn.Module, files: list[Path]) -> np.nd
     with torch.no_grad():
         for file in files:
             with Image.open(file) as image:
-                pixels = torch.from_numpy(np.asarray(image.convert("RGB"))).permute(2, 0, 1) / 255
+                pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1) / 255
             found.append(torch.softmax(model(((pixels - mean) / std)[None]).logits, 1)[0, 1].item())
     return np.array(found)
 
