@@ -107,4 +107,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("examples/demo.py: interrupted; what was made so far lies in its folder.", file=sys.stderr)
+        sys.exit(130)

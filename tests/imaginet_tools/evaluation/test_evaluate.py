@@ -67,3 +67,12 @@ def test_a_threshold_of_its_own_is_kept_and_one_that_cannot_be_fitted_is_said(sp
         evaluate([Brightness()], splits.test, ["clean"])
     with pytest.raises(ValueError, match="names of their own, got brightness, brightness"):
         evaluate([Brightness(), Brightness()], splits.test)
+
+
+def test_no_two_passes_over_images_have_one_title(splits, capsys):
+    baseline = PixelStatisticsDetector(splits.train, splits.held_out)
+    evaluate([Brightness(), baseline], splits.test, ["clean", "jpeg70"], splits.held_out, resamples=5)
+    shown = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    titles = [line.partition(":")[0] for line in shown if ":   0%" in line or ": 0%" in line]
+    assert len(titles) == len(set(titles)) == 7  # two fits of the baseline, a threshold, two detectors under two conditions
+    assert "brightness on held-out images, clean" in titles and "brightness on test images, clean" in titles
