@@ -2,10 +2,10 @@
 
     python -m benchmarks.ray_exactly_once [--pictures 20000] [--folder FOLDER]
 
-Two Ray nodes on this machine (``ray.cluster_utils.Cluster``). Of the pictures, small JPEG files, every two hundredth is broken and
-every two hundredth a link to nothing. While ``imaginet score --engine ray`` is at work, a process of the cluster is killed, then a
-node, then the driver; a fresh node takes the lost one's place, and the same command with --resume goes on. The network is a small
-random one: what is measured is the books, not the network. Printed: what was killed when, and how many rows there are of what.
+Two Ray nodes on this machine (``ray.cluster_utils.Cluster``). Of the pictures, small JPEG files, one in two hundred is broken and
+one a link to nothing. While ``imaginet score --engine ray`` is at work, a process of the cluster is killed, then a node, then the
+driver; a fresh node takes the lost one's place, and the same command with --resume goes on. The network is a small random one:
+what is measured is the books, not the network. Printed: what was killed when, and how many rows there are of what.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def write_model(folder: Path) -> Path:
 
 
 def write_pictures(folder: Path, count: int) -> None:
-    """So many small JPEG files, with one broken and one missing in every two hundred; some of them are the same picture."""
+    """So many small JPEG files, with one broken and one missing in every two hundred."""
     import numpy as np
     from PIL import Image
 
@@ -66,7 +66,7 @@ def write_pictures(folder: Path, count: int) -> None:
 
 
 def run(folder: Path, pictures: int, part_seconds: float = 2.0, tell=print) -> Result:
-    """Scores ``pictures`` pictures in ``folder``, which is new, and kills what the page above says."""
+    """Scores ``pictures`` pictures in ``folder``, which is new, and kills a worker, a node and the driver meanwhile."""
     model, output = write_model(folder / "model"), folder / "scores"
     write_pictures(folder / "pictures", pictures)
     os.environ[MARK] = mark = secrets.token_hex(8)
@@ -125,8 +125,12 @@ def check(rows: list[dict], pictures: int) -> str:
     times = collections.Counter(Path(row["path"]).name for row in rows)
     assert times == {f"{number:06}.jpg": 1 for number in range(pictures)}, "some pictures have no row or several"
     failed = {int(Path(row["path"]).stem) % 200 for row in rows if row["error"] is not None}
-    assert failed <= {77, 155} and sum(row["error"] is None for row in rows) == sum(n % 200 not in (77, 155) for n in range(pictures))
-    return f"{len(rows):,} rows, each of another picture; {sum(row['error'] is not None for row in rows):,} with the reason why not"
+    assert failed <= {77, 155} and sum(row["error"] is None for row in rows) == sum(
+        n % 200 not in (77, 155) for n in range(pictures)
+    )
+    return (
+        f"{len(rows):,} rows, each of another picture; {sum(row['error'] is not None for row in rows):,} with the reason why not"
+    )
 
 
 def main() -> None:

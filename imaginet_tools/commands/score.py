@@ -46,7 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--private_addresses", action="store_true", help="let http(s) URLs lead into this machine's own network")
     add("--revision", help="of a model on the Hub")
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
-    add("--engine", default="local", choices=("local", "ray"), help="ray: on a cluster (pip install \"imaginet[ray]\")")
+    add("--engine", default="local", choices=("local", "ray"), help='ray: on a cluster (pip install "imaginet[ray]")')
     add("--ray_address", help="of the cluster's head, or auto (default: this machine alone)")
     add("--actors", type=int, help="most copies of the network with --engine ray (default: one a GPU, or one a CPU)")
     options = parser.parse_args(arguments)
@@ -78,7 +78,9 @@ def _score(options: argparse.Namespace, inputs: Iterable[Input], output: Output)
     try:
         from imaginet_tools.inference.scoring.ray_engine import score_with_ray
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"--engine ray needs {error.name}; run pip install \"imaginet[ray]\".", name=error.name) from error
+        raise ModuleNotFoundError(
+            f'--engine ray needs {error.name}; run pip install "imaginet[ray]".', name=error.name
+        ) from error
     detector = _detector(options, "cpu")
     return score_with_ray(inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column)
 

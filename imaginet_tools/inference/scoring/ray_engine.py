@@ -76,7 +76,12 @@ def connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to others
     try:
         _check_there(address)
-        ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     except (OSError, RuntimeError, ValueError) as error:
         raise ConnectionError(f"There is no Ray cluster at {address} ({first_line(error)}); check --ray_address.") from error
     try:
@@ -153,7 +158,9 @@ def _once_each(pipeline: "_Pipeline", inputs: list[Input], summary: Summary) -> 
             yield [{name: row[name] for name in SCHEMA.names} for row in new if not row["left_out"]]
         if not waiting:
             return
-    raise ValueError(f"Ray lost {len(waiting):,} inputs, e.g. {next(iter(waiting.values())).path}; run the same command with --resume.")
+    raise ValueError(
+        f"Ray lost {len(waiting):,} inputs, e.g. {next(iter(waiting.values())).path}; run the same command with --resume."
+    )
 
 
 class _Pipeline:
@@ -184,12 +191,7 @@ class _Pipeline:
             ray.data.from_arrow(blocks)
             .map_batches(self.read.__call__, batch_size=None, batch_format="pyarrow", **reading)
             .map_batches(
-                ScoreActor,
-                batch_size=None,
-                batch_format="pyarrow",
-                compute=pool,
-                fn_constructor_args=self.detector,
-                **asking,
+                ScoreActor, batch_size=None, batch_format="pyarrow", compute=pool, fn_constructor_args=self.detector, **asking
             )
         )
         for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow"):

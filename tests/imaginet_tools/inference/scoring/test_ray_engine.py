@@ -39,7 +39,10 @@ def test_the_rows_are_those_of_the_engine_for_one_machine(model, pictures, tmp_p
 
 def test_rows_that_were_lost_are_asked_for_again_and_those_that_come_twice_are_written_once():
     inputs = [Input(str(number), "file", "", str(number)) for number in range(10)]
-    rows = {each.id: {**dict.fromkeys(ray_engine.SCHEMA.names), "id": each.id, "path": each.path, "left_out": False} for each in inputs}
+    rows = {
+        each.id: {**dict.fromkeys(ray_engine.SCHEMA.names), "id": each.id, "path": each.path, "left_out": False}
+        for each in inputs
+    }
     asked = []
 
     class Forgetful:
