@@ -19,7 +19,8 @@ FILE, ARCHIVE, PARQUET, ROWS, NONE = "file", "archive", "parquet", "rows", "none
 """Kinds of inputs: a file or URL, an archive's entry, a row of a Parquet file or a data set, one that cannot be had."""
 OTHER_FILES = frozenset(
     ".txt .md .rst .html .htm .xml .xmp .json .jsonl .ndjson .yaml .yml .toml .ini .cfg .conf .csv .tsv .log .py .pyc .ipynb "
-    ".sh .js .css .pdf .doc .docx .xls .xlsx .odt .tex .bib .sha256 .md5 .lock .part .mp4 .mov .avi .mkv .webm .mp3 .wav .flac .ogg .m4a "
+    ".sh .js .css .pdf .doc .docx .xls .xlsx .odt .tex .bib "
+    ".sha256 .md5 .lock .part .mp4 .mov .avi .mkv .webm .mp3 .wav .flac .ogg .m4a "
     ".npy .npz .pt .pth .safetensors .onnx .pkl".split()
 )
 """Suffixes of what lies beside pictures and is none. A file of a folder or archive that is called so is left out and counted,

@@ -1,4 +1,4 @@
-"""The list of all inputs of a run as a Parquet file, made before anything is read: memory stays small, and the end is in sight."""
+"""The list of all inputs of a run as a Parquet file, made before anything is read: memory stays small, the end is in sight."""
 
 import itertools
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
 """Scoring on a cluster with Ray Data: tasks on CPUs fetch, decode and crop, a pool of actors asks the network.
 
-The machine that starts it keeps the books: it hands out the list of inputs in rounds and writes the rows, about 300 bytes each, to
+The machine that starts it keeps the books: it hands out the inputs in rounds and writes the rows, about 150 bytes each, to
 the same output as the engine for one machine. So a row is there once whatever is killed, and what Ray lost is asked for again.
 """
 
@@ -116,7 +116,7 @@ def score_with_ray(
         device: of the actors' networks; by default a GPU where the cluster has one.
 
     Raises:
-        ValueError, OSError, FileExistsError: as there; ValueError also where Ray gives up, what came back until then being written.
+        ValueError, OSError, FileExistsError: as there. ValueError also where Ray gives up; what came back until then is written.
         ConnectionError: where there is no such cluster.
     """
     output.begin(made_by(detector))
