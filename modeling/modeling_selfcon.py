@@ -22,7 +22,8 @@ from .backbones import TimmEncoder
 from .configuration_selfcon import CustomPipelines, SelfConConfig
 from .features import Features, at_least_float32
 
-# Transformers copies the files that this one imports whenever a model is saved, so the pipelines must be among them
+# Transformers copies the files that this one imports whenever a model is saved, so the handler and the pipelines must be among them
+from .handler import EndpointHandler  # noqa: F401
 from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
 
 logger = logging.get_logger(__name__)
