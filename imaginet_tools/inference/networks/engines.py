@@ -48,7 +48,7 @@ def open_network(place: str, engine: str = AUTO, *, trust_remote_code: bool = Fa
 
     Raises:
         ValueError: for an engine that there is not, or that the folder is not for; for a model on the Hub without
-            ``trust_remote_code``; for a device that is not there.
+            ``trust_remote_code``; for a device that is not there, and for an option that the engine has not.
         FileNotFoundError: where there is no model.
         ModuleNotFoundError: for an engine that is not installed, with what installs it.
     """
@@ -64,6 +64,8 @@ def open_network(place: str, engine: str = AUTO, *, trust_remote_code: bool = Fa
         raise ValueError(
             f"The model {place} on the Hub brings its own code; read it, then open it with trust_remote_code=True and a fixed revision."
         )
+    if engine == "torch" and options.pop("threads", None) is not None:
+        raise ValueError("threads is an option of exported models; PyTorch takes as many as OMP_NUM_THREADS says.")
     load, packages = ENGINES[engine]
     try:
         network = load()

@@ -203,6 +203,15 @@ def test_options_of_pytorch_are_refused(option, exported):
         open_detector(exported("resnet", "onnx")[0], **option)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_number_of_threads_is_an_option_of_exports_alone(engine, exported, saved_models):
+    picture = [pixels(256, 256)]
+    one, all_cores = (open_detector(exported("resnet", engine)[0], threads=threads).scores(picture).logit for threads in (1, None))
+    np.testing.assert_allclose(one, all_cores, rtol=1e-4)
+    with pytest.raises(ValueError, match="threads is an option of exported models"):
+        open_detector(saved_models["resnet"], threads=1)
+
+
 @pytest.mark.parametrize("engine, package", [("onnx", "onnxruntime"), ("openvino", "openvino")])
 def test_a_backend_that_is_not_installed_says_what_installs_it(engine, package, exported, monkeypatch):
     folder = exported("resnet", engine)[0]
