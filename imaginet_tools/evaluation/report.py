@@ -13,7 +13,7 @@ from pathlib import Path
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.summary import false_alarm_sentences, summary_of
-from imaginet_tools.evaluation.tables import markdown_tables, track_tables
+from imaginet_tools.evaluation.tables import ERRORS, FIGURES, error_table, markdown_tables, track_tables
 from imaginet_tools.metrics.attribution import ClassFigures, Track
 from imaginet_tools.metrics.detection import Metrics, Scores, groups, measure
 from imaginet_tools.metrics.estimate import Estimate
@@ -119,7 +119,7 @@ class Report:
         """The report as a page: a summary, tables, limits, pictures, thresholds, data, options; without folders of this machine."""
         report = self.without_paths()
         parts = [f"# Report of {report.options.get('output_dir', 'a run')}", *filter(None, [summary_of(self.figures)])]
-        parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures)]
+        parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures), *error_table(self.figures)]
         if self.tracks:
             parts.append(track_tables(self.tracks))
         if self.limits:
@@ -203,8 +203,9 @@ def _read(one: Callable, entry: dict, what: str):
 
 def _row(entry: dict) -> Row:
     metrics = {**entry["metrics"]}
-    for name in ("balanced_accuracy", "auc", "average_precision"):
-        metrics[name] = Estimate(**metrics[name])
+    for name in (*FIGURES, *ERRORS):
+        if name in FIGURES or metrics.get(name) is not None:  # older reports have no errors of probabilities
+            metrics[name] = Estimate(**metrics[name])
     baseline = entry.get("baseline", entry["detector"] == BASELINE_OF_OLD_REPORTS)
     return Row(**{**entry, "metrics": Metrics(**metrics), "baseline": baseline})
 

@@ -8,6 +8,7 @@ from imaginet_core.text_tables import markdown_table, text_table
 from imaginet_tools.metrics.attribution import REAL
 
 FIGURES = {"balanced_accuracy": "balanced accuracy", "auc": "AUC", "average_precision": "average precision"}
+ERRORS = {"equal_error_rate": "equal error rate", "brier_score": "Brier score", "calibration_error": "calibration error"}
 TITLES = {"overall": "Overall", "content": "By content type", "generator": "By generator"}
 """Kind of group -> heading, in the order of the tables; other kinds follow under "By <kind>"."""
 
@@ -23,6 +24,22 @@ def markdown_tables(rows: list) -> str:
     for title, (header, *lines) in _tables(rows, escape_markdown):
         parts.append(f"## {title}\n\n{markdown_table(header, lines)}")
     return "\n\n".join(parts + _single(rows, escape_markdown) + _note(rows))
+
+
+def error_table(rows: list) -> list[str]:
+    """What probabilities are worth, over all images: a Markdown section, or none for reports that have no such figures."""
+    overall = [row for row in rows if row.kind == "overall" and row.metrics.brier_score is not None]
+    if not overall:
+        return []
+    lines = [
+        (CONDITION_TITLES.get(row.condition, row.condition), escape_markdown(row.detector), *(str(getattr(row.metrics, name)) for name in ERRORS))
+        for row in overall
+    ]
+    return [
+        "## Probabilities\n\nLower is better, both classes weigh the same. Equal error rate: false alarms where they equal the missed. Brier "
+        "score: mean squared error (0.25 for one who always says 0.5). Calibration error: mean difference between probability and "
+        f"frequency, in 15 bins.\n\n{markdown_table(('condition', 'detector', *ERRORS.values()), lines)}"
+    ]
 
 
 def screen_table(rows: list) -> str:

@@ -1,4 +1,4 @@
-"""Balanced accuracy, AUC and average precision with 95 % intervals that respect source images.
+"""Balanced accuracy, AUC, average precision and the errors of probabilities, with 95 % intervals that respect source images.
 
 Crops of one picture resemble each other, so the bootstrap draws source images, not images: all images of a drawn source
 enter together (cluster bootstrap; Field and Welsh, 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x).
@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imaginet_tools.metrics.estimate import Estimate
+from imaginet_tools.metrics.probability_errors import brier_score, crossing, equal_error_rate, expected_calibration_error
 
 MIN_SOURCE_IMAGES = 5
 """Of each class; with fewer, an interval would pretend to know more than it does and is left out."""
@@ -66,7 +67,7 @@ def balanced_accuracy(label: np.ndarray, probability: np.ndarray, threshold: flo
 
 @dataclass(frozen=True)
 class Metrics:
-    """The three figures of one group of images, and what they rest on."""
+    """The figures of one group of images, and what they rest on; those that reports before 0.2 had not are None in them."""
 
     n_real: int
     n_synthetic: int
@@ -75,10 +76,13 @@ class Metrics:
     balanced_accuracy: Estimate
     auc: Estimate
     average_precision: Estimate
+    equal_error_rate: Estimate | None = None
+    brier_score: Estimate | None = None
+    calibration_error: Estimate | None = None
 
 
 def measure(scores: Scores, threshold: float, resamples: int = 1000, seed: int = 0) -> Metrics:
-    """All three figures with 95 % percentile intervals from ``resamples`` draws of source images.
+    """All figures with 95 % percentile intervals from ``resamples`` draws of source images.
 
     A draw without one of the classes says nothing about any of the figures and is drawn again. Point values of AUC and
     average precision are scikit-learn's; ties count half. A figure that is the same in every draw (as with no mistake at
@@ -92,10 +96,15 @@ def measure(scores: Scores, threshold: float, resamples: int = 1000, seed: int =
         kind = "" if len(label) == 0 else (" synthetic" if label[0] else " real")
         raise ValueError(f"There are {len(label)}{kind} images and no others to score; figures need real and synthetic ones.")
     sources, source = np.unique(scores.source_image, return_inverse=True)
+    order = np.lexsort((source, label, -probability))  # sums do not depend on the order in which images came
+    label, probability, source = label[order], probability[order], source[order]
     points = {
         "balanced_accuracy": balanced_accuracy(label, probability, threshold),
         "auc": float(roc_auc_score(label, probability)),
         "average_precision": float(average_precision_score(label, probability)),
+        "equal_error_rate": equal_error_rate(label, probability),
+        "brier_score": brier_score(label, probability),
+        "calibration_error": expected_calibration_error(label, probability),
     }
     fewest = min(len(np.unique(source[label == value])) for value in (0, 1))
     if fewest < MIN_SOURCE_IMAGES:
@@ -120,14 +129,14 @@ def with_interval(value: float, draws: np.ndarray) -> Estimate:
 
 
 def _bootstrap(label, probability, source, threshold, resamples, seed) -> np.ndarray:
-    """float (resamples, 3): the figures of each draw, computed from how often each image was drawn."""
+    """float (resamples, 6): the figures of each draw, computed from how often each image was drawn."""
     # one sort for all draws: images in descending score, equal scores in one run
     order = np.argsort(-probability, kind="stable")
     label, probability, source = label[order] == 1, probability[order], source[order]
     run_ends = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)
     flagged = probability >= threshold
     generator, n_sources = np.random.default_rng(seed), int(source.max()) + 1
-    figures = np.empty((resamples, 3))
+    figures = np.empty((resamples, 6))
     for draw in range(resamples):
         real = synthetic = 0
         while real == 0 or synthetic == 0:
@@ -141,7 +150,10 @@ def _bootstrap(label, probability, source, threshold, resamples, seed) -> np.nda
         auc = (new_true * (real - false) + new_true * new_false / 2).sum() / (real * synthetic)
         drawn = true + false > 0
         precision = true[drawn] / (true + false)[drawn]
-        figures[draw] = (hits + 1 - alarms) / 2, auc, (new_true[drawn] * precision).sum() / synthetic
+        figures[draw] = (
+            (hits + 1 - alarms) / 2, auc, (new_true[drawn] * precision).sum() / synthetic, crossing(false / real, 1 - true / synthetic),
+            brier_score(label, probability, times), expected_calibration_error(label, probability, times),
+        )
     return figures
 
 

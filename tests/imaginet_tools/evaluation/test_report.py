@@ -312,3 +312,17 @@ def test_the_page_holds_limits_thresholds_data_and_options(report):
     balanced, _, one = report.operating_points
     assert f"call an image synthetic at {balanced['threshold']:.4f} or more" in page
     assert f"- {one['name']}: none ({one['reason']})" in page and one["threshold"] is None
+
+
+def test_errors_of_probabilities_are_told_for_all_images_and_older_reports_have_none(report):
+    section = report.to_markdown().partition("## Probabilities")[2].partition("\n## ")[0]
+    overall = [row for row in report.figures if row.kind == "overall"]
+    assert section.count("\n| ") == 2 + len(overall)
+    for row in overall:
+        for name in ("equal_error_rate", "brier_score", "calibration_error"):
+            assert str(getattr(row.metrics, name)) in section
+    older = json.loads(json.dumps(report.to_json()))
+    for figure in older["figures"]:
+        for name in ("equal_error_rate", "brier_score", "calibration_error"):
+            del figure["metrics"][name]
+    assert "## Probabilities" not in Report.from_json(older).to_markdown()
