@@ -220,7 +220,7 @@ def train(options: TrainingOptions) -> Path:
         log_figures(accelerator, report, state.steps)
         pictures = write_report(report, scored, views, output)
         repository = options.hub.hub_model_id
-        write_model_card(output / "model", report, pictures, usage(repository or "FOLDER"), repository)
+        write_model_card(output / "model", report, pictures, usage(repository or "path/to/this/folder"), repository)
         if options.hub.push_to_hub:
             say(f"Uploaded to {upload(output / 'model', repository, 'SelfCon detector with report and card')}")
         (output / FINISHED).write_text(f"{report.created}\n")

@@ -156,7 +156,7 @@ Converted from `{file.name}` (SHA-256 `{digest}`) by `python -m scripts.convert_
 - **A trap.** An earlier model of theirs downsamples in its first layer and has weights of the same names and shapes. They
   cannot be told apart, and converted by this program that model gives wrong scores.
 
-{usage("FOLDER")}"""))
+{usage("path/to/this/folder")}"""))
 
 
 def _first_of(names: list[str], kind: str) -> str:

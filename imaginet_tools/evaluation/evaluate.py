@@ -166,5 +166,5 @@ def describe_split(images: ImageSet) -> dict:
 
 def versions_of(libraries: Sequence[str]) -> dict[str, str]:
     """Versions of Python, the data set and libraries, for a report."""
-    own = {"python": platform.python_version(), "imaginet": str(imaginet.VERSION)}
+    own = {"python": platform.python_version(), "imaginet data set": str(imaginet.VERSION)}
     return {**own, **{name: version(name) for name in libraries}}

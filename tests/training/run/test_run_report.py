@@ -112,7 +112,7 @@ def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scor
 
 def test_the_report_tells_how_the_run_was_made(run):
     report = run.report
-    assert report.versions["imaginet"] == "1.0.0" and {"torch", "accelerate", "python"} <= set(report.versions)
+    assert report.versions["imaginet data set"] == "1.0.0" and {"torch", "accelerate", "python"} <= set(report.versions)
     assert report.options == run.options.as_dict() and report.options["seed"] == 5
     assert {name: part["fingerprint"] for name, part in report.data["splits"].items()} == {
         name: getattr(run.splits, name).fingerprint() for name in ("train", "held_out", "test")
