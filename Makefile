@@ -34,7 +34,7 @@ demo: setup
 	@$(PY) -m examples.demo --output $(DEMO)
 
 test: setup-test
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -rs -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -rs -n $(JOBS) --dist loadfile --max-worker-restart 0
 
 test-slow: setup-test
 	$(PY) -m pytest -m slow -rs

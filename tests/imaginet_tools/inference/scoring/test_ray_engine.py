@@ -27,6 +27,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow  # Ray in the process of the tests may end it
 def test_the_rows_are_those_of_the_engine_for_one_machine(model, pictures, tmp_path, capsys):
     for engine in ("local", "ray"):
         place = f"{tmp_path}/{engine}.parquet"
@@ -56,6 +57,7 @@ def test_rows_that_were_lost_are_asked_for_again_and_those_that_come_twice_are_w
         list(ray_engine._once_each(Forgetful(), inputs, Summary()))
 
 
+@pytest.mark.slow  # Ray in the process of the tests may end it
 def test_a_cluster_that_is_not_there_is_one_sentence(model, pictures, tmp_path):
     arguments = ["--model", str(model), "--output", f"{tmp_path}/s.parquet", "--engine", "ray", "--ray_address", "127.0.0.1:1"]
     with pytest.raises(SystemExit) as end:
