@@ -1,5 +1,6 @@
 # make demo        sample -> training -> report -> pipeline, in a few minutes on two CPU cores
 # make test        every test but the slow ones
+# make test-parallel  the same, two at a time
 # make test-slow   those that take minutes
 # Each sets up what it needs in .venv, one environment for all.
 
@@ -7,10 +8,8 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 DEMO   := runs/demo
-# tests at a time, a core each: 2 take 10 minutes on 2 cores, 1 takes 17. The tests of a file stay together, since they share what they made
-JOBS   ?= 2
 
-.PHONY: demo test test-slow setup setup-test
+.PHONY: demo test test-parallel test-slow setup setup-test
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
@@ -34,7 +33,11 @@ demo: setup
 	@$(PY) -m examples.demo --output $(DEMO)
 
 test: setup-test
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -rs -n $(JOBS) --dist loadfile --max-worker-restart 0
+	$(PY) -m pytest -m "not slow" -rs
+
+# the same with two at a time, in about half the time; the tests of a file stay together, since they share what they made
+test-parallel: setup-test
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -rs -n 2 --dist loadfile --max-worker-restart 0
 
 test-slow: setup-test
 	$(PY) -m pytest -m slow -rs
