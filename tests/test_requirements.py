@@ -27,7 +27,10 @@ EXTRAS = {
 }
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")
-OPTIONAL = {"onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "timm": ("modeling", "training"), "diffusers": ("training",)}
+OPTIONAL = {
+    "onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "ray": ("benchmarks",),
+    "timm": ("modeling", "training"), "diffusers": ("training",),
+}
 """Distributions of options that say what to install; requirements-test.txt has them."""
 
 
