@@ -70,7 +70,7 @@ def fit(detector: SavedDetector, real: np.ndarray, synthetic: np.ndarray, fitted
     temperature, bias = settings.temperature, settings.bias
     if len(synthetic):
         temperature, bias = fit_temperature_and_bias(logits, labels)
-    probability = 1 / (1 + np.exp(-(logits / temperature + bias)))
+    probability = settings._replace(temperature=temperature, bias=bias).probability(logits)
     if not len(synthetic):
         return Calibration(None, None, rate_points(probability, labels, fitted_on), None)
     points = operating_points(probability, labels, fitted_on)

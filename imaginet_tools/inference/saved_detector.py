@@ -88,13 +88,17 @@ class SavedDetector(Detector):
             notes=_objects([each.notes for each in prepared]), error=_objects([each.error for each in prepared]),
         )
 
+    def label_of(self, probability: float) -> str:
+        """The class that a probability of "synthetic" means at the detector's threshold, whatever the doubt."""
+        return self.network.settings.id2label[int(probability >= self.threshold)]
+
     def _outcome(self, probability: float, prepared: Prepared) -> str:
         if prepared.error is not None:
             return ""
         settings = self.network.settings
         if is_uncertain(probability, settings.uncertain, prepared.notes):
             return "uncertain"
-        return settings.id2label[int(probability >= self.threshold)]
+        return self.label_of(probability)
 
     def _logits_of_crops(self, prepared: Sequence[Prepared]) -> Logits:
         parts = [self.network(batch) for batch in self._batches(prepared)]

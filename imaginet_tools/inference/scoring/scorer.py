@@ -17,9 +17,7 @@ class Scorer:
         """Rows as ``records.SCHEMA`` names them, in the order of the inputs."""
         detector = self.detector
         answers = detector.scores_of_prepared([each.prepared for each in inputs])
-        labels = [
-            detector.network.settings.id2label[int(probability >= detector.threshold)] for probability in answers.probability
-        ]
+        labels = [detector.label_of(probability) for probability in answers.probability]
         return rows_of(inputs, answers, labels, detector.families, detector.generators)
 
 

@@ -20,7 +20,7 @@ def answer_of(detector: SavedDetector, answers: Answers, number: int) -> dict:
     return {
         "probability": probability,
         "log_odds": float(answers.log_odds[number]),
-        "label": settings.id2label[int(probability >= detector.threshold)],
+        "label": detector.label_of(probability),
         "outcome": str(answers.outcome[number]),
         "threshold": detector.threshold,
         "operating_point": detector.operating_point,
