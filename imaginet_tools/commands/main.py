@@ -6,70 +6,44 @@ from collections.abc import Callable
 from imaginet_core.interrupts import end_at_once_on_interrupt
 
 
-def _doctor() -> Callable:
-    from imaginet_tools.commands import doctor
-
-    return doctor.main
-
-
-def _audit() -> Callable:
-    from imaginet_tools.commands import audit
-
-    return audit.main
-
-
-def _perturb() -> Callable:
-    from imaginet_tools.commands import perturb
-
-    return perturb.main
-
-
-def _export() -> Callable:
-    from imaginet_tools.commands import export
-
-    return export.main
-
-
-def _serve() -> Callable:
-    from imaginet_tools.commands import serve
-
-    return serve.main
-
-
-def _calibrate() -> Callable:
-    from imaginet_tools.commands import calibrate
-
-    return calibrate.main
-
-
-def _score() -> Callable:
-    from imaginet_tools.commands import score
-
-    return score.main
-
-
-def _export_model() -> Callable:
-    from imaginet_tools.commands import export_model
-
-    return export_model.main
-
-
 COMMANDS = {
-    "doctor": (_doctor, "what of the raw images is there, what is missing or broken, and where to get it"),
-    "audit": (_audit, "which shortcuts (formats, sizes, compression) a data set offers a detector"),
-    "perturb": (_perturb, "the perturbed copy of any images, made as ImagiNet's perturbed test set is"),
-    "export": (_export, "a data set as Parquet with a card, for others to load, and its upload to the Hub"),
-    "score": (_score, "scores for any number of pictures: folders, archives, buckets, data sets"),
-    "serve": (_serve, "a detector as an HTTP service"),
-    "calibrate": (_calibrate, "thresholds set on your own pictures, in a copy of a model's folder"),
-    "export-model": (_export_model, "a saved detector for ONNX Runtime or OpenVINO, compared with PyTorch"),
+    "doctor": "what of the raw images is there, what is missing or broken, and where to get it",
+    "audit": "which shortcuts (formats, sizes, compression) a data set offers a detector",
+    "perturb": "the perturbed copy of any images, made as ImagiNet's perturbed test set is",
+    "export": "a data set as Parquet with a card, for others to load, and its upload to the Hub",
+    "score": "scores for any number of pictures: folders, archives, buckets, data sets",
+    "serve": "a detector as an HTTP service",
+    "calibrate": "thresholds set on your own pictures, in a copy of a model's folder",
+    "export-model": "a saved detector for ONNX Runtime or OpenVINO, compared with PyTorch",
 }
-"""Name -> (imports the command's libraries only when it is called, what it does)."""
+"""Name -> what it does."""
+
+
+def find_command(name: str) -> Callable[[list[str]], int]:
+    """The function that runs a command; imports the libraries of that command alone."""
+    match name:
+        case "doctor":
+            from imaginet_tools.commands.doctor import main as command
+        case "audit":
+            from imaginet_tools.commands.audit import main as command
+        case "perturb":
+            from imaginet_tools.commands.perturb import main as command
+        case "export":
+            from imaginet_tools.commands.export import main as command
+        case "score":
+            from imaginet_tools.commands.score import main as command
+        case "serve":
+            from imaginet_tools.commands.serve import main as command
+        case "calibrate":
+            from imaginet_tools.commands.calibrate import main as command
+        case "export-model":
+            from imaginet_tools.commands.export_model import main as command
+    return command
 
 
 def usage() -> str:
     """What there is, a line a command."""
-    lines = [f"  {name:12} {what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:12} {what}" for name, what in COMMANDS.items()]
     return "\n".join(["usage: imaginet COMMAND [options]", "", *lines, "", "imaginet COMMAND --help lists a command's options."])
 
 
@@ -87,9 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     end_at_once_on_interrupt(f"imaginet {name}")  # until its libraries are imported, which takes seconds
     from imaginet_tools.commands.errors import in_one_sentence, quiet_when_nobody_reads, sentence_of_missing_package
 
-    find, _ = COMMANDS[name]
     try:
-        command = find()
+        command = find_command(name)
     except ModuleNotFoundError as error:
         sys.exit(sentence_of_missing_package(name, error))
     with quiet_when_nobody_reads(), in_one_sentence(name):
