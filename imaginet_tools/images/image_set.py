@@ -11,7 +11,7 @@ import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import datasets
 import numpy as np
@@ -42,6 +42,8 @@ class ImageSet:
         missing: how many images are listed but not there.
         turn_upright: whether pictures are turned by their EXIF orientation, as everywhere, or are seen as stored, as the paper's
             code sees them.
+        extra: whatever else is known of the images (platform, release_date, prompt, id): name -> str (N,), "" where it is not.
+        masks: the files of pictures that show what was synthesised of each image, in the same order; None where there are none.
     """
 
     files: ImageFiles
@@ -55,6 +57,8 @@ class ImageSet:
     title: str = ""
     missing: int = 0
     turn_upright: bool = True
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+    masks: ImageFiles | None = None
 
     @classmethod
     def from_rows(
@@ -146,7 +150,7 @@ class ImageSet:
         paths, labels, generators = [], [], []
         for label, title in enumerate(NAMES):
             own = [name for name, value in label_of.items() if value == label]
-            found = [(name, file) for name in own for file in _image_files(f"{folder}/{name}")]
+            found = [(name, file) for name in own for file in list_image_files(f"{folder}/{name}")]
             if not found:
                 there = f" (its folders: {', '.join(label_of)})" if label_of else ""
                 raise ValueError(f"{folder} must hold folders real and synthetic with images; {title} has none{there}.")
@@ -155,15 +159,16 @@ class ImageSet:
                 labels.append(label)
                 generators.append("real" if label == REAL else os.path.dirname(file).split(os.sep)[0] or "unknown")
         _labels([path.split("/")[0] for path in paths], f"the folders of {folder}")
-        return _of_files(folder, folder, paths, labels, generators)
+        return cls.from_files(folder, folder, paths, labels, generators)
 
     @classmethod
     def from_csv(cls, file: str) -> "ImageSet":
-        """A CSV file with a header: ``path``, ``label``, optionally ``content``, ``generator``, ``source_image``.
+        """A CSV file with a header: ``path``, ``label``, optionally ``content``, ``generator``, ``source_image``; other columns are kept
+        in ``extra``.
 
         Labels are words for real and synthetic, or 0 and 1. Relative paths start from the file's folder.
         """
-        reader = csv.DictReader(io.StringIO(_text_of(file), newline=""))
+        reader = csv.DictReader(io.StringIO(read_text(file), newline=""))
         rows = list(reader)
         if absent := {"path", "label"} - set(reader.fieldnames or ()):
             raise ValueError(f"{file} needs a header with the columns path and label; {', '.join(sorted(absent))} is not in it.")
@@ -184,7 +189,23 @@ class ImageSet:
         ]
         contents = [row.get("content") or "uncategorized" for row in rows]
         source_images = [row.get("source_image") or row["path"] for row in rows]
-        return _of_files(file, folder, paths, labels, generators, contents, source_images)
+        others = [name for name in reader.fieldnames if name and name not in COLUMNS]
+        extra = {name: np.array([row[name] or "" for row in rows], dtype=str) for name in others}
+        return cls.from_files(file, folder, paths, labels, generators, contents, source_images, extra)
+
+    @classmethod
+    def from_files(
+        cls, title: str, folder: str, paths: list[str], labels: Iterable[int], generators: list[str],
+        contents: list[str] | None = None, source_images: list[str] | None = None, extra: dict[str, np.ndarray] | None = None,
+    ) -> "ImageSet":
+        """Files ``paths`` in ``folder``, each with its label and generator; without source images each file is its own."""
+        count = len(paths)
+        label, generator = np.array(list(labels), dtype=np.int64), np.array(generators, dtype=str)
+        return cls(
+            FolderFiles(folder, paths), label, np.array(contents or ["uncategorized"] * count, dtype=str),
+            np.where(label == REAL, "real", "unknown"), generator, np.array(source_images or paths, dtype=str),
+            np.array(paths, dtype=str), np.zeros(count, dtype=bool), title=title, extra=extra or {},
+        )
 
     def __len__(self) -> int:
         return len(self.label)
@@ -203,7 +224,11 @@ class ImageSet:
     def select(self, chosen: np.ndarray) -> "ImageSet":
         """The images where ``chosen`` (bool (N,) or int indices) says so."""
         indices = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-        return replace(self, files=self.files.select(indices), **{name: getattr(self, name)[indices] for name in COLUMNS})
+        return replace(
+            self, files=self.files.select(indices), **{name: getattr(self, name)[indices] for name in COLUMNS},
+            extra={name: values[indices] for name, values in self.extra.items()},
+            masks=None if self.masks is None else self.masks.select(indices),
+        )
 
     def read(self, indices: Sequence[int], on_error: OnError | None = None) -> Iterator[tuple[int, bytes]]:
         """(index, the file's bytes) of the images asked for, in the order that is fastest to read.
@@ -266,7 +291,7 @@ def pick_evenly(indices: np.ndarray, most: int) -> np.ndarray:
     return indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int))]
 
 
-def _text_of(file: str) -> str:
+def read_text(file: str) -> str:
     """What a text file holds. Raises ValueError naming one that cannot be read or is no UTF-8."""
     try:
         return read_file(file).decode("utf-8-sig")
@@ -307,20 +332,7 @@ def _column(rows: datasets.Dataset, name: str, default: np.ndarray) -> np.ndarra
     return np.array([other if text is None else text for text, other in zip(_texts(rows, name), default, strict=True)], dtype=str)
 
 
-def _of_files(
-    title: str, folder: str, paths: list[str], labels: Iterable[int], generators: list[str], contents: list[str] | None = None,
-    source_images: list[str] | None = None,
-) -> ImageSet:
-    count = len(paths)
-    label, generator = np.array(list(labels), dtype=np.int64), np.array(generators, dtype=str)
-    return ImageSet(
-        FolderFiles(folder, paths), label, np.array(contents or ["uncategorized"] * count, dtype=str),
-        np.where(label == REAL, "real", "unknown"), generator, np.array(source_images or paths, dtype=str),
-        np.array(paths, dtype=str), np.zeros(count, dtype=bool), title=title,
-    )
-
-
-def _image_files(folder: str) -> list[str]:
+def list_image_files(folder: str) -> list[str]:
     """What is called an image below a folder, by its path in it, regular file or not: whoever reads it says what is wrong with it.
 
     Folders that are links are followed, but not back to where they lie in.
