@@ -69,6 +69,16 @@ def choose_threshold(operating_points: list[dict], name: str | None = None) -> t
     return name, 0.5 if name is None else find_threshold(operating_points, name)
 
 
+def calibrated_probability(logit, calibration) -> np.ndarray:
+    """The probability of "synthetic", float64 (N,), of a classifier's own logits, float (N,).
+
+    Args:
+        calibration: has ``temperature`` and ``bias``, as :class:`SelfConConfig`.
+    """
+    with np.errstate(over="ignore"):  # of exp, whose infinity gives the right 0
+        return 1 / (1 + np.exp(-(np.asarray(logit, dtype=np.float64) / calibration.temperature + calibration.bias)))
+
+
 def softmax(logits) -> np.ndarray:
     """float (N,) -> probabilities, float64 (N,)."""
     logits = np.asarray(logits, dtype=np.float64)

@@ -12,7 +12,8 @@ from imaginet_tools.inference.networks.engines import AUTO, ENGINES
 from imaginet_tools.inference.saved_detector import SavedDetector, open_detector
 from imaginet_tools.inference.scoring.inputs import Input, list_inputs, list_rows
 from imaginet_tools.inference.scoring.output import Output
-from imaginet_tools.inference.scoring.score import Summary, score
+from imaginet_tools.inference.scoring.score import score
+from imaginet_tools.inference.scoring.work import Summary
 
 RESUMABLE = "what is scored is kept; the same command with --resume goes on where it was"
 

@@ -2,7 +2,8 @@
 
 from accelerate import Accelerator
 
-from imaginet_tools.evaluation.detectors import TorchDetector, to_probability
+from imaginet_core.detection.verdict import calibrated_probability
+from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics.calibration import fit_temperature_and_bias, operating_points, uncertain_band
@@ -21,6 +22,6 @@ def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelera
     config = detector.model.config
     config.temperature, config.bias = fit_temperature_and_bias(logit, held_out.label)
     fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"
-    probability = to_probability(logit, config)
+    probability = calibrated_probability(logit, config)
     points = operating_points(probability, held_out.label, fitted_on)
     detector.model.calibrate(config.temperature, config.bias, points, uncertain_band(probability, held_out.label))

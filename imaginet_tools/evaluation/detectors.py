@@ -6,6 +6,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from imaginet_core.detection.crops import ALL
+from imaginet_core.detection.verdict import calibrated_probability
 from imaginet_core.pictures.pixel_statistics import statistics
 from imaginet_tools.evaluation.pixel_baseline import PixelStatistics
 from imaginet_tools.evaluation.predict import BATCH_SIZE, gather, iterate_prepared
@@ -60,7 +61,7 @@ class TorchDetector(Detector):
             None if values is None else values.float().cpu().numpy()
             for values in (output.family_logits, output.generator_logits, output.feature)
         )
-        return Answers(to_probability(logit, self.model.config), family, generator, feature, logit)
+        return Answers(calibrated_probability(logit, self.model.config), family, generator, feature, logit)
 
 
 class PixelStatisticsDetector(Detector):
@@ -100,8 +101,3 @@ class PixelStatisticsDetector(Detector):
 
     def scores_of_prepared(self, prepared: list[np.ndarray]) -> Answers:
         return Answers(self.classifier.probabilities(np.stack(prepared)))
-
-
-def to_probability(logit: np.ndarray, config) -> np.ndarray:
-    """Origin logits, float64 (N,), as probabilities of "synthetic" by a model's temperature and bias."""
-    return 1 / (1 + np.exp(-(logit / config.temperature + config.bias)))

@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from imaginet_core.detection.verdict import calibrated_probability
+
 
 class Settings(NamedTuple):
     """What a detector's folder says beside its weights; see ``SelfConConfig`` and ``SelfConImageProcessor`` for each.
@@ -50,8 +52,7 @@ class Settings(NamedTuple):
 
     def probability(self, logit: np.ndarray) -> np.ndarray:
         """The calibrated probability of "synthetic", float64 (N,), of the classifier's logits (N,)."""
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(-(logit.astype(np.float64) / self.temperature + self.bias)))
+        return calibrated_probability(logit, self)
 
 
 class Logits(NamedTuple):

@@ -10,25 +10,21 @@ import logging
 import os
 import pickle
 import socket
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import ray
 import ray.data
-from datasets.utils import tqdm
 from ray.exceptions import RayError
 
 from imaginet_core.errors import first_line
 from imaginet_tools.inference.saved_detector import SavedDetector
 from imaginet_tools.inference.scoring.fetch import read_streams
 from imaginet_tools.inference.scoring.inputs import Input
-from imaginet_tools.inference.scoring.made_by import made_by
-from imaginet_tools.inference.scoring.manifest import Manifest, write_manifest
 from imaginet_tools.inference.scoring.output import Output
 from imaginet_tools.inference.scoring.records import SCHEMA, Reader
-from imaginet_tools.inference.scoring.score import Summary
 from imaginet_tools.inference.scoring.scorer import Scorer
+from imaginet_tools.inference.scoring.work import Summary, begin_work
 
 ROUND = 200_000
 """Inputs that Ray has in hand at most; their list lies in the memory of the machine that started it."""
@@ -119,32 +115,19 @@ def score_with_ray(
         ValueError, OSError, FileExistsError: as there. ValueError also where Ray gives up; what came back until then is written.
         ConnectionError: where there is no such cluster.
     """
-    output.begin(made_by(detector))
-    try:
-        write_manifest(inputs, output.inputs)
-        manifest = Manifest(output.inputs, output.done())
-        summary = Summary(before=len(manifest.ids) - manifest.repeated - int(manifest.pending.sum()), repeated=manifest.repeated)
-        start = time.monotonic()
-        with connected(address), tqdm(total=int(manifest.pending.sum()), unit=" images", desc="Scoring", smoothing=0.05) as bar:
-            pipeline = _Pipeline(detector, actors, device, image_column)
-            todo = iter(manifest)
-            while some := list(itertools.islice(todo, ROUND)):
-                for rows in _once_each(pipeline, some, summary):
-                    output.add(rows)
-                    bar.update(len(rows))
-        output.flush()
-        summary.seconds = time.monotonic() - start
-        output.finish()
-    except RayError as error:
-        output.flush()
-        reason = str(error).strip().splitlines()[-1].strip()  # above it stands a traceback of some other machine
-        raise ValueError(f"Ray gave up ({reason}); the same command with --resume goes on where it was.") from error
-    except KeyboardInterrupt:
-        output.flush()
-        raise
-    finally:
-        output.leave()
-    return summary
+    with begin_work(inputs, detector, output) as work:
+        try:
+            with connected(address):
+                pipeline = _Pipeline(detector, actors, device, image_column)
+                todo = iter(work.manifest)
+                while some := list(itertools.islice(todo, ROUND)):
+                    for rows in _once_each(pipeline, some, work.summary):
+                        output.add(rows)
+                        work.bar.update(len(rows))
+        except RayError as error:
+            reason = str(error).strip().splitlines()[-1].strip()  # above it stands a traceback of some other machine
+            raise ValueError(f"Ray gave up ({reason}); the same command with --resume goes on where it was.") from error
+    return work.summary
 
 
 def _once_each(pipeline: "_Pipeline", inputs: list[Input], summary: Summary) -> Iterator[list[dict]]:

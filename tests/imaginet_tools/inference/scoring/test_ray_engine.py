@@ -9,7 +9,7 @@ from imaginet_tools.commands import score as command  # noqa: E402
 from imaginet_tools.inference.saved_detector import open_detector  # noqa: E402
 from imaginet_tools.inference.scoring import ray_engine  # noqa: E402
 from imaginet_tools.inference.scoring.inputs import Input  # noqa: E402
-from imaginet_tools.inference.scoring.score import Summary  # noqa: E402
+from imaginet_tools.inference.scoring.work import Summary  # noqa: E402
 from tests.imaginet_tools.inference.scoring.test_score import assert_same, rows_of  # noqa: E402
 
 
