@@ -10,7 +10,7 @@ from tests.read_imports import changes_of_the_path, imports_by_string, imports_o
 FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"imaginet_core": ("imaginet_core", "imaginet_core/detection", "imaginet_core/pictures", "imaginet_core/storage"), "modeling": ("modeling",)},
     {"imaginet.py": ("imaginet.py",)},
-    {"images": ("imaginet_tools", "imaginet_tools/images"), "metrics": ("imaginet_tools/metrics",)},
+    {"images": ("imaginet_tools", "imaginet_tools/images", "imaginet_tools/images/layouts"), "metrics": ("imaginet_tools/metrics",)},
     {"audit": ("imaginet_tools/audit",), "doctor": ("imaginet_tools/doctor",)},
     {"inference": (
         "imaginet_tools/inference", "imaginet_tools/inference/networks", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",

@@ -81,7 +81,7 @@ class ImageSet:
         check_columns(rows.column_names, title, image, label)
         if not isinstance(rows.features[image], datasets.Image):
             raise ValueError(f"The column {image!r} of {title} holds no images but {rows.features[image]}; cast it to Image.")
-        words = _texts(rows, label)
+        words = column_texts(rows, label)
         if unlabelled := words.count(None):
             raise ValueError(f"{unlabelled} of {len(rows)} images of {title} have no {label}; choose a labelled split.")
         labels = _labels(words, title, real, kinds)
@@ -115,7 +115,7 @@ class ImageSet:
             loaded = datasets.load_dataset(name, config_name, split=split)
         rows = datasets.concatenate_datasets(list(loaded.values())) if isinstance(loaded, dict) else loaded
         images = cls.from_rows(rows, name, image, label, real, kinds=True)
-        of_real = {word for word, value in zip(_texts(rows, label), images.label, strict=True) if value == REAL}
+        of_real = {word for word, value in zip(column_texts(rows, label), images.label, strict=True) if value == REAL}
         return replace(images, title=f"{name}, real: {label} = {', '.join(sorted(of_real))}")
 
     @classmethod
@@ -317,7 +317,7 @@ def _undecoded(rows: datasets.Dataset, image: str) -> datasets.Dataset:
     return (rows if image == "image" else rows.rename_column(image, "image")).cast_column("image", datasets.Image(decode=False))
 
 
-def _texts(rows: datasets.Dataset, column: str) -> list[str | None]:
+def column_texts(rows: datasets.Dataset, column: str) -> list[str | None]:
     """A column's values as text, class labels by their names; None where there is no value."""
     feature, values = rows.features[column], rows[column]
     if isinstance(feature, datasets.ClassLabel):
@@ -329,7 +329,7 @@ def _column(rows: datasets.Dataset, name: str, default: np.ndarray) -> np.ndarra
     """A column as text, str (N,); the default where it has no value, or is not there."""
     if name not in rows.column_names:
         return default
-    return np.array([other if text is None else text for text, other in zip(_texts(rows, name), default, strict=True)], dtype=str)
+    return np.array([other if text is None else text for text, other in zip(column_texts(rows, name), default, strict=True)], dtype=str)
 
 
 def list_image_files(folder: str) -> list[str]:
