@@ -8,7 +8,12 @@ import pytest
 from tests.read_imports import changes_of_the_path, imports_by_string, imports_of, module_of
 
 FLOORS = (  # from the ground; rooms of one floor do not import each other
-    {"imaginet_core": ("imaginet_core", "imaginet_core/detection", "imaginet_core/pictures", "imaginet_core/storage"), "modeling": ("modeling",)},
+    {
+        "imaginet_core": (
+            "imaginet_core", "imaginet_core/detection", "imaginet_core/pictures", "imaginet_core/provenance", "imaginet_core/storage",
+        ),
+        "modeling": ("modeling",),
+    },
     {"imaginet.py": ("imaginet.py",)},
     {"images": ("imaginet_tools", "imaginet_tools/images", "imaginet_tools/images/layouts"), "metrics": ("imaginet_tools/metrics",)},
     {"audit": ("imaginet_tools/audit",), "doctor": ("imaginet_tools/doctor",)},

@@ -10,11 +10,12 @@ import pytest
 from tests.read_imports import imports_of
 
 DISTRIBUTIONS = {
-    "PIL": "pillow", "cv2": "opencv-python-headless", "linkify_it": "linkify-it-py", "pillow_heif": "pillow-heif",
+    "PIL": "pillow", "c2pa": "c2pa-python", "cv2": "opencv-python-headless", "linkify_it": "linkify-it-py", "pillow_heif": "pillow-heif",
     "sklearn": "scikit-learn", "yaml": "pyyaml",
 }
 """Module -> distribution, where they are called differently."""
 EXTRAS = {
+    "imaginet_core/provenance/c2pa_process.py": "provenance",
     "imaginet_core/pictures/decode.py": "heif", "imaginet_core/storage/seven_zip_archives.py": "archives",
     "imaginet_tools/audit": "audit",
     "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate",

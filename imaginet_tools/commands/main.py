@@ -14,6 +14,7 @@ COMMANDS = {
     "score": "scores for any number of pictures: folders, archives, buckets, data sets",
     "serve": "a detector as an HTTP service",
     "calibrate": "thresholds set on your own pictures, in a copy of a model's folder",
+    "provenance": "what picture files state about their origin, and what that is worth",
     "export-model": "a saved detector for ONNX Runtime or OpenVINO, compared with PyTorch",
 }
 """Name -> what it does."""
@@ -36,6 +37,8 @@ def find_command(name: str) -> Callable[[list[str]], int]:
             from imaginet_tools.commands.serve import main as command
         case "calibrate":
             from imaginet_tools.commands.calibrate import main as command
+        case "provenance":
+            from imaginet_tools.commands.provenance import main as command
         case "export-model":
             from imaginet_tools.commands.export_model import main as command
     return command

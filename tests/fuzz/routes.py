@@ -64,6 +64,13 @@ def through_features(case: Case) -> None:
     features(case.content)
 
 
+def through_provenance(case: Case) -> None:
+    """What the file states about its origin."""
+    from imaginet_core.provenance.read_provenance import read_provenance
+
+    assert json.dumps(read_provenance(case.content, name=case.name).as_dict())
+
+
 def through_windows(case: Case) -> None:
     """Training's reader of windows: the same pixels as the reader's."""
     import numpy as np
@@ -219,14 +226,20 @@ def through_perturbation(cases: list[Case]) -> list[Fault]:
     return _compared("perturb", cases, rows, refused)
 
 
-ONE_BY_ONE = {"read": through_reader, "features": through_features, "window": through_windows, "pipeline": through_pipeline}
+ONE_BY_ONE = {
+    "read": through_reader,
+    "features": through_features,
+    "provenance": through_provenance,
+    "window": through_windows,
+    "pipeline": through_pipeline,
+}
 TOGETHER = {
     "build": through_builder,
     "build aligned": through_alignment,
     "verify": through_verification,
     "perturb": through_perturbation,
 }
-NAMED = ("read", "window", "pipeline")
+NAMED = ("read", "provenance", "window", "pipeline")
 """Routes of one picture that know its name, so that what they say must hold it."""
 
 

@@ -1,0 +1,65 @@
+"""The properties of an XMP packet (ISO 16684-1), by the standard library's parser, with no document type and so no entities."""
+
+from xml.parsers import expat
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+PREFIXES = {
+    IPTC_EXTENSION: "Iptc4xmpExt", "http://ns.adobe.com/xap/1.0/": "xmp", "http://ns.adobe.com/photoshop/1.0/": "photoshop",
+    "http://purl.org/dc/elements/1.1/": "dc", "http://purl.org/dc/terms/": "dcterms", "http://ns.adobe.com/exif/1.0/": "exif",
+    "http://ns.adobe.com/tiff/1.0/": "tiff",
+}
+"""Namespaces whose properties are read -> the prefix that they go by here, whatever the packet calls them."""
+LARGEST = 2**23
+
+
+def read_xmp(packet: bytes) -> dict[str, str]:
+    """Properties as "prefix:Name" -> their first value that is not empty.
+
+    Raises:
+        ValueError: in plain words, for what is no XML, is too large, or declares a document type.
+    """
+    if len(packet) > LARGEST:
+        raise ValueError(f"its XMP has more than {LARGEST:,} bytes")
+    reader = _Reader()
+    try:
+        reader.parser.Parse(packet.strip(b"\0 \t\r\n"), True)
+    except expat.ExpatError as error:
+        raise ValueError("its XMP cannot be read") from error
+    return reader.found
+
+
+class _Reader:
+    """Collects attributes and texts; a text belongs to the innermost property that it stands in."""
+
+    def __init__(self):
+        self.found: dict[str, str] = {}
+        self.properties: list[str | None] = []
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, lambda name: self.properties.pop()
+        self.parser.CharacterDataHandler, self.parser.StartDoctypeDeclHandler = self._text, self._refuse
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        mine = _name_of(name)
+        self.properties.append(mine or (self.properties[-1] if self.properties else None))
+        for attribute, value in attributes.items():
+            if attribute == f"{RDF} resource":
+                self._keep(mine, value)
+            else:
+                self._keep(_name_of(attribute), value)
+
+    def _text(self, text: str) -> None:
+        self._keep(self.properties[-1] if self.properties else None, text)
+
+    def _keep(self, name: str | None, value: str) -> None:
+        if name and value.strip():
+            self.found.setdefault(name, value.strip())
+
+    def _refuse(self, *declared) -> None:
+        raise ValueError("its XMP declares a document type, which XMP never does")
+
+
+def _name_of(name: str) -> str | None:
+    namespace, _, local = name.rpartition(" ")
+    return f"{PREFIXES[namespace]}:{local}" if namespace in PREFIXES else None
