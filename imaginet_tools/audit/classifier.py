@@ -11,6 +11,7 @@ import numpy as np
 from imaginet_tools.audit.findings import Examination, Feature, Group
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics import detection
+from imaginet_tools.metrics.groups import groups
 
 MIN_SOURCE_IMAGES = 10
 """Source images of each class that an audit needs at least."""
@@ -89,7 +90,7 @@ def _groups(images: ImageSet, probability: np.ndarray) -> list[Group]:
         images.label, np.clip(probability, 0, 1), images.content, images.generator, images.source_image
     )
     found = []
-    for kind, name, chosen in detection.groups(scores):
+    for kind, name, chosen in groups(scores):
         own = scores.select(chosen)
         each = detection.measure(own, threshold=0.5)
         accuracy, auc = _widened(each.balanced_accuracy), _widened(each.auc)

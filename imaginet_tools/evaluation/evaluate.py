@@ -13,7 +13,8 @@ import imaginet
 from imaginet_core.pictures.degradations import CONDITIONS
 from imaginet_tools.evaluation.embedding_map import embedding_map
 from imaginet_tools.evaluation.predict import predict
-from imaginet_tools.evaluation.report import Report, Row, rows_of
+from imaginet_tools.evaluation.report import Report, rows_of
+from imaginet_tools.evaluation.report_parts import Row
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.inference.detector import Answers, Detector
 from imaginet_tools.metrics.attribution import REAL, Track, make_track

@@ -12,35 +12,23 @@ from pathlib import Path
 
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
+from imaginet_tools.evaluation.report_parts import (
+    READERS, Curves, DetectorFacts, Difference, Mistake, OpenSet, Rank, Row,
+)
 from imaginet_tools.evaluation.summary import false_alarm_sentences, summary_of
-from imaginet_tools.evaluation.tables import ERRORS, FIGURES, error_table, markdown_tables, track_tables
-from imaginet_tools.metrics.attribution import ClassFigures, Track
-from imaginet_tools.metrics.detection import Metrics, Scores, groups, measure
-from imaginet_tools.metrics.estimate import Estimate
+from imaginet_tools.evaluation.tables import error_table, markdown_tables, track_tables
+from imaginet_tools.metrics.attribution import Track
+from imaginet_tools.metrics.detection import Scores, measure
+from imaginet_tools.metrics.groups import Group, groups
 
-SCHEMA = "imaginet-report/2"
-BASELINE_OF_OLD_REPORTS = "pixel statistics"
-"""Name of the baseline in reports that do not say which rows are the baseline's."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """The figures of one detector on one group of images under one condition.
-
-    Attributes:
-        detector: its name.
-        condition: a name in ``degradations.CONDITIONS``.
-        kind, name: the group: ("overall", "all"), ("content", "photos"), ("generator", "ProGAN").
-        metrics: figures with intervals and sample sizes.
-        baseline: whether the detector is the baseline that others must beat.
-    """
-
-    detector: str
-    condition: str
-    kind: str
-    name: str
-    metrics: Metrics
-    baseline: bool = False
+SCHEMA = "imaginet-report/3"
+OLD_SCHEMAS = ("imaginet-report/2",)
+"""That are read too."""
+NEW = {
+    "command": None, "protocol": "content", "detectors": [], "gains": [], "differences": [], "ranks": [], "curves": [], "open_set": [],
+    "mistakes": [], "degradations": None,
+}
+"""What older schemas lack -> what it is then."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +49,15 @@ class Report:
         tracks: confusion matrices and accuracies of both tracks, see ``imaginet_tools.metrics.attribution``.
         embedding_map: see ``imaginet_tools.evaluation.embedding_map``; None if nothing was laid out.
         pictures: ``file`` and ``title`` of the PNG files that lie beside the report.
+        command: the command line that made the report; None for a training run.
+        protocol: which real images synthetic ones are compared with, a name in ``metrics.groups.PROTOCOLS``.
+        detectors: who they are, in the order of the tables; empty for a training run.
+        gains: each detector's difference from the baseline of pixel statistics, the headline.
+        differences, ranks: of several detectors, by AUC and balanced accuracy, over all images.
+        curves: of every detector under every condition.
+        open_set: of detectors that tell generators, where images of unknown generators are there.
+        mistakes: the images on which a detector was most sure and wrong, undegraded.
+        degradations: what a grid of degradations found (``imaginet_core.pictures.degradation_grid``); None where none was asked for.
     """
 
     created: str
@@ -75,6 +72,16 @@ class Report:
     tracks: list[Track] = field(default_factory=list)
     embedding_map: dict | None = None
     pictures: list[dict] = field(default_factory=list)
+    command: str | None = None
+    protocol: str = "content"
+    detectors: list[DetectorFacts] = field(default_factory=list)
+    gains: list[Difference] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    ranks: list[Rank] = field(default_factory=list)
+    curves: list[Curves] = field(default_factory=list)
+    open_set: list[OpenSet] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    degradations: dict | None = None
 
     def to_json(self) -> dict:
         """Plain values, with the schema's name first."""
@@ -85,14 +92,16 @@ class Report:
         """Reads what :meth:`to_json` wrote. Raises ValueError naming what is wrong with another schema or missing entries."""
         if not isinstance(values, dict):
             raise ValueError(f"This is not a report of schema {SCHEMA} (it is a {type(values).__name__}).")
-        if values.get("schema") != SCHEMA:
-            raise ValueError(f"This is not a report of schema {SCHEMA} (it says {values.get('schema')!r}).")
         names = cls.__dataclass_fields__
+        if values.get("schema") in OLD_SCHEMAS:
+            values = {**NEW, **values}
+        elif values.get("schema") != SCHEMA:
+            raise ValueError(f"This is not a report of schema {SCHEMA} (it says {values.get('schema')!r}).")
         missing, unknown = set(names) - set(values), set(values) - set(names) - {"schema"}
         if missing or unknown:
             raise ValueError(f"The report lacks {sorted(missing)} and has the unknown entries {sorted(unknown)}.")
         read = {}
-        for name, what, one in (("figures", "Figure", _row), ("tracks", "Track", _track)):
+        for name, (what, one) in READERS.items():
             if not isinstance(values[name], list):
                 raise ValueError(f"The report's {name} are not a list.")
             read[name] = [_read(one, entry, f"{what} {number}") for number, entry in enumerate(values[name])]
@@ -182,15 +191,16 @@ def audit_sentence(audit: dict | None) -> str:
 
 
 def rows_of(
-    detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0, baseline: bool = False
+    detector: str, condition: str, scores: Scores, threshold: float, resamples: int, seed: int = 0, baseline: bool = False,
+    of: list[Group] | None = None,
 ) -> list[Row]:
-    """Figures of every group (see ``imaginet_tools.metrics.detection.groups``) for one detector and condition.
+    """Figures of every group (by default those of ``imaginet_tools.metrics.groups.groups``) for one detector and condition.
 
     Raises ValueError if the images are of one class only.
     """
     return [
         Row(detector, condition, kind, name, measure(scores.select(chosen), threshold, resamples, seed), baseline)
-        for kind, name, chosen in groups(scores)
+        for kind, name, chosen in (groups(scores) if of is None else of)
     ]
 
 
@@ -199,25 +209,6 @@ def _read(one: Callable, entry: dict, what: str):
         return one(entry)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{what} of the report is not complete ({error}).") from error
-
-
-def _row(entry: dict) -> Row:
-    metrics = {**entry["metrics"]}
-    for name in (*FIGURES, *ERRORS):
-        if name in FIGURES or metrics.get(name) is not None:  # older reports have no errors of probabilities
-            metrics[name] = Estimate(**metrics[name])
-    baseline = entry.get("baseline", entry["detector"] == BASELINE_OF_OLD_REPORTS)
-    return Row(**{**entry, "metrics": Metrics(**metrics), "baseline": baseline})
-
-
-def _track(entry: dict) -> Track:
-    classes = [ClassFigures(**{**each, **_accuracies(each)}) for each in entry["classes"]]
-    return Track(**{**entry, "classes": classes, **_accuracies(entry)})
-
-
-def _accuracies(entry: dict) -> dict[str, Estimate | None]:
-    names = "accuracy", "accuracy_if_synthetic"
-    return {name: None if entry[name] is None else Estimate(**entry[name]) for name in names}
 
 
 def _operating_point(point: dict) -> str:

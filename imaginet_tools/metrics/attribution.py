@@ -27,6 +27,7 @@ class ClassFigures:
         known: whether the model can give this answer at all; of a generator without training images it cannot.
         accuracy: share of its images that are named so; None for a class that is not known.
         accuracy_if_synthetic: the same of the second step alone; None also for real images and in the first track.
+        auc: of this class against all others together, from the class's probability; None where no probabilities are given.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ClassFigures:
     known: bool
     accuracy: Estimate | None
     accuracy_if_synthetic: Estimate | None
+    auc: Estimate | None = None
 
 
 @dataclass(frozen=True)

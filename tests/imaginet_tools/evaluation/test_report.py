@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES
-from imaginet_tools.evaluation.report import SCHEMA, Report, Row, rows_of
+from imaginet_tools.evaluation.report import SCHEMA, Report, rows_of
+from imaginet_tools.evaluation.report_parts import Row
 from imaginet_tools.evaluation.summary import false_alarm_sentences
 from imaginet_tools.evaluation.tables import markdown_tables, screen_table, track_tables
 from imaginet_tools.metrics.attribution import Track, make_track
@@ -98,7 +99,7 @@ def changed(values, path, value=None):
 
 
 @pytest.mark.parametrize("path, value, message", [
-    (["schema"], "imaginet-report/0", "not a report of schema imaginet-report/2 .it says 'imaginet-report/0'"),
+    (["schema"], "imaginet-report/0", "not a report of schema imaginet-report/3 .it says 'imaginet-report/0'"),
     (["schema"], None, "it says None"),
     (["calibration"], None, "lacks .'calibration'."),
     (["colour"], "red", "unknown entries .'colour'."),
@@ -326,3 +327,13 @@ def test_errors_of_probabilities_are_told_for_all_images_and_older_reports_have_
         for name in ("equal_error_rate", "brier_score", "calibration_error"):
             del figure["metrics"][name]
     assert "## Probabilities" not in Report.from_json(older).to_markdown()
+
+
+def test_reports_of_the_older_schema_are_read_with_what_they_lack_empty(report):
+    older = {**json.loads(json.dumps(report.to_json())), "schema": "imaginet-report/2"}
+    for name in ("command", "protocol", "detectors", "gains", "differences", "ranks", "curves", "open_set", "mistakes", "degradations"):
+        del older[name]
+    for track in older["tracks"]:
+        for each in track["classes"]:
+            del each["auc"]
+    assert Report.from_json(older) == report

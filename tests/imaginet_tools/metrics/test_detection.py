@@ -5,20 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from sklearn.metrics import average_precision_score, balanced_accuracy_score, brier_score_loss, roc_auc_score, roc_curve
-
-from imaginet_tools.metrics.detection import (
-    MIN_SOURCE_IMAGES,
-    Estimate,
-    Scores,
-    balanced_accuracy,
-    groups,
-    measure,
-    sample_size_for,
+from sklearn.metrics import (
+    accuracy_score, average_precision_score, balanced_accuracy_score, brier_score_loss, log_loss, recall_score, roc_auc_score, roc_curve,
 )
-from tests.imaginet_tools.evaluation.simulate import clustered_scores, three_generators
 
-FIGURES = ("balanced_accuracy", "auc", "average_precision", "equal_error_rate", "brier_score", "calibration_error")
+from imaginet_tools.metrics.detection import FIGURES, MIN_SOURCE_IMAGES, Estimate, Scores, measure, sample_size_for
+from imaginet_tools.metrics.groups import CROSSED, groups, groups_of
+from tests.imaginet_tools.evaluation.simulate import clustered_scores, three_generators
 
 
 def scores_of(label, probability, source=None):
@@ -35,9 +28,8 @@ def slow_equal_error_rate(label, probability):
     return np.interp(place, along, false_alarms)
 
 
-def slow_calibration_error(label, probability):
-    """Bin by bin, from images repeated until both classes are equally many in weight."""
-    weight = np.where(label == 1, 0.5 / (label == 1).sum(), 0.5 / (label == 0).sum())
+def slow_calibration_error(label, probability, weight):
+    """Bin by bin, of images that weigh so much."""
     error = 0.0
     for number in range(15):
         chosen = (probability >= number / 15) & ((probability < (number + 1) / 15) | (number == 14))
@@ -47,12 +39,24 @@ def slow_calibration_error(label, probability):
     return error
 
 
+def slow_recall(label, probability, rate):
+    """Threshold by threshold, the lowest score of all included."""
+    thresholds = [np.inf, *np.unique(probability)]
+    kept = [threshold for threshold in thresholds if (probability[label == 0] >= threshold).mean() <= rate]
+    return max((probability[label == 1] >= threshold).mean() for threshold in kept)
+
+
 def slow_figures(label, probability, threshold):
     weight = np.where(label == 1, 0.5 / (label == 1).sum(), 0.5 / (label == 0).sum())
+    flagged, same = probability >= threshold, np.full(len(label), 1 / len(label))
     return (
-        balanced_accuracy_score(label, probability >= threshold), roc_auc_score(label, probability),
+        balanced_accuracy_score(label, flagged), roc_auc_score(label, probability),
         average_precision_score(label, probability), slow_equal_error_rate(label, probability),
-        brier_score_loss(label, probability, sample_weight=weight), slow_calibration_error(label, probability),
+        brier_score_loss(label, probability, sample_weight=weight), slow_calibration_error(label, probability, weight),
+        *(slow_recall(label, probability, rate) for rate in (0.01, 0.05, 0.1)),
+        log_loss(label, probability, sample_weight=weight), log_loss(label, probability),
+        slow_calibration_error(label, probability, same),
+        recall_score(label, flagged, pos_label=0), recall_score(label, flagged), accuracy_score(label, flagged),
     )
 
 
@@ -86,15 +90,18 @@ def few_real_scores():
 
 
 @pytest.mark.parametrize("scores, seed, redraws", [
-    (tied_scores(), 0, False), (clustered_scores(20, 3, seed=3), 1, False), (few_real_scores(), 4, True),
+    (tied_scores(), 0, False), (clustered_scores(20, 3, seed=3), 1, False), (few_real_scores(), 24, True),
 ], ids=["ties", "clusters", "draws without real images"])
 def test_bootstrap_equals_rows_repeated_by_hand(scores, seed, redraws):
-    metrics = measure(scores, 0.5, resamples=400, seed=seed)
-    (low, high), redrawn = slow_bootstrap(scores, 0.5, 400, seed)
+    metrics = measure(scores, 0.5, resamples=100, seed=seed)
+    (low, high), redrawn = slow_bootstrap(scores, 0.5, 100, seed)
     assert (redrawn > 0) == redraws
     for i, (name, value) in enumerate(zip(FIGURES, slow_figures(scores.label, scores.probability, 0.5), strict=True)):
         estimate = getattr(metrics, name)
-        np.testing.assert_allclose((estimate.value, estimate.low, estimate.high), (value, low[i], high[i]), atol=1e-10)
+        if high[i] - low[i] < 1e-12:
+            assert estimate.low is None and estimate.value == pytest.approx(value, abs=1e-10)
+            continue
+        np.testing.assert_allclose((estimate.value, estimate.low, estimate.high), (value, low[i], high[i]), atol=1e-10, err_msg=name)
         assert estimate.reason is None
 
 
@@ -148,7 +155,7 @@ def test_too_few_source_images_give_a_reason_and_no_interval():
                 assert estimate.low is None and estimate.high is None
                 assert f"{real_sources} source image(s) in one class" in estimate.reason
             else:
-                assert estimate.low < estimate.value < estimate.high
+                assert estimate.low <= estimate.value <= estimate.high
 
 
 def test_no_mistake_seen_gives_no_interval_of_width_zero():
@@ -162,8 +169,7 @@ def test_a_threshold_between_two_float32_scores_keeps_its_side():
     low = np.float32(0.3)
     probability = np.array([low, np.nextafter(low, np.float32(1))], dtype=np.float32)
     threshold = float(probability.astype(float).mean())
-    scores = scores_of([0, 1], probability)
-    assert balanced_accuracy(scores.label, scores.probability, threshold) == 1
+    assert measure(scores_of([0, 1], probability), threshold).balanced_accuracy.value == 1
 
 
 def test_estimates_print_with_their_interval():
@@ -222,3 +228,44 @@ def test_one_class_alone_cannot_be_measured(label, message):
 
 def test_a_false_alarm_rate_needs_three_expected_alarms():
     assert [sample_size_for(rate) for rate in (0.05, 0.01, 0.1, 0.07)] == [60, 300, 30, 43]
+
+
+# recall and other figures of an independent library
+
+def test_figures_are_those_of_torchmetrics():
+    torch = pytest.importorskip("torch")
+    from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_sensitivity_at_specificity
+
+    scores = clustered_scores(60, 5, seed=8)
+    metrics = measure(scores, 0.5, resamples=2)
+    probability, label = torch.from_numpy(scores.probability), torch.from_numpy(scores.label)
+    assert metrics.auc.value == pytest.approx(float(binary_auroc(probability, label)), abs=1e-6)
+    assert metrics.average_precision.value == pytest.approx(float(binary_average_precision(probability, label)), abs=1e-6)
+    for rate, recall in ((0.01, metrics.recall_at_1), (0.05, metrics.recall_at_5), (0.1, metrics.recall_at_10)):
+        expected, _ = binary_sensitivity_at_specificity(probability, label, 1 - rate)
+        assert recall.value == pytest.approx(float(expected), abs=1e-6)
+
+
+# groups
+
+def test_families_generators_in_contents_and_other_columns_are_groups_too():
+    scores = three_generators()
+    family = np.where(scores.generator == "real", "real", np.where(scores.generator == "A", "GAN", "SD"))
+    released = np.where(scores.label == 0, "", np.where(scores.generator == "C", "2024", "2023"))
+    platform = np.where(np.arange(240) % 3 == 0, "x", "y")
+    columns = {"content": scores.content, "generator": scores.generator, "family": family, "released": released, "platform": platform}
+    for protocol in ("content", "paper"):
+        found = {
+            (kind, name): chosen
+            for kind, name, chosen in groups_of(scores.label, columns, ("family", CROSSED, "released", "platform"), protocol)
+        }
+        real = lambda of: ((scores.label == 0) & (np.isin(scores.content, of) if protocol == "content" else True)).sum()
+        expected = {
+            ("family", "GAN"): (family == "GAN").sum() + real(["photos"]),
+            ("family", "SD"): (family == "SD").sum() + real(["photos", "faces"]),
+            (CROSSED, "C, faces"): ((scores.generator == "C") & (scores.content == "faces")).sum() + real(["faces"]),
+            ("released", "2023"): (released == "2023").sum() + real(["photos", "faces"]),
+            ("platform", "x"): (platform == "x").sum(),  # real and synthetic ones have a platform
+        }
+        assert {name: int(found[name].sum()) for name in expected} == expected
+        assert ("released", "") not in found and ("family", "real") not in found
