@@ -10,7 +10,8 @@ from tests.read_imports import changes_of_the_path, imports_by_string, imports_o
 FLOORS = (  # from the ground; rooms of one floor do not import each other
     {
         "imaginet_core": (
-            "imaginet_core", "imaginet_core/detection", "imaginet_core/pictures", "imaginet_core/provenance", "imaginet_core/storage",
+            "imaginet_core", "imaginet_core/detection", "imaginet_core/pictures", "imaginet_core/pictures/degradation_grid",
+            "imaginet_core/provenance", "imaginet_core/storage",
         ),
         "modeling": ("modeling",),
     },
@@ -20,7 +21,7 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"inference": (
         "imaginet_tools/inference", "imaginet_tools/inference/networks", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
     )},
-    {"evaluation": ("imaginet_tools/evaluation",)},
+    {"evaluation": ("imaginet_tools/evaluation", "imaginet_tools/evaluation/robustness")},
     {"publish": ("imaginet_tools/publish",)},
     {"commands": ("imaginet_tools/commands",)},
     {"training": (

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from imaginet_core.pictures.degradations import CONDITION_TITLES, CONDITIONS
+from imaginet_core.pictures.degradation_grid.conditions import condition_title, degrade
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.inference.detector import Answers, Detector, PreparingDetector, concatenate_answers
 
@@ -24,7 +24,7 @@ def predict(
     Args:
         detector: see ``imaginet_tools.inference.detector``.
         images: N ≥ 1 images.
-        condition: a name in ``degradations.CONDITIONS``.
+        condition: a name of ``imaginet_core.pictures.degradation_grid.conditions``.
         accelerator: its processes share the work, and all get the whole result; by default this process does all of it.
         workers: processes that load images, per process.
         part: which images these are, for the progress bar.
@@ -47,19 +47,19 @@ def iterate_prepared(
 
     Args:
         images: N images.
-        condition: a name in ``degradations.CONDITIONS``.
+        condition: a name of ``imaginet_core.pictures.degradation_grid.conditions``.
         prepare: run in the loading processes; None for the pictures themselves, uint8 RGB (H, W, 3).
         batch_size: images at a time, per process.
         title: of the progress bar, which only the main process shows.
         accelerator: whose processes share the work; by default this process does all of it.
         workers: processes that load images, per process.
     """
-    dataset = _Prepared(images, CONDITIONS[condition], prepare)
+    dataset = _Prepared(images, condition, prepare)
     loader = DataLoader(dataset, batch_size=batch_size, num_workers=workers, collate_fn=list)
     if accelerator is not None:
         loader = accelerator.prepare(loader)
     shown, processes = (True, 1) if accelerator is None else (accelerator.is_main_process, accelerator.num_processes)
-    words = f"{title}, {CONDITION_TITLES[condition]}"
+    words = f"{title}, {condition_title(condition)}"
     with tqdm(total=len(images), desc=words, unit="image", disable=not shown, dynamic_ncols=True, mininterval=1.0) as bar:
         for batch in loader:
             yield batch
@@ -74,12 +74,12 @@ def gather(values: np.ndarray | None, accelerator: Accelerator | None) -> np.nda
 
 
 class _Prepared(Dataset):
-    def __init__(self, images: ImageSet, degrade: Callable, prepare: Callable | None):
-        self.images, self.degrade, self.prepare = images, degrade, prepare
+    def __init__(self, images: ImageSet, condition: str, prepare: Callable | None):
+        self.images, self.condition, self.prepare = images, condition, prepare
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int):
-        picture = self.degrade(self.images.pixels(index))
+        picture = degrade(self.images.pixels(index), str(self.images.path[index]), self.condition)
         return picture if self.prepare is None else self.prepare(picture)

@@ -1,0 +1,1 @@
+"""The declared grid of degradations under which detectors are compared."""
