@@ -19,7 +19,8 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"images": ("imaginet_tools", "imaginet_tools/images", "imaginet_tools/images/layouts"), "metrics": ("imaginet_tools/metrics",)},
     {"audit": ("imaginet_tools/audit",), "doctor": ("imaginet_tools/doctor",)},
     {"inference": (
-        "imaginet_tools/inference", "imaginet_tools/inference/networks", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
+        "imaginet_tools/inference", "imaginet_tools/inference/heat_maps", "imaginet_tools/inference/networks",
+        "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
     )},
     {"evaluation": ("imaginet_tools/evaluation", "imaginet_tools/evaluation/robustness")},
     {"publish": ("imaginet_tools/publish",)},

@@ -10,7 +10,7 @@ import pytest
 from tests.read_imports import imports_of
 
 DISTRIBUTIONS = {
-    "PIL": "pillow", "c2pa": "c2pa-python", "cv2": "opencv-python-headless", "linkify_it": "linkify-it-py", "pillow_heif": "pillow-heif",
+    "PIL": "pillow", "pytorch_grad_cam": "grad-cam", "c2pa": "c2pa-python", "cv2": "opencv-python-headless", "linkify_it": "linkify-it-py", "pillow_heif": "pillow-heif",
     "sklearn": "scikit-learn", "yaml": "pyyaml",
 }
 """Module -> distribution, where they are called differently."""
@@ -29,6 +29,7 @@ EXTRAS = {
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")
 OPTIONAL = {
+    "captum": ("benchmarks",), "grad-cam": ("benchmarks",),
     "onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "ray": ("benchmarks",),
     "timm": ("modeling", "training"), "diffusers": ("training",),
 }

@@ -22,6 +22,7 @@ class Answers(NamedTuple):
         notes: object (N,), of each picture the tuple of its reader's notes (``imaginet_core.pictures.notes.Note``), or None.
         error: object (N,), of each picture None or the sentence that refuses it; then all its numbers are NaN. None where no
             picture can be refused.
+        heat_map: object (N,), of each picture its ``heat_maps.heat_map.HeatMap``, or None where it has none; None where none was asked.
 
     The arrays of N ≥ 1 pictures; :attr:`log_odds` is computed of them.
     """
@@ -34,6 +35,7 @@ class Answers(NamedTuple):
     outcome: np.ndarray | None = None
     notes: np.ndarray | None = None
     error: np.ndarray | None = None
+    heat_map: np.ndarray | None = None
 
     @property
     def log_odds(self) -> np.ndarray:

@@ -1,0 +1,173 @@
+"""Heat maps hold the classifier's answer at each place, lie where the picture's places lie, and change no score."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from imaginet_tools.inference.heat_maps import local_scores
+from imaginet_tools.inference.heat_maps.heat_map import LEAST_AREA, MOST_OPACITY, HeatMap
+from imaginet_tools.inference.heat_maps.local_scores import LocalLogits, enlarge, heat_map_of
+from imaginet_tools.inference.saved_detector import open_detector
+from modeling import SelfConImageProcessor
+from tests.modeling.helpers import pixels, small_model
+
+
+@pytest.fixture(scope="module")
+def detectors(saved_models, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "timm"
+    small_model(backbone="resnet10t", sub_network_after=2).eval().save_pretrained(folder)
+    SelfConImageProcessor().save_pretrained(folder)
+    places = {"resnet": saved_models["resnet"], "laptop": saved_models["laptop"], "timm": folder}
+    return {name: open_detector(str(place), device="cpu") for name, place in places.items()}
+
+
+def slow_logits(network, picture: np.ndarray, reach: int) -> np.ndarray:
+    """The classifier's logit for one place after the other, of the mean feature of the places up to ``reach`` away: float (h, w)."""
+    inputs = SelfConImageProcessor(crop_size={"height": picture.shape[0], "width": picture.shape[1]})(picture, return_tensors="pt")
+    with torch.inference_mode():
+        places = network.model(inputs["pixel_values"], output_hidden_states=True).hidden_states[-1][0]
+        around = lambda at: slice(max(0, at - reach), at + reach + 1)
+        rows = [
+            [network.model.classifier(places[:, around(row), around(column)].mean((1, 2))[None]).item() for column in range(places.shape[2])]
+            for row in range(places.shape[1])
+        ]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("name", ["resnet", "laptop", "timm"])
+def test_each_place_has_the_classifier_s_own_answer(name, detectors):
+    network = detectors[name].network
+    picture = pixels(256, 288, 5)
+    for window in (1, local_scores.WINDOW):
+        found = network.local_logits(picture, window)
+        reach = {"laptop": 4, "resnet": 2, "timm": 1}[name] if window > 1 else 0  # of places 8, 16 and 32 pixels apart
+        np.testing.assert_allclose(found.values, slow_logits(network, picture, reach), rtol=1e-4, atol=1e-3)
+    assert found.stride == (256 / found.values.shape[0],) * 2
+    if name != "timm":
+        logits = enlarge(found, picture.shape[:2])
+        step = int(found.stride[0])
+        np.testing.assert_allclose(logits[::step, ::step], found.values, atol=1e-4)
+        scores = detectors[name].heat_map(picture).scores
+        np.testing.assert_allclose(scores, network.settings.probability(logits), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["resnet", "laptop", "timm"])
+@pytest.mark.parametrize("size", [(1, 1), (30, 700), (257, 301)])
+def test_a_map_has_the_picture_s_size(name, size, detectors):
+    found = detectors[name].heat_map(pixels(*size, 1))
+    assert found.scores.shape == size and found.scores.dtype == np.float32
+    assert 0 <= found.scores.min() and found.scores.max() <= 1 and found.threshold == detectors[name].threshold
+
+
+def test_tiles_give_the_map_of_a_single_pass(detectors, monkeypatch):
+    picture = pixels(520, 900, 2)
+    whole = detectors["laptop"].heat_map(picture).scores
+    monkeypatch.setattr(local_scores, "TILE", 384)
+    calls, compute = [], detectors["laptop"].network.local_logits
+    monkeypatch.setattr(detectors["laptop"].network, "local_logits", lambda part, window: calls.append(part.shape) or compute(part, window))
+    np.testing.assert_allclose(detectors["laptop"].heat_map(picture).scores, whole, atol=2e-3)
+    assert len(calls) > 6 and max(side for shape in calls for side in shape[:2]) == 384
+
+
+@pytest.mark.parametrize("side", [1, 256, 1024, 1025, 1791, 1792, 1793, 5000])
+def test_tiles_fill_a_side_once_without_a_gap(side):
+    filled = np.zeros(side, int)
+    for span in local_scores._spans(side):
+        filled[span.used] += 1
+        seen = np.arange(side)[span.seen]
+        assert (seen[span.inner] == np.arange(side)[span.used]).all() and len(seen) <= local_scores.TILE
+    assert (filled == 1).all()
+
+
+class Brightness:
+    """Stands for a network with stride 8: the logit of a place is positive where the picture is bright."""
+
+    class settings:
+        crop_size = (256, 256)
+        probability = staticmethod(lambda logit: 1 / (1 + np.exp(-logit)))
+
+    def local_logits(self, picture, window):
+        return LocalLogits((picture[::8, ::8, 0] / 255 * 10 - 5).astype(np.float32), (8.0, 8.0), (0.0, 0.0))
+
+
+def test_regions_lie_where_the_picture_is_told_synthetic():
+    picture = np.zeros((300, 400, 3), np.uint8)
+    picture[40:104, 200:328], picture[200:296, 16:80] = 255, 200
+    strong, weak = heat_map_of(Brightness(), picture, 0.5).regions()
+    assert strong.score > weak.score > 0.5
+    for found, box in ((strong, (200, 40, 328, 104)), (weak, (16, 200, 80, 296))):
+        assert np.abs(np.array(found.box) - box).max() <= 8
+        assert found.area <= (found.box[2] - found.box[0]) * (found.box[3] - found.box[1])
+    assert heat_map_of(Brightness(), picture, 0.5).regions(most=1) == [strong]
+    assert heat_map_of(Brightness(), np.zeros((300, 400, 3), np.uint8), 0.5).regions() == []
+
+
+def test_specks_are_no_regions():
+    scores = np.zeros((64, 64), np.float32)
+    scores[:15, :16] = 1
+    assert HeatMap(scores, 0.5).regions() == [] and 15 * 16 < LEAST_AREA
+    scores[:16, :16] = 1
+    assert [region.box for region in HeatMap(scores, 0.5).regions()] == [(0, 0, 16, 16)]
+
+
+def test_small_pictures_are_filled_by_reflection_as_they_are_for_scores():
+    picture = np.zeros((80, 80, 3), np.uint8)
+    picture[:, :40] = 255
+    scores = heat_map_of(Brightness(), picture, 0.5).scores
+    assert (scores[:, :32] > 0.9).all() and (scores[:, 48:] < 0.1).all()
+
+
+def test_the_overlay_is_as_opaque_as_the_score():
+    scores = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    with Image.open(io.BytesIO(HeatMap(scores, 0.5).overlay_png())) as image:
+        assert image.mode == "RGBA" and image.size == (8, 8)
+        np.testing.assert_array_equal(np.asarray(image)[..., 3], np.rint(scores * MOST_OPACITY))
+
+
+def test_answers_carry_maps_when_they_are_asked_for_and_scores_stay_as_they_are(detectors, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    picture = pixels(300, 200, 3)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(picture).save(tmp_path / "turned.png", exif=turned)
+    pictures = [picture, str(tmp_path / "broken.jpg"), str(tmp_path / "turned.png")]
+    plain, mapped = detectors["laptop"].scores(pictures), detectors["laptop"].scores(pictures, heatmap=True)
+    assert plain.heat_map is None and mapped.logit.tobytes() == plain.logit.tobytes()
+    assert mapped.heat_map[1] is None and mapped.heat_map[0].scores.shape == (300, 200) and mapped.heat_map[2].scores.shape == (200, 300)
+
+
+def test_exports_and_old_folders_say_what_heat_maps_need(saved_models):
+    from imaginet_tools.inference.networks.onnx_network import OnnxNetwork
+    from imaginet_tools.inference.networks.openvino_network import OpenVinoNetwork
+
+    for network in (OnnxNetwork, OpenVinoNetwork):
+        with pytest.raises(ValueError, match=f"need the saved model; this export for {network.engine} gives scores alone"):
+            heat_map_of(network.__new__(network), pixels(256, 256, 1), 0.5)
+    with pytest.raises(ValueError, match="save it anew"):
+        open_detector(str(saved_models["version 0.1"])).heat_map(pixels(256, 256, 1))
+
+
+def test_with_a_linear_classifier_the_map_is_captum_s_and_grad_cam_s(detectors):
+    """Then, and only then, local logits are what gradients weight the features by, up to a factor and the bias."""
+    from captum.attr import LayerGradCam
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    from benchmarks.localisation import _Logit
+
+    detector, picture = detectors["resnet"], pixels(256, 256, 7)
+    model, before = detector.network.model, detector.network.model.classifier
+    torch.manual_seed(0)
+    model.classifier = torch.nn.Linear(before[1].in_features, 1)
+    try:
+        ours = detector.network.local_logits(picture, 1).values - model.classifier.bias.item()
+        inputs, last = detector.network._normalise(picture[None]), model.encoder.layer4
+        captum = LayerGradCam(_Logit(detector), last).attribute(inputs, target=0)[0, 0].detach().numpy()
+        np.testing.assert_allclose(ours / np.abs(ours).max(), captum / np.abs(captum).max(), atol=1e-4)
+        camera = GradCAM(_Logit(detector), [last])(inputs, [ClassifierOutputTarget(0)])[0][8::16, 8::16]
+    finally:
+        model.classifier = before
+    assert np.corrcoef(np.maximum(ours, 0).ravel(), camera.ravel())[0, 1] > 0.8  # it cuts at 0, scales and enlarges
