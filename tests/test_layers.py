@@ -22,7 +22,7 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
         "imaginet_tools/inference", "imaginet_tools/inference/heat_maps", "imaginet_tools/inference/networks",
         "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
     )},
-    {"evaluation": ("imaginet_tools/evaluation", "imaginet_tools/evaluation/robustness")},
+    {"evaluation": ("imaginet_tools/evaluation", "imaginet_tools/evaluation/html", "imaginet_tools/evaluation/robustness")},
     {"publish": ("imaginet_tools/publish",)},
     {"commands": ("imaginet_tools/commands",)},
     {"training": (
