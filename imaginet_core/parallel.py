@@ -75,11 +75,15 @@ def _run(function: Callable, batch: list) -> list:
 
 
 def _limit_threads():
-    """No threads within OpenCV and the linear algebra: they would wait for each other more than they help."""
+    """No threads within OpenCV and the linear algebra: they would wait for each other more than they help.
+
+    0, not 1: with 1 OpenCV also ends its threads, and waits for ever in a process that was forked while they slept (opencv-python
+    5.0, parallel_impl.cpp: it destroys a condition that threads of the other process wait for).
+    """
     import cv2
     import threadpoolctl
 
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(0)
     return threadpoolctl.threadpool_limits(1)
 
 

@@ -69,7 +69,7 @@ def insert_run(rng: random.Random, content: bytes) -> bytes:
 def splice(rng: random.Random, content: bytes) -> bytes:
     """The beginning of this file and the end of another."""
     other = rng.choice(seeds()).content
-    return content[: rng.randrange(1, len(content))] + other[rng.randrange(len(other)) :]
+    return content[: rng.randrange(1, max(2, len(content)))] + other[rng.randrange(len(other)) :]
 
 
 def append(rng: random.Random, content: bytes) -> bytes:

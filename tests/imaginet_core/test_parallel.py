@@ -61,6 +61,16 @@ def test_jobs_run_in_other_processes_with_one_thread_each():
     assert os.getpid() not in {process for process, _ in found} and {threads for _, threads in found} == {1}
 
 
+def test_processes_start_where_opencv_s_own_threads_sleep(repository):
+    """As in a notebook that used OpenCV before: threads do not come along in a fork, but what waits for them does."""
+    script = (
+        "import time, cv2, numpy as np\nfrom imaginet_core.parallel import in_processes\n"
+        "cv2.setNumThreads(4)\ncv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 3)\ntime.sleep(0.5)\n"
+        "assert list(in_processes(abs, range(50), 2)) == list(range(50)) and cv2.getNumThreads() == 4"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=repository, check=True, timeout=60)
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_error_arrives_as_it_is_after_the_results_before_it(processes):
     results = in_processes(fail_at_twenty, range(100), processes)
