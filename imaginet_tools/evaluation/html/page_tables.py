@@ -58,7 +58,10 @@ def _figure_table(kind: str, rows: list[dict], first: str) -> Table:
     figures = [name for name in FIGURES if any(row["metrics"].get(name) for row in rows)]
     best = _best(rows, figures)
     lines, more = [], []
-    for number, row in enumerate(rows):
+    conditions = list(dict.fromkeys(row["condition"] for row in rows))
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    together = sorted(enumerate(rows), key=lambda pair: (conditions.index(pair[1]["condition"]), names.index(pair[1]["name"])))
+    for number, row in together:  # detectors on the same images below each other
         metrics = row["metrics"]
         line = [
             Cell(condition_title(row["condition"])), Cell(row["name"]), Cell(row["detector"], note="baseline" if row.get("baseline") else ""),

@@ -24,14 +24,14 @@ def draw_curves(rows: dict[str, list[dict]]) -> Figure | None:
         return None
     columns = min(4, len(kinds))
     lines = -(-len(kinds) // columns)
-    figure = Figure(figsize=(3.1 * columns, 4.6 * lines + 0.4), layout="constrained")
+    figure = Figure(figsize=(max(6, 3.1 * columns), 4.6 * lines + 0.2 * len(rows) + 0.2), layout="constrained")
     panels = figure.subplots(2 * lines, columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
     for number, kind in enumerate(kinds):
         for offset, name in enumerate(FIGURES):
             _draw_panel(panels[2 * (number // columns) + offset][number % columns], rows, kind, name)
-    figure.legend(*panels[0][0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=4)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=min(2, columns))
     return figure
 
 
@@ -41,7 +41,7 @@ def _draw_panel(axes, rows: dict[str, list[dict]], kind: str, name: str) -> None
         own = sorted((row for row in of_detector if row["kind"] == kind), key=lambda row: row["strength"])
         clean = next((row for row in of_detector if row["condition"] == "clean"), None)
         strengths = [row["strength"] for row in own]
-        axes.plot(strengths, [row[name]["value"] for row in own], marker=".", color=f"C{number}", label=detector)
+        axes.plot(strengths, [row[name]["value"] for row in own], marker=".", color=f"C{number}", label=_short(detector, 40))
         with_interval = [row for row in own if row[name]["low"] is not None]
         axes.fill_between(
             [row["strength"] for row in with_interval], *([row[name][end] for row in with_interval] for end in ("low", "high")),
@@ -63,13 +63,21 @@ def draw_matrix(matrix: dict, title: str) -> Figure:
     """AUC of each generator (columns) under each condition (rows), as ``figures.matrix_of`` gave it."""
     values = np.array(matrix["auc"], dtype=float)
     rows, columns = values.shape
-    figure = Figure(figsize=(3 + 0.62 * columns, 1.6 + 0.24 * rows), layout="constrained")
+    figure = Figure(figsize=(4 + 0.62 * columns, 1.6 + 0.24 * rows), layout="constrained")
     axes = figure.subplots()
     shown = axes.imshow(values, cmap="RdYlGn", vmin=0.5, vmax=1, aspect="auto")
     for row, column in np.ndindex(rows, columns):
         axes.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=7)
     axes.set_yticks(range(rows), matrix["titles"], fontsize=7)
-    axes.set_xticks(range(columns), matrix["generators"], fontsize=7, rotation=45, ha="right")
-    axes.set_title(title, fontsize=9, parse_math=False)
-    figure.colorbar(shown, ax=axes, label="AUC (0.5 and below: chance)", shrink=0.6)
+    axes.set_xticks(range(columns), [_short(name, 24) for name in matrix["generators"]], fontsize=7, rotation=45, ha="right")
+    figure.suptitle(_short(title, 70), fontsize=9)
+    bar = figure.colorbar(shown, ax=axes)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("AUC", fontsize=7)
     return figure
+
+
+def _short(name: str, longest: int) -> str:
+    """A name that fits the picture; "$" is no formula."""
+    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return name.replace("$", r"\$")

@@ -108,10 +108,13 @@ def matrix_of(scores: Mapping[str, Scores]) -> dict:
 
 
 def worst_cells(scores: Mapping[str, Scores], matrix: dict) -> list[dict]:
-    """The WORST cells of the matrix, the lowest AUC first: ``condition``, ``title``, ``generator``, ``auc`` with its interval, ``clean``
+    """The WORST cells of the matrix but for clean images, the lowest AUC first: ``condition``, ``title``, ``generator``, ``auc`` with its interval, ``clean``
     (the generator's AUC without degradation) and ``images``."""
     parts = _generators(scores["clean"])
-    cells = [(auc, row, column) for row, line in enumerate(matrix["auc"]) for column, auc in enumerate(line)]
+    cells = [
+        (auc, row, column) for row, line in enumerate(matrix["auc"]) if matrix["conditions"][row] != "clean"
+        for column, auc in enumerate(line)
+    ]
     found = []
     for _, row, column in sorted(cells)[:WORST]:
         condition, generator = matrix["conditions"][row], matrix["generators"][column]

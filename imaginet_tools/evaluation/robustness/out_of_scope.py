@@ -42,10 +42,13 @@ def probe_out_of_scope(detector: Detector, threshold: float, count: int = 40) ->
     return rows
 
 
-def out_of_scope_sentence(rows: list[dict]) -> str:
+def out_of_scope_sentence(rows: list[dict], detector: str = "the detector") -> str:
     """The probe in words, for reports and cards."""
     parts = ", ".join(f"{row['called_synthetic']:.0%} of {row['pictures']} {row['kind']}" for row in rows)
-    return f"Out of scope: the detector was made for photographs and artwork; it calls {parts} synthetic, so its answers on such pictures mean nothing."
+    return (
+        f"Out of scope: {detector} was made for photographs and artwork. It calls {parts} synthetic; its answers on such pictures mean "
+        "nothing."
+    )
 
 
 def draw_examples(columns: int = 4) -> Figure:

@@ -76,7 +76,7 @@ def sentences_of(detector: str, told: dict) -> list[str]:
     if told["size_spread"]:
         changed = told["size_spread"]["changed"]["value"]
         found.append(f"{detector} changes its answer with the size alone for {changed:.1%} of the pictures.")
-    return [*found, *([f"{detector}: {out_of_scope_sentence(told['out_of_scope'])}"] if told["out_of_scope"] else [])]
+    return [*found, *([out_of_scope_sentence(told["out_of_scope"], detector)] if told["out_of_scope"] else [])]
 
 
 def pictures_of(degradations: dict) -> Iterable[tuple[str, str, Figure]]:
