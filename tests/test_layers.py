@@ -22,9 +22,13 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
         "imaginet_tools/inference", "imaginet_tools/inference/heat_maps", "imaginet_tools/inference/networks",
         "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
     )},
-    {"evaluation": ("imaginet_tools/evaluation", "imaginet_tools/evaluation/html", "imaginet_tools/evaluation/robustness")},
+    {"evaluation": (
+        "imaginet_tools/evaluation", "imaginet_tools/evaluation/baselines", "imaginet_tools/evaluation/comparison",
+        "imaginet_tools/evaluation/html", "imaginet_tools/evaluation/reports", "imaginet_tools/evaluation/rivals",
+        "imaginet_tools/evaluation/robustness", "imaginet_tools/evaluation/stored",
+    )},
     {"publish": ("imaginet_tools/publish",)},
-    {"commands": ("imaginet_tools/commands",)},
+    {"commands": ("imaginet_tools/commands", "imaginet_tools/commands/evaluation")},
     {"training": (
         "training", "training/reconstructions", "training/run", "training/stages", "training/stages/losses", "training/views",
     )},

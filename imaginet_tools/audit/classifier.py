@@ -36,24 +36,33 @@ def examine(table: np.ndarray, names: list[str], images: ImageSet, processes: in
         images: N.
         processes: threads for growing the trees.
     """
-    from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.tree import DecisionTreeClassifier
 
     label = images.label
     folds = folds_of(label, images.source_image)
-    # A split needs some evidence, a chi-square of about 4. Else, where the classes are matched value for value, what is held
-    # out would be the opposite of what was learnt, and the AUC would fall below 0.5.
-    common = dict(min_impurity_decrease=2 / len(label), class_weight="balanced", random_state=0)
-    forest = ExtraTreesClassifier(TREES, max_features=None, min_samples_leaf=3, n_jobs=processes, **common)
+    forest = make_forest(len(label), processes)
     probability = out_of_fold(forest, table, label, folds)
     alone = []
     for name, columns in _features(names).items():
-        tree = DecisionTreeClassifier(max_leaf_nodes=8, min_samples_leaf=max(3, len(label) // 100), **common)
+        tree = DecisionTreeClassifier(max_leaf_nodes=8, min_samples_leaf=max(3, len(label) // 100), **_common(len(label)))
         alone.append(Feature(name, float(roc_auc_score(label, out_of_fold(tree, table[:, columns], label, folds)))))
     alone.sort(key=lambda feature: -feature.auc)
     telling = [feature for feature in alone[:MOST_FEATURES] if feature.auc >= MIN_AUC]
     return Examination(_groups(images, probability), telling)
+
+
+def make_forest(images: int, processes: int = 1):
+    """The classifier of tables of numbers, not fitted yet: randomised trees for so many images."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(TREES, max_features=None, min_samples_leaf=3, n_jobs=processes, **_common(images))
+
+
+def _common(images: int) -> dict:
+    # A split needs some evidence, a chi-square of about 4. Else, where the classes are matched value for value, what is held
+    # out would be the opposite of what was learnt, and the AUC would fall below 0.5.
+    return dict(min_impurity_decrease=2 / images, class_weight="balanced", random_state=0)
 
 
 def folds_of(label: np.ndarray, source: np.ndarray) -> np.ndarray:

@@ -3,16 +3,17 @@
 Each is returned as a figure of matplotlib, drawn without a display; :func:`save_figure` writes it.
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure  # not pyplot, which would keep figures and choose a display for the whole process
-from sklearn.metrics import roc_curve
+from scipy.stats import norm
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_core.storage.safe_writes import write_aside
+from imaginet_tools.evaluation.report_parts import Curves
 from imaginet_tools.metrics.attribution import Track
 from imaginet_tools.metrics.detection import Scores
 
@@ -20,19 +21,59 @@ NO_TERMS = ("stage", "epoch", "learning_rate", "loss", "seconds", "images")
 """Of a row of the history; whatever else it holds is a term of the loss."""
 
 
-def draw_roc(scores: dict[tuple[str, str], Scores], baselines: Collection[str] = ()) -> Figure:
-    """ROC curves of each (detector, condition), at least one; those of ``baselines``, detectors by name, are dashed."""
-    figure = Figure(figsize=(6, 6 + 0.1 * len(scores)), layout="constrained")
+def draw_roc(curves: Sequence[Curves]) -> Figure:
+    """ROC curves of each detector and condition, at least one; those of baselines are dashed."""
+    figure = Figure(figsize=(6, 6 + 0.1 * len(curves)), layout="constrained")
     axes = figure.subplots()
-    colours = {condition: f"C{number}" for number, condition in enumerate(dict.fromkeys(condition for _, condition in scores))}
-    for (detector, condition), each in scores.items():
-        false_alarms, recall, _ = roc_curve(each.label, each.probability)
-        style = "--" if detector in baselines else "-"
-        axes.plot(false_alarms, recall, style, color=colours[condition], label=f"{detector}, {_title(condition)}")
+    for each, style in zip(curves, _styles(curves), strict=True):
+        axes.plot(*np.array(each.roc).T, label=f"{each.detector}, {_title(each.condition)}", **style)
     axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1, label="chance")
     axes.set(xlabel="false alarms (share of real images)", ylabel="recall (share of synthetic images)", title="ROC curves")
     _legend_below(figure, axes, columns=2)
     return figure
+
+
+def draw_det(curves: Sequence[Curves]) -> Figure:
+    """Detection error trade-off (Martin et al., 1997): missed images against false alarms, both axes by normal deviates, so that the
+    low rates that matter have room; rates below 0.1 % and above 99.9 % lie outside."""
+    figure = Figure(figsize=(6, 6 + 0.1 * len(curves)), layout="constrained")
+    axes = figure.subplots()
+    for each, style in zip(curves, _styles(curves), strict=True):
+        alarms, recall = np.clip(np.array(each.roc).T, 1e-4, 1 - 1e-4)
+        axes.plot(norm.ppf(alarms), norm.ppf(1 - recall), label=f"{each.detector}, {_title(each.condition)}", **style)
+    ticks = np.array([0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.95, 0.99])
+    names = [f"{tick:.1%}" if tick < 0.01 else f"{tick:.0%}" for tick in ticks]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(norm.ppf(ticks), names)
+    limits = norm.ppf([0.001, 0.999])
+    axes.set(
+        xlim=limits, ylim=limits, xlabel="false alarms (share of real images)", ylabel="missed (share of synthetic images)",
+        title="Detection error trade-off",
+    )
+    axes.grid(alpha=0.3)
+    _legend_below(figure, axes, columns=2)
+    return figure
+
+
+def draw_reliability(curves: Sequence[Curves]) -> Figure:
+    """How often images of a probability are synthetic, both classes weighing the same; on the diagonal a probability means what it says."""
+    figure = Figure(figsize=(6, 6 + 0.1 * len(curves)), layout="constrained")
+    axes = figure.subplots()
+    for each, style in zip(curves, _styles(curves), strict=True):
+        points = [(point["probability"], point["frequency"]) for point in each.reliability]
+        axes.plot(*np.array(points).T, marker=".", label=f"{each.detector}, {_title(each.condition)}", **style)
+    axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1, label="what is said is so")
+    axes.set(xlabel="probability of synthetic", ylabel="share of synthetic images", title="Reliability", xlim=(0, 1), ylim=(0, 1))
+    _legend_below(figure, axes, columns=2)
+    return figure
+
+
+def _styles(curves: Sequence[Curves]) -> list[dict]:
+    """Line of each curve: a colour a condition where there is one detector beside baselines, else one a detector; baselines dashed."""
+    own = {each.detector for each in curves if not each.baseline}
+    key = (lambda each: each.condition) if len(own) < 2 else (lambda each: each.detector)
+    colours = {name: f"C{number % 10}" for number, name in enumerate(dict.fromkeys(map(key, curves)))}
+    return [{"linestyle": "--" if each.baseline else "-", "color": colours[key(each)]} for each in curves]
 
 
 def draw_score_histogram(scores: dict[str, Scores], threshold: float) -> Figure:

@@ -10,6 +10,8 @@ TITLES = {
     "training.png": "Loss, its terms and the learning rate by epoch",
     "map.png": "What the network sees: features of images that it was not trained on",
     "roc.png": "ROC curves",
+    "det.png": "Detection error trade-off",
+    "reliability.png": "Reliability: what a probability is worth",
     "scores.png": "Distribution of the model's probabilities of \"synthetic\"",
     "confusion.png": "Confusion matrices of images without degradation",
     "mistakes.png": "The most confident mistakes",

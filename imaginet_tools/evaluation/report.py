@@ -12,11 +12,12 @@ from pathlib import Path
 
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
+from imaginet_tools.evaluation.comparison.comparison_tables import comparison_sections, detector_table, gain_sentences, other_sections
 from imaginet_tools.evaluation.report_parts import (
-    READERS, Curves, DetectorFacts, Difference, Mistake, OpenSet, Rank, Row,
+    READERS, Curves, DetectorFacts, Difference, Mistake, OpenSet, Pairs, Rank, Row,
 )
 from imaginet_tools.evaluation.summary import false_alarm_sentences, summary_of
-from imaginet_tools.evaluation.tables import error_table, markdown_tables, track_tables
+from imaginet_tools.evaluation.tables import error_table, full_table, markdown_tables, track_tables
 from imaginet_tools.metrics.attribution import Track
 from imaginet_tools.metrics.detection import Scores, measure
 from imaginet_tools.metrics.groups import Group, groups
@@ -26,7 +27,7 @@ OLD_SCHEMAS = ("imaginet-report/2",)
 """That are read too."""
 NEW = {
     "command": None, "protocol": "content", "detectors": [], "gains": [], "differences": [], "ranks": [], "curves": [], "open_set": [],
-    "mistakes": [], "degradations": None,
+    "pairs": [], "mistakes": [], "degradations": None,
 }
 """What older schemas lack -> what it is then."""
 
@@ -56,6 +57,7 @@ class Report:
         differences, ranks: of several detectors, by AUC and balanced accuracy, over all images.
         curves: of every detector under every condition.
         open_set: of detectors that tell generators, where images of unknown generators are there.
+        pairs: of images that belong together, where a column says which do.
         mistakes: the images on which a detector was most sure and wrong, undegraded.
         degradations: what a grid of degradations found (``imaginet_core.pictures.degradation_grid``); None where none was asked for.
     """
@@ -80,6 +82,7 @@ class Report:
     ranks: list[Rank] = field(default_factory=list)
     curves: list[Curves] = field(default_factory=list)
     open_set: list[OpenSet] = field(default_factory=list)
+    pairs: list[Pairs] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     degradations: dict | None = None
 
@@ -127,8 +130,11 @@ class Report:
     def to_markdown(self) -> str:
         """The report as a page: a summary, tables, limits, pictures, thresholds, data, options; without folders of this machine."""
         report = self.without_paths()
-        parts = [f"# Report of {report.options.get('output_dir', 'a run')}", *filter(None, [summary_of(self.figures)])]
-        parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures), *error_table(self.figures)]
+        of = report.options.get("output_dir") or (report.data["name"] if self.detectors else "a run")
+        parts = [f"# Report of {of}", *gain_sentences(self.gains), *filter(None, [summary_of(self.figures)])]
+        own = {"threshold": "each detector's own threshold"} if self.detectors else {}
+        parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures, self.protocol, **own), *error_table(self.figures)]
+        parts += [*full_table(self.figures), *comparison_sections(self.differences, self.ranks), *other_sections(self.open_set, self.pairs)]
         if self.tracks:
             parts.append(track_tables(self.tracks))
         if self.limits:
@@ -136,6 +142,7 @@ class Report:
         parts += [f"![{picture['title']}]({picture['file']})\n\n{picture['title']}." for picture in self.pictures]
         if self.operating_points:
             parts.append("## Thresholds\n\n" + "\n".join(_operating_point(point) for point in self.operating_points))
+        parts += detector_table(report.detectors)
         described = self.data.get("description", "")
         described = [] if not described or described in self.limits else [described]
         parts += ["## Data", *described, "\n".join(split_lines(self.data))]
@@ -157,7 +164,8 @@ class Report:
         data = {**self.data, "name": hub_name(self.data["name"])}
         if data.get("audit"):
             data["audit"] = {**data["audit"], **({"title": data["name"]} if "title" in data["audit"] else {})}
-        return replace(self, options=options, data=data)
+        detectors = [replace(each, place=_last_part(each.place), name=each.name) for each in self.detectors]
+        return replace(self, options=options, data=data, detectors=detectors, command=None)
 
 
 def hub_name(name: str) -> str:

@@ -128,6 +128,24 @@ class OpenSet:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """How often a synthetic image scores higher than the real ones that it was made from or belongs to.
+
+    Attributes:
+        column: whose values say what belongs together.
+        pairs: values that have both real and synthetic images.
+        share: of the pairs of a real and a synthetic image in which the synthetic one scores higher, each value weighing the same;
+            equal scores count half.
+    """
+
+    detector: str
+    condition: str
+    column: str
+    pairs: int
+    share: Estimate
+
+
+@dataclass(frozen=True)
 class Mistake:
     """One of the images on which a detector was most sure and wrong.
 
@@ -180,6 +198,7 @@ READERS: dict[str, tuple[str, Callable[[dict], object]]] = {
     "ranks": ("Rank", lambda entry: Rank(**_with_estimates(entry, "rank"))),
     "curves": ("Curve", lambda entry: Curves(**entry)),
     "open_set": ("Open set", lambda entry: OpenSet(**{**entry, "auc": Estimate(**entry["auc"]), "recall_at_5": Estimate(**entry["recall_at_5"])})),
+    "pairs": ("Pair", lambda entry: Pairs(**_with_estimates(entry, "share"))),
     "mistakes": ("Mistake", lambda entry: Mistake(**entry)),
 }
 """Entry of a report that is a list -> (what one of the list is called, how it is read)."""

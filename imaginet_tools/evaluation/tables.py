@@ -6,20 +6,36 @@ from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_core.safe_text import escape_markdown
 from imaginet_core.text_tables import markdown_table, text_table
 from imaginet_tools.metrics.attribution import REAL
+from imaginet_tools.metrics.groups import CROSSED, PROTOCOLS
 
 FIGURES = {"balanced_accuracy": "balanced accuracy", "auc": "AUC", "average_precision": "average precision"}
 ERRORS = {"equal_error_rate": "equal error rate", "brier_score": "Brier score", "calibration_error": "calibration error"}
-TITLES = {"overall": "Overall", "content": "By content type", "generator": "By generator"}
+MORE = {
+    "recall_at_1": "recall at 1 % false alarms", "recall_at_5": "recall at 5 % false alarms", "recall_at_10": "recall at 10 % false alarms",
+    "balanced_log_loss": "balanced log loss", "log_loss": "log loss", "plain_calibration_error": "plain calibration error",
+    "real_accuracy": "real accuracy", "synthetic_accuracy": "fake accuracy", "accuracy": "accuracy", "auc_delong": "AUC, DeLong's interval",
+}
+"""The rest of the figures, which have one table of their own, over all images."""
+LOWER_IS_BETTER = (*ERRORS, "balanced_log_loss", "log_loss", "plain_calibration_error")
+TITLES = {
+    "overall": "Overall", "content": "By content type", "family": "By family", "generator": "By generator",
+    CROSSED: "By generator and content type", "release_date": "By release date",
+}
 """Kind of group -> heading, in the order of the tables; other kinds follow under "By <kind>"."""
 
 
-def markdown_tables(rows: list) -> str:
-    """All rows as one Markdown table per kind of group, with a sentence on how to read the intervals."""
+def markdown_tables(rows: list, protocol: str = "content", threshold: str = "the threshold fitted on held-out training images") -> str:
+    """All rows as one Markdown table per kind of group, with a sentence on how to read the intervals.
+
+    Args:
+        rows: of a report.
+        protocol: a name in ``metrics.groups.PROTOCOLS``.
+        threshold: where the threshold comes from, in words.
+    """
     if not rows:
         return "Nothing was scored."
     parts = [
-        "Figures with 95 % bootstrap intervals over source images. Balanced accuracy is taken at the threshold fitted on "
-        "held-out training images; a generator is compared with the real images of its content types."
+        f"Figures with 95 % bootstrap intervals over source images. Balanced accuracy is taken at {threshold}; {PROTOCOLS[protocol]}."
     ]
     for title, (header, *lines) in _tables(rows, escape_markdown):
         parts.append(f"## {title}\n\n{markdown_table(header, lines)}")
@@ -39,6 +55,20 @@ def error_table(rows: list) -> list[str]:
         "## Probabilities\n\nLower is better, both classes weigh the same. Equal error rate: false alarms where they equal the missed. Brier "
         "score: mean squared error (0.25 for one who always says 0.5). Calibration error: mean difference between probability and "
         f"frequency, in 15 bins.\n\n{markdown_table(('condition', 'detector', *ERRORS.values()), lines)}"
+    ]
+
+
+def full_table(rows: list) -> list[str]:
+    """The rest of the figures over all images, a line each: a Markdown section, or none for reports that have no such figures."""
+    overall = [row for row in rows if row.kind == "overall" and row.metrics.accuracy is not None]
+    if not overall:
+        return []
+    header = ["figure", *(f"{escape_markdown(row.detector)}, {CONDITION_TITLES.get(row.condition, row.condition)}" for row in overall)]
+    lines = [[title, *(str(getattr(row.metrics, name) or "") for row in overall)] for name, title in MORE.items()]
+    return [
+        "## More figures\n\nRecall at a false-alarm rate is that of the best threshold on these images, which no one knows beforehand; the "
+        "three accuracies are at the detector's own threshold. What is plain weighs each image the same, and so depends on how many "
+        f"are real; what is balanced weighs the classes the same.\n\n{markdown_table(header, lines)}"
     ]
 
 
@@ -72,13 +102,17 @@ def track_tables(tracks: list) -> str:
             parts.append(f"By {name} ({classes}) the figures are those by {shown[counts]}.")
             continue
         shown[counts] = name
-        lines = [("condition", name, "images", "accuracy", "if known to be synthetic")]
+        lines = [("condition", name, "images", "accuracy", "if known to be synthetic", "AUC against the rest")]
         for track in of_name:
             title = CONDITION_TITLES.get(track.condition, track.condition)
-            lines += [(title, escape_markdown(each.name), str(each.images), *_accuracies(each)) for each in track.classes]
-            lines.append((title, "mean", "", *_accuracies(track)))
-        if all(track.accuracy_if_synthetic is None for track in of_name):  # the first track has no second step
+            lines += [
+                (title, escape_markdown(each.name), str(each.images), *_accuracies(each), str(each.auc or "")) for each in track.classes
+            ]
+            lines.append((title, "mean", "", *_accuracies(track), ""))
+        if all(each.auc is None for track in of_name for each in track.classes):  # reports before 0.3 have none
             lines = [line[:-1] for line in lines]
+        if all(track.accuracy_if_synthetic is None for track in of_name):  # the first track has no second step
+            lines = [(*line[:4], *line[5:]) for line in lines]
         parts.append(f"## By class: {name}\n\n{markdown_table(lines[0], lines[1:])}")
     return "\n\n".join(parts)
 

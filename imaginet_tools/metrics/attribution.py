@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imaginet_tools.metrics.delong import auc_of
 from imaginet_tools.metrics.detection import MIN_SOURCE_IMAGES, with_interval, without_interval
 from imaginet_tools.metrics.estimate import Estimate
+from imaginet_tools.metrics.resampling import Ranking, draws_of_sources
 
 REAL = "real"
 
@@ -63,7 +65,7 @@ class Track:
 
 def make_track(
     name: str, condition: str, true: np.ndarray, answer: np.ndarray, answers: list[str], source_image: np.ndarray,
-    if_synthetic: np.ndarray | None = None, resamples: int = 1000, seed: int = 0,
+    if_synthetic: np.ndarray | None = None, resamples: int = 1000, seed: int = 0, probability: np.ndarray | None = None,
 ) -> Track:
     """Counts and shares of right answers with 95 % intervals over source images.
 
@@ -75,6 +77,7 @@ def make_track(
         source_image: str (N,); all images of one are drawn together.
         if_synthetic: str (N,), the second step's answers alone.
         resamples, seed: of the bootstrap.
+        probability: float (N, len(answers)), of each answer, for the AUC of each class against all others; None leaves it out.
 
     Raises:
         ValueError: if an answer is none of ``answers``, or there are no images.
@@ -90,12 +93,26 @@ def make_track(
     if if_synthetic is not None:
         asked = known & np.array([each != REAL for each in classes])
         alone, alone_mean = shares_right(if_synthetic == true, group, source_image, asked, resamples, seed)
+    aucs = [
+        _auc(true == each, probability[:, answers.index(each)], source_image, resamples, seed)
+        if probability is not None and each in answers and len(classes) > 1 else None for each in classes
+    ]
     figures = [
         ClassFigures(each, int((group == number).sum()), len(np.unique(source_image[group == number])), bool(known[number]),
-                     shares[number], alone[number])
+                     shares[number], alone[number], aucs[number])
         for number, each in enumerate(classes)
     ]
     return Track(name, condition, list(answers), counts, figures, mean, alone_mean)
+
+
+def _auc(is_class: np.ndarray, probability: np.ndarray, source_image: np.ndarray, resamples: int, seed: int) -> Estimate:
+    """The AUC of one class against all others, with its interval over source images."""
+    label, (_, source) = is_class.astype(int), np.unique(source_image, return_inverse=True)
+    value, fewest = auc_of(label, probability), min(len(np.unique(source[label == value])) for value in (0, 1))
+    if fewest < MIN_SOURCE_IMAGES:
+        return without_interval(value, fewest)
+    ranking = Ranking(label, probability, source)
+    return with_interval(value, np.array([ranking.figures(times)[0] for times in draws_of_sources(source, label, resamples, seed)]))
 
 
 def shares_right(

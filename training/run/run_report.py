@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 import imaginet
 from imaginet_core.pictures.degradations import CONDITIONS
-from imaginet_tools.evaluation import charts, evaluate
+from imaginet_tools.evaluation import charts, evaluate, figures
 from imaginet_tools.evaluation.detectors import PixelStatisticsDetector, TorchDetector
-from imaginet_tools.evaluation.evaluate import Scored
+from imaginet_tools.evaluation.figures import Scored
 from imaginet_tools.evaluation.picture_grids import TITLES, draw_mistakes
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.images.splits import Splits
@@ -58,8 +58,8 @@ def evaluate_run(
         resamples, seed = options.scoring.bootstrap, options.run.seed
         audit = find_shortcuts(splits.train, options.scoring.audit_images, report.data["name"])
         report = replace(
-            report, figures=evaluate.rows_of_all(scored, resamples, seed), tracks=evaluate.tracks_of_all(scored, resamples, seed),
-            data={**report.data, "audit": audit}, embedding_map=evaluate.map_of(shown, seed),
+            report, figures=figures.rows_of_all(scored, resamples, seed), tracks=figures.tracks_of_all(scored, resamples, seed),
+            data={**report.data, "audit": audit}, embedding_map=figures.map_of(shown, seed), curves=figures.curves_of(scored),
         )
     return report, scored
 
@@ -70,12 +70,12 @@ def report_without_figures(config, splits: Splits, options: TrainingOptions, tra
     used = {"timm": options.network.backbone, "diffusers": options.views.reconstructions not in (None, "small")}
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=evaluate.versions_of([*evaluate.LIBRARIES, *(name for name, is_used in used.items() if is_used)]),
+        versions=figures.versions_of([*figures.LIBRARIES, *(name for name, is_used in used.items() if is_used)]),
         options=options.as_dict(),
         data={
             "name": data_name(options, splits), "config": splits.train.rows.info.config_name, "description": splits.description,
             "contents": splits.contents, "families": splits.families, "generators": splits.generators,
-            "splits": {name: evaluate.describe_split(images) for name, images in parts.items() if images is not None},
+            "splits": {name: figures.describe_split(images) for name, images in parts.items() if images is not None},
         },
         training=training,
         calibration={"temperature": config.temperature, "bias": config.bias, "images": len(splits.held_out)},
@@ -97,26 +97,25 @@ def data_name(options: TrainingOptions, splits: Splits) -> str:
 
 def write_report(report: Report, scored: list[Scored], views: RandomViews, output: Path) -> list[Path]:
     """Writes report.json, report.md and the PNG pictures into ``output``; returns the pictures."""
-    figures = draw_all(report, scored, views)
-    for name, figure in figures.items():
+    drawn = draw_all(report, scored, views)
+    for name, figure in drawn.items():
         charts.save_figure(figure, output / name)
-    replace(report, pictures=[{"file": name, "title": TITLES[name]} for name in figures]).write(output)
-    return [output / name for name in figures]
+    replace(report, pictures=[{"file": name, "title": TITLES[name]} for name in drawn]).write(output)
+    return [output / name for name in drawn]
 
 
 def draw_all(report: Report, scored: list[Scored], views: RandomViews) -> dict[str, Figure]:
     """The pictures of a report by their files' names."""
-    figures = {"training_views.png": draw_training_views(views), "training.png": charts.draw_history(report.training["history"])}
+    drawn = {"training_views.png": draw_training_views(views), "training.png": charts.draw_history(report.training["history"])}
     if report.embedding_map is not None:
-        figures["map.png"] = charts.draw_map(report.embedding_map)
+        drawn["map.png"] = charts.draw_map(report.embedding_map)
     if scored:
-        baselines = {each.detector.name for each in scored if each.detector.is_baseline}
         own = {each.condition: each for each in scored if not each.detector.is_baseline}
         clean = own["clean"]
-        figures["roc.png"] = charts.draw_roc({(each.detector.name, each.condition): each.scores for each in scored}, baselines)
-        figures["scores.png"] = charts.draw_score_histogram(
+        drawn["roc.png"] = charts.draw_roc(report.curves)
+        drawn["scores.png"] = charts.draw_score_histogram(
             {condition: each.scores for condition, each in own.items()}, clean.threshold
         )
-        figures["confusion.png"] = charts.draw_confusion([track for track in report.tracks if track.condition == "clean"])
-        figures["mistakes.png"] = draw_mistakes(clean.images, clean.answers.probability, clean.threshold)
-    return figures
+        drawn["confusion.png"] = charts.draw_confusion([track for track in report.tracks if track.condition == "clean"])
+        drawn["mistakes.png"] = draw_mistakes(clean.images, clean.answers.probability, clean.threshold)
+    return drawn

@@ -7,8 +7,12 @@ from PIL import Image
 from scipy.ndimage import label
 
 from imaginet_core.pictures.degradations import CONDITION_TITLES
-from imaginet_tools.evaluation.charts import draw_confusion, draw_history, draw_map, draw_roc, draw_score_histogram, save_figure
+from imaginet_tools.evaluation.charts import (
+    draw_confusion, draw_det, draw_history, draw_map, draw_reliability, draw_roc, draw_score_histogram, save_figure,
+)
+from imaginet_tools.evaluation.figures import curve_of
 from imaginet_tools.metrics.attribution import make_track
+from imaginet_tools.metrics.detection import measure
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
 
@@ -39,13 +43,31 @@ def saturated(file):
     return bool((seen.max(1) - seen.min(1) > 80).any())
 
 
-def test_roc_curves(tmp_path):
-    scores = {(detector, condition): three_generators(seed=seed) for seed, (detector, condition) in enumerate(
-        (detector, condition) for detector in ("model", "pixel statistics") for condition in (*CONDITION_TITLES, "jpeg40"))}
-    save_figure(draw_roc(scores, {"pixel statistics"}), tmp_path / "roc.png")
-    assert saturated(tmp_path / "roc.png")
-    save_figure(draw_roc({("model", "clean"): three_generators()}), tmp_path / "one.png")
-    assert len(colours(tmp_path / "one.png")) < len(colours(tmp_path / "roc.png"))
+def curves(detectors=("model", "pixel statistics"), conditions=(*CONDITION_TITLES, "jpeg40")):
+    found = []
+    for seed, (detector, condition) in enumerate((detector, condition) for detector in detectors for condition in conditions):
+        scores = three_generators(seed=seed)
+        found.append(curve_of(detector, condition, scores.label, scores.probability, detector == "pixel statistics"))
+    return found
+
+
+@pytest.mark.parametrize("draw", [draw_roc, draw_det, draw_reliability])
+def test_curves_of_each_detector_and_condition(tmp_path, draw):
+    save_figure(draw(curves()), tmp_path / "all.png")
+    assert saturated(tmp_path / "all.png")
+    save_figure(draw(curves(("model",), ("clean",))), tmp_path / "one.png")
+    assert len(colours(tmp_path / "one.png")) < len(colours(tmp_path / "all.png"))
+
+
+def test_a_curve_has_the_area_of_its_auc_and_the_calibration_error_of_its_bins():
+    scores = three_generators()
+    [each] = curves(("model",), ("clean",))
+    metrics = measure(scores, 0.5, resamples=2)
+    assert np.trapezoid(*np.array(each.roc).T[::-1]) == pytest.approx(metrics.auc.value)
+    assert sum(point["images"] for point in each.reliability) == 240 == sum(bin["real"] + bin["synthetic"] for bin in each.histogram)
+    few = [scores.select(np.floor(scores.probability * 15) == number) for number in range(15)]
+    means = [part.probability.mean() for part in few if len(part.label)]
+    assert [point["probability"] for point in each.reliability] == pytest.approx(means, abs=0.02)
 
 
 @pytest.mark.parametrize("conditions", [["clean"], list(CONDITION_TITLES), ["clean", "jpeg40"]])
@@ -93,7 +115,7 @@ def test_legends_lie_beside_what_is_drawn_and_inside_the_picture(kind):
     scores = {(detector, condition): three_generators() for detector in ("model", "pixel statistics") for condition in CONDITION_TITLES}
     points = [{"x": float(n), "y": float(n % 7), "label": "real", "generator": name} for n in range(30) for name in ("real", "A", "B")]
     figure = {
-        "roc": lambda: draw_roc(scores, {"pixel statistics"}), "history": lambda: draw_history(history()),
+        "roc": lambda: draw_roc(curves()), "history": lambda: draw_history(history()),
         "scores": lambda: draw_score_histogram({condition: each for (_, condition), each in scores.items()}, 0.5),
         "one epoch": lambda: draw_history(history(epochs=1)),
         "map": lambda: draw_map({"method": "PCA", "images": 90, "points": points}),

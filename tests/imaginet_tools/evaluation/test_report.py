@@ -331,7 +331,7 @@ def test_errors_of_probabilities_are_told_for_all_images_and_older_reports_have_
 
 def test_reports_of_the_older_schema_are_read_with_what_they_lack_empty(report):
     older = {**json.loads(json.dumps(report.to_json())), "schema": "imaginet-report/2"}
-    for name in ("command", "protocol", "detectors", "gains", "differences", "ranks", "curves", "open_set", "mistakes", "degradations"):
+    for name in ("command", "protocol", "detectors", "gains", "differences", "ranks", "curves", "open_set", "pairs", "mistakes", "degradations"):
         del older[name]
     for track in older["tracks"]:
         for each in track["classes"]:

@@ -1,0 +1,1 @@
+"""Detectors beside each other: paired differences, ranks, reports of two runs."""

@@ -1,0 +1,135 @@
+"""Any detectors on any images, with the baselines beside them: scores from the store or computed, then one report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from imaginet_tools.evaluation.baselines.feature_baselines import METADATA, STATISTICS, Baseline, FeatureScorer, evaluate_features
+from imaginet_tools.evaluation.figures import Scored
+from imaginet_tools.evaluation.report import Report
+from imaginet_tools.evaluation.report_parts import DetectorFacts
+from imaginet_tools.evaluation.reports.build_report import Plan, build_report
+from imaginet_tools.evaluation.stored.score_images import ImageScorer, ScoredRows, score_images
+from imaginet_tools.images.image_set import ImageSet
+from imaginet_tools.inference.detector import Answers, Detector
+
+
+class Contestant(NamedTuple):
+    """A detector of a report.
+
+    Attributes:
+        facts: who it is.
+        detector: itself.
+        scorer: that computes its scores; None where they are given.
+        given: answers for all images, undegraded; None where they are computed.
+    """
+
+    facts: DetectorFacts
+    detector: Detector
+    scorer: ImageScorer | None = None
+    given: Answers | None = None
+
+
+class Work(NamedTuple):
+    """How scores are computed.
+
+    Attributes:
+        conditions: names of ``imaginet_core.pictures.degradation_grid.conditions``; "clean" first.
+        store: folder of stored scores.
+        workers: processes that read pictures.
+        on_corrupt: "error", or "skip" for a report without images that cannot be read.
+        baselines: whether pictures are there to compute them of.
+        train: images that baselines are fitted on; None for cross-validation on the scored ones.
+    """
+
+    conditions: tuple[str, ...]
+    store: Path
+    workers: int = 1
+    on_corrupt: str = "error"
+    baselines: bool = True
+    train: ImageSet | None = None
+
+
+def evaluate_detectors(
+    contestants: Sequence[Contestant], images: ImageSet, work: Work, plan: Plan, limits: Sequence[str] = (), command: str | None = None,
+    title: str | None = None,
+) -> tuple[Report, list[Scored]]:
+    """Scores what is not stored, and makes the report.
+
+    Args:
+        contestants: at least one, with names of their own.
+        images: N images; their order is that of given answers.
+        work, plan: see there.
+        limits, command, title: see ``build_report``.
+
+    Raises:
+        ValueError: in one sentence, for two detectors of one name, images that cannot be read, a detector that fails on one, and as
+            ``build_report``.
+    """
+    names = [each.facts.name for each in contestants]
+    if len(set(names)) < len(names) or {STATISTICS, METADATA} & set(names):
+        raise ValueError(f"Detectors need names of their own, got {', '.join(names)}; write --model NAME=PLACE.")
+    if any(each.given is not None for each in contestants) and work.conditions != ("clean",):
+        raise ValueError("Scores from a file are of undegraded images; leave --conditions out, or give the detector as a --model.")
+    passes = {
+        each.facts.name: score_images(each.scorer, images, work.conditions, work.store, work.workers)
+        for each in contestants if each.scorer is not None
+    }
+    features = _features(images, work) if work.baselines else {}
+    broken = {}
+    for each in [*passes.values(), *features.values()]:
+        broken |= each.broken
+    limits = [*limits, *_left_out(broken, images, work)]
+    chosen = np.array([index for index in range(len(images)) if index not in broken], dtype=np.int64)
+    kept = images.select(chosen)
+    scored, facts = [], []
+    for each in contestants:
+        facts.append(each.facts)
+        for condition in work.conditions:
+            answers = _answers(each, passes, condition, chosen)
+            scored.append(Scored(each.detector, condition, kept, answers, each.facts.threshold))
+    for kind, rows in features.items():
+        try:
+            answers, sentence = evaluate_features(kind, rows, images, chosen, _train(kind, work))
+        except ValueError as error:
+            limits.append(str(error))
+            continue
+        facts.append(DetectorFacts(kind, "baseline", kind, 0.5, "0.5", True, notes=[sentence]))
+        scored += [Scored(Baseline(kind), condition, kept, each, 0.5) for condition, each in answers.items()]
+    headline = STATISTICS if any(each.name == STATISTICS for each in facts) else None
+    return build_report(scored, facts, plan, headline, limits, command, title)
+
+
+def _answers(contestant: Contestant, passes: dict[str, ScoredRows], condition: str, chosen: np.ndarray) -> Answers:
+    if contestant.given is not None:
+        return Answers(*(None if column is None else column[chosen] for column in contestant.given))
+    rows = [passes[contestant.facts.name].rows[condition][index] for index in chosen]
+    column = lambda name: np.array([row[name] for row in rows]) if rows and name in rows[0] else None
+    return Answers(column("probability"), column("family"), column("generator"))
+
+
+def _features(images: ImageSet, work: Work) -> dict[str, ScoredRows]:
+    return {
+        kind: score_images(FeatureScorer(kind), images, work.conditions if kind == STATISTICS else work.conditions[:1], work.store, work.workers)
+        for kind in (STATISTICS, METADATA)
+    }
+
+
+def _train(kind: str, work: Work) -> tuple[ScoredRows, ImageSet] | None:
+    if work.train is None:
+        return None
+    return score_images(FeatureScorer(kind), work.train, ("clean",), work.store, work.workers), work.train
+
+
+def _left_out(broken: dict[int, str], images: ImageSet, work: Work) -> list[str]:
+    if not broken:
+        return []
+    named = "; ".join(list(broken.values())[:5])
+    if work.on_corrupt == "error":
+        raise ValueError(
+            f"{len(broken)} of {len(images)} images cannot be read ({named}). Replace them, or leave them out with --on_corrupt skip; all "
+            "other scores are kept."
+        )
+    return [f"{len(broken)} images that cannot be read are left out of every figure: {named}."]

@@ -1,0 +1,1 @@
+"""Scores in files: those that were computed before, those that others give, those that a report leaves."""

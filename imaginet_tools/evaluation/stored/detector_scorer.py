@@ -1,0 +1,63 @@
+"""Any detector as a scorer whose rows can be stored."""
+
+import numpy as np
+
+from imaginet_tools.inference.detector import Detector
+from imaginet_tools.inference.saved_detector import SavedDetector
+from imaginet_tools.inference.scoring.made_by import made_by
+
+
+class Unprepared:
+    """The pictures themselves; of an undegraded one the file's bytes where a detector reads files itself."""
+
+    def __init__(self, files: bool):
+        self.files = files
+
+    def __call__(self, content: bytes, pixels: np.ndarray, condition: str):
+        return content if self.files and condition == "clean" else pixels
+
+
+class PreparedBySaved:
+    """What a saved detector needs of a picture; of an undegraded one it reads the file itself, as everywhere."""
+
+    def __init__(self, detector: SavedDetector):
+        self.preparation = detector.preparation
+
+    def __call__(self, content: bytes, pixels: np.ndarray, condition: str):
+        prepared = self.preparation.prepare(content if condition == "clean" else pixels)
+        if prepared.error is not None:
+            raise ValueError(prepared.error)
+        return prepared
+
+
+class DetectorScorer:
+    """Rows of a detector: probability, and its classes of synthetic pictures.
+
+    Args:
+        detector: a saved one of ours, or any other that answers for pictures.
+        key: of a detector of others, what its scores depend on beside picture and condition.
+    """
+
+    def __init__(self, detector: Detector, key: dict | None = None):
+        self.detector, self.name = detector, detector.name
+        saved = isinstance(detector, SavedDetector)
+        self.batch_size = detector.batch_size if saved else getattr(detector, "batch_size", 16)
+        self.preparation = PreparedBySaved(detector) if saved else Unprepared(getattr(detector, "reads_files", False))
+        self._answer = detector.scores_of_prepared if saved else detector.scores
+        if saved:
+            key = {name: value for name, value in made_by(detector).items() if name not in ("operating_point", "threshold", "form")}
+        self.facts = dict(key or {})
+
+    def key(self, condition: str) -> dict:
+        return {**self.facts, "condition": condition}
+
+    def rows(self, prepared: list) -> list[dict]:
+        answers = self._answer(prepared)
+        if len(answers.probability) != len(prepared):
+            raise ValueError(f"it gave {len(answers.probability)} answers for {len(prepared)} pictures")
+        if not ((answers.probability >= 0) & (answers.probability <= 1)).all():
+            raise ValueError(f"it gave the probability {answers.probability.min()} to {answers.probability.max()}, not from 0 to 1")
+        columns = {"probability": answers.probability, "family": answers.family, "generator": answers.generator}
+        return [
+            {name: column[number].tolist() for name, column in columns.items() if column is not None} for number in range(len(prepared))
+        ]
