@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure  # not pyplot, which would keep figures and choose a display for the whole process
 from scipy.stats import norm
 
-from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.report_parts import Curves
 from imaginet_tools.metrics.attribution import Track
@@ -26,7 +26,7 @@ def draw_roc(curves: Sequence[Curves]) -> Figure:
     figure = Figure(figsize=(6, 6 + 0.1 * len(curves)), layout="constrained")
     axes = figure.subplots()
     for each, style in zip(curves, _styles(curves), strict=True):
-        axes.plot(*np.array(each.roc).T, label=f"{each.detector}, {_title(each.condition)}", **style)
+        axes.plot(*np.array(each.roc).T, label=f"{each.detector}, {condition_title(each.condition)}", **style)
     axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1, label="chance")
     axes.set(xlabel="false alarms (share of real images)", ylabel="recall (share of synthetic images)", title="ROC curves")
     _legend_below(figure, axes, columns=2)
@@ -40,7 +40,7 @@ def draw_det(curves: Sequence[Curves]) -> Figure:
     axes = figure.subplots()
     for each, style in zip(curves, _styles(curves), strict=True):
         alarms, recall = np.clip(np.array(each.roc).T, 1e-4, 1 - 1e-4)
-        axes.plot(norm.ppf(alarms), norm.ppf(1 - recall), label=f"{each.detector}, {_title(each.condition)}", **style)
+        axes.plot(norm.ppf(alarms), norm.ppf(1 - recall), label=f"{each.detector}, {condition_title(each.condition)}", **style)
     ticks = np.array([0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 0.95, 0.99])
     names = [f"{tick:.1%}" if tick < 0.01 else f"{tick:.0%}" for tick in ticks]
     for axis in (axes.xaxis, axes.yaxis):
@@ -61,7 +61,7 @@ def draw_reliability(curves: Sequence[Curves]) -> Figure:
     axes = figure.subplots()
     for each, style in zip(curves, _styles(curves), strict=True):
         points = [(point["probability"], point["frequency"]) for point in each.reliability]
-        axes.plot(*np.array(points).T, marker=".", label=f"{each.detector}, {_title(each.condition)}", **style)
+        axes.plot(*np.array(points).T, marker=".", label=f"{each.detector}, {condition_title(each.condition)}", **style)
     axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1, label="what is said is so")
     axes.set(xlabel="probability of synthetic", ylabel="share of synthetic images", title="Reliability", xlim=(0, 1), ylim=(0, 1))
     _legend_below(figure, axes, columns=2)
@@ -84,7 +84,7 @@ def draw_score_histogram(scores: dict[str, Scores], threshold: float) -> Figure:
         for value, name in enumerate(("real", "synthetic")):
             axes.hist(each.probability[each.label == value], bins=np.linspace(0, 1, 21), alpha=0.6, label=name)
         axes.axvline(threshold, color="black", linewidth=1, label=f"threshold {threshold:.2f}")
-        axes.set(xlabel="probability of synthetic", title=_title(condition))
+        axes.set(xlabel="probability of synthetic", title=condition_title(condition))
     panels[0][0].set_ylabel("images")
     _legend_below(figure, panels[0][0], columns=3)
     return figure
@@ -142,7 +142,7 @@ def draw_confusion(tracks: list[Track]) -> Figure:
         names = [each.name if each.known else f"{each.name} (never seen)" for each in track.classes]
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_xticks(range(len(track.answers)), track.answers, fontsize=8, rotation=45, ha="right")
-        axes.set(xlabel="answer", ylabel="truth", title=f"{track.name}, {_title(track.condition)}")
+        axes.set(xlabel="answer", ylabel="truth", title=f"{track.name}, {condition_title(track.condition)}")
     return figure
 
 
@@ -172,10 +172,6 @@ def _legend_below(figure: Figure, axes, columns: int) -> None:
 def _colour(number: int, of: int):
     """Distinct colours: ten by hand, beyond them evenly along the spectrum."""
     return f"C{number}" if of <= 10 else colormaps["turbo"](number / (of - 1))
-
-
-def _title(condition: str) -> str:
-    return CONDITION_TITLES.get(condition, condition)
 
 
 def save_figure(figure: Figure, file: str | Path) -> None:

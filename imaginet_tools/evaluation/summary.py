@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_tools.metrics.attribution import REAL, Track
 
 FALSE_ALARMS = 0.2
@@ -30,7 +30,7 @@ def false_alarm_sentences(tracks: Sequence[Track]) -> list[str]:
     clean = shares.get("clean")
     told = f", of undegraded ones {_share(*clean)}" if clean else ""
     return [
-        f"False alarms: {CONDITION_TITLES.get(condition, condition)}, {_share(wrong, real)} of the real images are called synthetic{told}; "
+        f"False alarms: {condition_title(condition)}, {_share(wrong, real)} of the real images are called synthetic{told}; "
         "an alarm says little about such a picture."
         for condition, (wrong, real) in shares.items()
         if condition != "clean" and wrong / real >= FALSE_ALARMS and (clean is None or wrong / real > clean[0] / clean[1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_core.safe_text import escape_markdown
 from imaginet_core.text_tables import markdown_table, text_table
@@ -48,7 +49,7 @@ def error_table(rows: list) -> list[str]:
     if not overall:
         return []
     lines = [
-        (CONDITION_TITLES.get(row.condition, row.condition), escape_markdown(row.detector), *(str(getattr(row.metrics, name)) for name in ERRORS))
+        (condition_title(row.condition), escape_markdown(row.detector), *(str(getattr(row.metrics, name)) for name in ERRORS))
         for row in overall
     ]
     return [
@@ -63,7 +64,7 @@ def full_table(rows: list) -> list[str]:
     overall = [row for row in rows if row.kind == "overall" and row.metrics.accuracy is not None]
     if not overall:
         return []
-    header = ["figure", *(f"{escape_markdown(row.detector)}, {CONDITION_TITLES.get(row.condition, row.condition)}" for row in overall)]
+    header = ["figure", *(f"{escape_markdown(row.detector)}, {condition_title(row.condition)}" for row in overall)]
     lines = [[title, *(str(getattr(row.metrics, name) or "") for row in overall)] for name, title in MORE.items()]
     return [
         "## More figures\n\nRecall at a false-alarm rate is that of the best threshold on these images, which no one knows beforehand; the "
@@ -104,7 +105,7 @@ def track_tables(tracks: list) -> str:
         shown[counts] = name
         lines = [("condition", name, "images", "accuracy", "if known to be synthetic", "AUC against the rest")]
         for track in of_name:
-            title = CONDITION_TITLES.get(track.condition, track.condition)
+            title = condition_title(track.condition)
             lines += [
                 (title, escape_markdown(each.name), str(each.images), *_accuracies(each), str(each.auc or "")) for each in track.classes
             ]
@@ -136,7 +137,7 @@ def _table(rows: list, escape: Callable[[str], str]) -> list[list[str]]:
     order = sorted(rows, key=lambda row: (conditions.index(row.condition), row.name, detectors.index(row.detector)))
     lines = [
         [
-            CONDITION_TITLES.get(row.condition, row.condition), escape(row.name), escape(row.detector),
+            condition_title(row.condition), escape(row.name), escape(row.detector),
             f"{row.metrics.n_real} + {row.metrics.n_synthetic}",
             *(str(getattr(row.metrics, figure)) for figure in FIGURES),
         ]

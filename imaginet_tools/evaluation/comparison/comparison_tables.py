@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_core.safe_text import escape_markdown
 from imaginet_core.text_tables import markdown_table
 from imaginet_tools.evaluation.report_parts import DetectorFacts, Difference, OpenSet, Pairs, Rank
@@ -48,18 +48,17 @@ def comparison_sections(differences: Sequence[Difference], ranks: Sequence[Rank]
     """Differences and ranks, a section; none of one detector alone."""
     if not ranks and not differences:
         return []
-    title = lambda condition: CONDITION_TITLES.get(condition, condition)
     parts = [
         "## Differences between detectors\n\nOver all images, with 95 % intervals from the same draws of source images for both. Where an "
         "interval holds 0, which of two is better is open."
     ]
     if ranks:
         header = ("condition", "detector", "rank by AUC", "best in so many draws")
-        lines = [(title(each.condition), escape_markdown(each.detector), _rank(each.rank), f"{each.best:.1%}") for each in ranks]
+        lines = [(condition_title(each.condition), escape_markdown(each.detector), _rank(each.rank), f"{each.best:.1%}") for each in ranks]
         parts.append(markdown_table(header, lines))
     header = ("condition", "first", "second", "figure", "first minus second")
     lines = [
-        (title(each.condition), escape_markdown(each.first), escape_markdown(each.second), FIGURES.get(each.figure, each.figure), signed(each.value))
+        (condition_title(each.condition), escape_markdown(each.first), escape_markdown(each.second), FIGURES.get(each.figure, each.figure), signed(each.value))
         for each in differences
     ]
     return ["\n\n".join([*parts, markdown_table(header, lines)])]
@@ -67,11 +66,10 @@ def comparison_sections(differences: Sequence[Difference], ranks: Sequence[Rank]
 
 def other_sections(open_set: Sequence[OpenSet], pairs: Sequence[Pairs]) -> list[str]:
     """Generators that a detector does not know, and images that belong together: a section each, where there are figures."""
-    title = lambda condition: CONDITION_TITLES.get(condition, condition)
     parts = []
     if open_set:
         lines = [
-            (title(each.condition), escape_markdown(each.detector), str(each.known), str(each.unknown), str(each.auc), str(each.recall_at_5))
+            (condition_title(each.condition), escape_markdown(each.detector), str(each.known), str(each.unknown), str(each.auc), str(each.recall_at_5))
             for each in open_set
         ]
         header = ("condition", "detector", "of known generators", "of unknown ones", "AUC", "unknown rejected where 5 % of the known are")
@@ -80,7 +78,7 @@ def other_sections(open_set: Sequence[OpenSet], pairs: Sequence[Pairs]) -> list[
             f"generator.\n\n{markdown_table(header, lines)}"
         )
     if pairs:
-        lines = [(title(each.condition), escape_markdown(each.detector), escape_markdown(each.column), str(each.pairs), str(each.share)) for each in pairs]
+        lines = [(condition_title(each.condition), escape_markdown(each.detector), escape_markdown(each.column), str(each.pairs), str(each.share)) for each in pairs]
         header = ("condition", "detector", "together by", "groups", "synthetic one scores higher")
         parts.append(f"## Images that belong together\n\n{markdown_table(header, lines)}")
     return parts

@@ -1,6 +1,6 @@
 """The main table of a report for a paper: LaTeX with booktabs, a row for each group, a column pair for each detector."""
 
-from imaginet_core.pictures.degradations import CONDITION_TITLES
+from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_tools.evaluation.report import Report, hub_name
 from imaginet_tools.evaluation.tables import FIGURES, TITLES
 from imaginet_tools.metrics.estimate import Estimate
@@ -43,7 +43,7 @@ def latex_table(report: Report, condition: str | None = None) -> str:
     heads = " & ".join(rf"\multicolumn{{2}}{{c}}{{{escape_latex(name)}}}" for name in detectors)
     shown = " & ".join(FIGURES[figure] for _ in detectors for figure in SHOWN)
     caption = (
-        f"{escape_latex(hub_name(report.data['name']))}, {escape_latex(CONDITION_TITLES.get(condition, condition))}: with 95\\,\\% intervals over source "
+        f"{escape_latex(hub_name(report.data['name']))}, {escape_latex(condition_title(condition))}: with 95\\,\\% intervals over source "
         "images; " + ("each generator against real images of its content types." if report.protocol == "content" else
                       "each generator against all real images, whatever they show.")
     )

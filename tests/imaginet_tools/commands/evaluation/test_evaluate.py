@@ -121,7 +121,7 @@ def test_everything_works_without_torch(tmp_path):
 import sys
 from importlib.machinery import PathFinder
 find_spec, hidden = PathFinder.find_spec, ("torch", "transformers", "accelerate", "torchvision")
-PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] in hidden else find_spec(name, *more)
+PathFinder.find_spec = staticmethod(lambda name, *more: None if name.partition(".")[0] in hidden else find_spec(name, *more))
 from imaginet_tools.commands.main import main
 sys.exit(main(sys.argv[1:]))
 """
