@@ -135,6 +135,8 @@ class Report:
         own = {"threshold": "each detector's own threshold"} if self.detectors else {}
         parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures, self.protocol, **own), *error_table(self.figures)]
         parts += [*full_table(self.figures), *comparison_sections(self.differences, self.ranks), *other_sections(self.open_set, self.pairs)]
+        if self.degradations:
+            parts.append("## Degradations\n\n" + "\n".join(f"- {sentence}" for sentence in self.degradations["sentences"]))
         if self.tracks:
             parts.append(track_tables(self.tracks))
         if self.limits:

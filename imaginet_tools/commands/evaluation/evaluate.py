@@ -61,7 +61,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that read pictures (default: all cores)")
     add("--store", type=Path, help="folder of scores that were computed before (default: the user's cache)")
-    add_output(parser, "folder for report.json, report.md, scores.csv, table.tex and charts")
+    add_output(parser, "folder for report.html, report.md, report.json, scores.csv, table.tex and charts")
     options = parser.parse_args(arguments)
     if not options.model and not options.scores:
         parser.error("name a detector: --model, or --scores")

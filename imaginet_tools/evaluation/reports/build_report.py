@@ -13,6 +13,7 @@ from imaginet_tools.evaluation.figures import (
 )
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.report_parts import DetectorFacts, Mistake, Pairs, Row
+from imaginet_tools.evaluation.robustness.report_part import Degraded, degradations_of
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics.calibration import operating_points
 from imaginet_tools.metrics.delong import auc_of
@@ -23,6 +24,9 @@ REVERSED = 0.3
 """AUC below which labels may be the wrong way round."""
 RELEASE_DATE = "release_date"
 MOST_NAMED = 6
+MOST_CONDITIONS = 10
+"""With more of them, tables by content type and generator are of undegraded images alone."""
+MOST_RESAMPLES_OF_CELLS = 200
 MOST_MISTAKES = 12
 """Of each class, for each detector."""
 
@@ -75,7 +79,10 @@ def build_report(
     kinds = dict.fromkeys(["content", "family", "generator", CROSSED, *plan.by])
     if RELEASE_DATE in kept.extra:
         kinds.setdefault(RELEASE_DATE)
-    rows = rows_of_all(scored, plan.resamples, plan.seed, list(kinds), plan.protocol)
+    few = len({each.condition for each in scored}) <= MOST_CONDITIONS
+    in_full = [each for each in scored if few or each.condition == "clean"]
+    rows = rows_of_all(in_full, plan.resamples, plan.seed, list(kinds), plan.protocol)
+    rows += rows_of_all([each for each in scored if each not in in_full], plan.resamples, plan.seed, (), plan.protocol)
     gains, differences, ranks = compare_detectors(scored, plan.resamples, plan.seed, headline)
     splits = {"test": kept} if kept is images else {"test": kept, "excluded": images.select(~np.isin(images.path, kept.path))}
     report = Report(
@@ -91,11 +98,26 @@ def build_report(
         },
         training=None, calibration=None, operating_points=points, figures=rows,
         limits=[*limits, *([] if plan.protocol == "content" else [f"Pairing: {PROTOCOLS[plan.protocol]}."]), *warnings_of(rows)],
-        tracks=tracks_of_all(scored, plan.resamples, plan.seed), embedding_map=map_of(scored, plan.seed), command=command,
-        protocol=plan.protocol, detectors=list(facts), gains=gains, differences=differences, ranks=ranks, curves=curves_of(scored),
-        open_set=open_sets_of(scored, plan.resamples, plan.seed), pairs=pairs_of(scored, plan), mistakes=mistakes_of(scored),
+        tracks=tracks_of_all(in_full, plan.resamples, plan.seed), embedding_map=map_of(scored, plan.seed), command=command,
+        protocol=plan.protocol, detectors=list(facts), gains=gains, differences=differences, ranks=ranks, curves=curves_of(in_full),
+        open_set=open_sets_of(scored, plan.resamples, plan.seed), pairs=pairs_of(scored, plan), mistakes=mistakes_of(scored), degradations=degradations_of_all(scored, plan),
     )
     return report, list(scored)
+
+
+def degradations_of_all(scored: Sequence[Scored], plan: Plan) -> dict | None:
+    """What the grid of degradations shows of every detector; None where nothing was degraded."""
+    if len({each.condition for each in scored}) < 2:
+        return None
+    by_detector: dict[str, list[Scored]] = {}
+    for each in scored:
+        by_detector.setdefault(each.detector.name, []).append(each)
+    return degradations_of(
+        [
+            Degraded(name, {each.condition: each.scores for each in own}, own[0].threshold, own[0].images.path, own[0].detector.is_baseline)
+            for name, own in by_detector.items() if len(own) > 1  # metadata have no degradations
+        ], min(plan.resamples, MOST_RESAMPLES_OF_CELLS), plan.seed,
+    )
 
 
 def _check(images: ImageSet, plan: Plan) -> None:

@@ -105,7 +105,7 @@ def test_pairs_and_generators_that_are_not_known(report):
 
 def test_the_folder_holds_every_score_and_a_table_for_a_paper(report):
     names = {file.name for file in report.iterdir()}
-    assert names == {"report.json", "report.md", "scores.csv", "table.tex", "roc.png", "det.png", "reliability.png", "confusion.png"}
+    assert names == {"report.json", "report.md", "report.html", "scores.csv", "table.tex", "roc.png", "det.png", "reliability.png", "confusion.png"}
     with open(report / "scores.csv", newline="", encoding="utf-8") as stream:
         written = list(csv.DictReader(stream))
     assert len(written) == 480
