@@ -48,6 +48,8 @@ class SelfConConfig(PreTrainedConfig):
             there were too few images to tell), see ``imaginet_tools.metrics.calibration.operating_points``.
         uncertain: the probabilities for which a label would be a guess: a dict with ``low`` and ``high`` (0..1), ``error``, the
             share of wrong labels that is not exceeded outside, and ``images``, how many held-out images told; None without.
+        early_exit: for which pictures the sub-network's answer is enough, a dict, see ``imaginet_tools.metrics.early_exit``; None where
+            that was not fitted or is so for none.
         calibrated_classifier: fingerprint of the classifier that the operating points were set for, see
             ``SelfConForImageClassification.fingerprint``; None where it is not known.
         id2label, label2id: names of the two classes, real (0) and synthetic (1), in two directions; one of them is enough.
@@ -83,6 +85,7 @@ class SelfConConfig(PreTrainedConfig):
     bias: float = 0.0
     operating_points: list[dict] | tuple[dict, ...] = ()
     uncertain: dict | None = None
+    early_exit: dict | None = None
     calibrated_classifier: str | None = None
 
     def __post_init__(self, **kwargs):

@@ -8,6 +8,7 @@ real from synthetic. ``sub_classifier`` (the same from the sub-network's feature
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -204,8 +205,12 @@ class Encoder(nn.Module):
         )
         self.sub_network_at = config.sub_network_after - 1
 
-    def forward(self, pixels: Tensor, all_maps: bool = False) -> Features:
-        """float (B, 3, H, W) -> features of sub-network and trunk, and feature maps of stem and layers, or the last alone."""
+    def forward(self, pixels: Tensor, all_maps: bool = False, choose: Callable[[Tensor], Tensor] | None = None) -> Features:
+        """float (B, 3, H, W) -> features of sub-network and trunk, and feature maps of stem and layers, or the last alone.
+
+        ``choose``: from the sub-network's feature to bool (B,), which pictures the layers after it see; the trunk's feature and
+        its last map are of these alone.
+        """
         x = self.high_pass(at_least_float32(pixels)).to(self.conv1.weight.dtype)
         x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
         maps = [x]
@@ -215,6 +220,7 @@ class Encoder(nn.Module):
             if position == self.sub_network_at:
                 layer = self.selfcon_layer[position]
                 sub = layer(at_least_float32(x).mean((2, 3)).to(layer.weight.dtype))
+                x = x if choose is None else x[choose(at_least_float32(sub))]
         return Features(at_least_float32(sub), at_least_float32(x).mean((2, 3)), tuple(maps))
 
 
@@ -382,10 +388,12 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         self.drop_outdated_thresholds()
         super().save_pretrained(save_directory, *args, **kwargs)
 
-    def calibrate(self, temperature: float, bias: float, operating_points: list[dict], uncertain: dict | None = None) -> None:
+    def calibrate(
+        self, temperature: float, bias: float, operating_points: list[dict], uncertain: dict | None = None, early_exit: dict | None = None
+    ) -> None:
         """Stores what was fitted on this model's answers, and for which weights; see :class:`SelfConConfig`."""
         self.config.temperature, self.config.bias, self.config.operating_points = temperature, bias, operating_points
-        self.config.uncertain = uncertain
+        self.config.uncertain, self.config.early_exit = uncertain, early_exit
         self.config.calibrated_classifier = self.fingerprint()
 
     def fingerprint(self) -> str | None:
@@ -410,7 +418,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
             "The classifier's weights have changed since its thresholds were set, so they are left out and 0.5 is used; "
             "set them again on held-out images (operating_points of the configuration)."
         )
-        self.config.operating_points, self.config.uncertain, self.config.calibrated_classifier = [], None, None
+        self.config.operating_points, self.config.uncertain = [], None
+        self.config.early_exit, self.config.calibrated_classifier = None, None
 
     def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""
@@ -441,9 +450,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         predictions = {
             "origin_logit": apply(self.classifier, feature)[:, 0],
             "sub_logit": None if self.sub_classifier is None else apply(self.sub_classifier, sub)[:, 0],
-            "family_logits": None if self.family_classifier is None else apply(self.family_classifier, feature),
-            "generator_logits": None if self.generator_classifier is None else apply(self.generator_classifier, feature),
-            "feature": feature,
+            **self._kinds(feature),
         }
         if crop_counts is not None:
             predictions = {
@@ -453,6 +460,42 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
         loss = None if labels is None else F.cross_entropy(logits, labels)
         return SelfConOutput(loss=loss, logits=logits, hidden_states=maps if wanted else None, **predictions)
+
+
+    @torch.no_grad()
+    def forward_early(self, pixel_values: Tensor, is_sure: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor | None]]:
+        """Scores images, of which the layers after the sub-network see only those that it is not sure of.
+
+        Args:
+            pixel_values: float (B, 3, H, W), as the image processor makes them.
+            is_sure: from ``sub_logit`` (B,) to bool (B,).
+
+        Returns:
+            ``sub_logit``, float (B,); which images went on, bool (B,); and of those ``origin_logit``, ``family_logits``,
+            ``generator_logits`` and ``feature``, see :class:`SelfConOutput`.
+
+        Raises:
+            ValueError: for a model without classifier on its sub-network, and for one on a backbone of timm, which computes
+                both features at once.
+        """
+        if self.sub_classifier is None or isinstance(self.encoder, TimmEncoder):
+            raise ValueError("This network cannot answer early: it has no classifier on its sub-network, or a backbone of timm.")
+        self.warn_of_emulated_precision(pixel_values.device)
+        logits = []
+
+        def choose(sub: Tensor) -> Tensor:
+            logits.append(apply(self.sub_classifier, sub)[:, 0])
+            return ~is_sure(logits[0])
+
+        feature = self.encoder(pixel_values, choose=choose).feature
+        return logits[0], ~is_sure(logits[0]), {"origin_logit": apply(self.classifier, feature)[:, 0], **self._kinds(feature)}
+
+    def _kinds(self, feature: Tensor) -> dict[str, Tensor | None]:
+        return {
+            "family_logits": None if self.family_classifier is None else apply(self.family_classifier, feature),
+            "generator_logits": None if self.generator_classifier is None else apply(self.generator_classifier, feature),
+            "feature": feature,
+        }
 
 
 def apply(head: nn.Sequential, feature: Tensor) -> Tensor:

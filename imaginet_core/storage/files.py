@@ -86,9 +86,10 @@ def _unreachable(location: str, error: Exception) -> OSError:
     """fsspec passes on the errors of every network library that it uses."""
     cause = error.__cause__ or error
     reason = " ".join(str(cause).split()) or type(cause).__name__
-    kind = FileNotFoundError if getattr(cause, "status", None) == 404 else LocationError
+    if isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == 404:
+        return FileNotFoundError(mask_secrets(f"{location} cannot be found ({reason}); check the address."))
     advice = "check address and network, or download it and give the local path"
-    return kind(mask_secrets(f"{location} cannot be reached ({reason}); {advice}."))
+    return LocationError(mask_secrets(f"{location} cannot be reached ({reason}); {advice}."))
 
 
 def file_state(location: str) -> State:

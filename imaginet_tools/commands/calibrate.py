@@ -2,12 +2,10 @@
 
 import argparse
 
-import numpy as np
-
 from imaginet_core.storage.safe_writes import check_new_folder
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.commands.output_option import add_output
-from imaginet_tools.inference.calibrate_detector import Calibration, fit, scores_of_folder, write_calibrated
+from imaginet_tools.inference.calibrate_detector import Calibration, FolderScores, fit, scores_of_folder, write_calibrated
 from imaginet_tools.inference.saved_detector import open_detector
 
 
@@ -32,21 +30,18 @@ def main(arguments: list[str]) -> int:
     with in_one_sentence("calibrate"):
         check_new_folder(options.output)
         detector = open_detector(options.model, device=options.device)
-        real, refused = scores_of_folder(detector, options.real)
-        synthetic = np.empty(0)
-        if options.synthetic:
-            synthetic, others = scores_of_folder(detector, options.synthetic)
-            refused.update(others)
-        fitted_on = f"{len(real)} real and {len(synthetic)} synthetic pictures of one's own"
+        real = scores_of_folder(detector, options.real)
+        synthetic = scores_of_folder(detector, options.synthetic) if options.synthetic else FolderScores()
+        fitted_on = f"{len(real.logit)} real and {len(synthetic.logit)} synthetic pictures of one's own"
         calibration = fit(detector, real, synthetic, fitted_on)
         written = write_calibrated(options.model, options.output, calibration)
-    print("\n".join(lines_of(calibration, refused)))
+    print("\n".join(lines_of(calibration, {**real.refused, **synthetic.refused})))
     print(f"Written to {written}")
     return 0
 
 
 def lines_of(calibration: Calibration, refused: dict[str, str]) -> list[str]:
-    """What to tell the user: each threshold or why there is none, the uncertain band, and pictures that could not be read."""
+    """What to tell the user: each threshold or why there is none, the uncertain band, early exit, and what could not be read."""
     lines = []
     for point in calibration.operating_points:
         if point["threshold"] is None:
@@ -59,6 +54,11 @@ def lines_of(calibration: Calibration, refused: dict[str, str]) -> list[str]:
         lines.append(
             f"uncertain: {band['low']:.4f} to {band['high']:.4f}, where more than {band['error']:.0%} of the labels were wrong; "
             f"{band['share']:.1%} of the pictures lie there"
+        )
+    if (early := calibration.early_exit) is not None:
+        lines.append(
+            f"early exit: {early['share']:.1%} of the {early['images']} pictures that it was fitted on leave early; "
+            f"AUC {early['auc']:.4f} instead of {early['auc_whole']:.4f}"
         )
     if refused:
         lines.append(f"{len(refused):,} pictures could not be read and were left out, e.g. {next(iter(refused.values()))}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
+from imaginet_core.detection.windows import MEAN, RULES
 from imaginet_core.pictures.sources import LIMITS
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.inference.networks.engines import AUTO, ENGINES
@@ -37,7 +38,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that read pictures (default: all cores)")
     add("--batch_size", type=int, help="crops that the network takes at a time (default: the backend's)")
     add("--crops", type=_crops, help='places in which a picture is seen, or "all" (default: as the model says)')
+    add("--windows", type=_crops, help='the same, with --window_rule: "all" for large pictures')
+    add("--window_rule", default=MEAN, choices=tuple(RULES), help="how the windows of a picture become one answer (default: the mean of logits)")
     add("--operating_point", help="one of the model's thresholds (default: balanced)")
+    add("--early_exit", action="store_true", help="let the sub-network answer alone where it is sure, if the model was fitted for that")
     add("--backend", default=AUTO, choices=(AUTO, *ENGINES), help="what computes (default: what the folder was made for)")
     add("--device", help="cpu, cuda, … (default: the best that there is)")
     add("--dataset", metavar="NAME", help="a data set that load_dataset takes, beside or in place of paths")
@@ -45,6 +49,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--split", help="split of --dataset (default: all)")
     add("--image_column", help="of data sets and Parquet files (default: the first that holds images)")
     add("--private_addresses", action="store_true", help="let http(s) URLs lead into this machine's own network")
+    add("--skip_unreachable", action="store_true", help="give inputs a row, and go on, where the network fails or a bucket is closed")
     add("--revision", help="of a model on the Hub")
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
     add("--engine", default="local", choices=("local", "ray"), help='ray: on a cluster (pip install "imaginet[ray]")')
@@ -75,7 +80,7 @@ def main(arguments: list[str]) -> int:
 
 def _score(options: argparse.Namespace, inputs: Iterable[Input], output: Output) -> Summary:
     if options.engine == "local":
-        return score(inputs, _detector(options, options.device), output, options.workers, options.image_column)
+        return score(inputs, _detector(options, options.device), output, options.workers, options.image_column, options.skip_unreachable)
     try:
         from imaginet_tools.inference.scoring.ray_engine import score_with_ray
     except ModuleNotFoundError as error:
@@ -83,7 +88,9 @@ def _score(options: argparse.Namespace, inputs: Iterable[Input], output: Output)
             f'--engine ray needs {error.name}; run pip install "imaginet[ray]".', name=error.name
         ) from error
     detector = _detector(options, "cpu")
-    return score_with_ray(inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column)
+    return score_with_ray(
+        inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column, options.skip_unreachable
+    )
 
 
 def _detector(options: argparse.Namespace, device: str | None) -> SavedDetector:
@@ -94,7 +101,10 @@ def _detector(options: argparse.Namespace, device: str | None) -> SavedDetector:
         device,
         operating_point=options.operating_point,
         crops=options.crops,
+        windows=options.windows,
+        window_rule=options.window_rule,
         batch_size=options.batch_size,
+        early_exit=options.early_exit,
         limits=replace(LIMITS, private_addresses=options.private_addresses),
         **hub,
         **({"revision": options.revision} if options.revision else {}),

@@ -33,6 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--batch_size", type=int, help="crops that the network takes at a time (default: the backend's)")
     add("--readers", type=int, default=os.cpu_count() or 1, help="threads that decode pictures (default: all cores)")
     add("--operating_point", help="one of the model's thresholds (default: balanced)")
+    add("--early_exit", action="store_true", help="let the sub-network answer alone where it is sure, if the model was fitted for that")
     add("--backend", default=AUTO, choices=(AUTO, *ENGINES), help="what computes (default: what the folder was made for)")
     add("--device", help="cpu, cuda, ... (default: the best that there is)")
     add("--revision", help="of a model on the Hub")
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> int:
         hub = {"trust_remote_code": True} if options.trust_remote_code else {}
         detector = open_detector(
             options.model, options.backend, options.device, operating_point=options.operating_point, batch_size=options.batch_size,
+            early_exit=options.early_exit,
             limits=replace(LIMITS, bytes=options.max_bytes, pixels=options.max_pixels, seconds=min(LIMITS.seconds, options.max_seconds)),
             **hub, **({"revision": options.revision} if options.revision else {}),
         )

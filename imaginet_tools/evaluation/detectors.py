@@ -21,7 +21,7 @@ class TorchDetector(Detector):
     Temperature, bias, threshold and names of classes are those of ``model.config`` at the time of use.
 
     Args:
-        model: returns ``origin_logit`` (B,), ``family_logits``, ``generator_logits`` and ``feature`` for what the processor makes
+        model: returns ``origin_logit`` (B,), ``sub_logit``, ``family_logits``, ``generator_logits`` and ``feature`` for what the processor makes
             of pictures; put into eval mode when it is used.
         processor: makes a dict of tensors of one picture; with ``crops`` above 1 all answers are the mean over a picture's crops.
         name: in tables.
@@ -57,11 +57,11 @@ class TorchDetector(Detector):
         with torch.no_grad():
             output = self.model(**inputs)
         logit = output.origin_logit.float().cpu().numpy().astype(np.float64)
-        family, generator, feature = (
+        family, generator, feature, sub_logit = (
             None if values is None else values.float().cpu().numpy()
-            for values in (output.family_logits, output.generator_logits, output.feature)
+            for values in (output.family_logits, output.generator_logits, output.feature, output.sub_logit)
         )
-        return Answers(calibrated_probability(logit, self.model.config), family, generator, feature, logit)
+        return Answers(calibrated_probability(logit, self.model.config), family, generator, feature, logit, sub_logit=sub_logit)
 
 
 class PixelStatisticsDetector(Detector):

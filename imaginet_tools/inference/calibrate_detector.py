@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from imaginet_core.detection.early_exit import is_sure, to_network_logit
 from imaginet_core.pictures.sources import format_of
 from imaginet_core.storage.files import walk_files
 from imaginet_core.storage.safe_writes import check_new_folder, new_folder
+from imaginet_tools.inference.networks.network import Settings
 from imaginet_tools.inference.saved_detector import SavedDetector
 from imaginet_tools.metrics.calibration import fit_temperature_and_bias, operating_points, rate_points, uncertain_band
+from imaginet_tools.metrics.early_exit import fit_early_exit
 
 AT_ONCE = 64
 
@@ -23,20 +26,33 @@ class Calibration(NamedTuple):
     Attributes:
         temperature, bias: None where there were no synthetic pictures to fit them; the model's own stay.
         operating_points: without "balanced" where there were no synthetic pictures.
-        uncertain: None where there was no such band, or there were no synthetic pictures.
+        uncertain, early_exit: None where there was no such band or no such pair. Without synthetic pictures the
+            model's own stay, but for early exit's thresholds of false-alarm rates.
     """
 
     temperature: float | None
     bias: float | None
     operating_points: list[dict]
     uncertain: dict | None
+    early_exit: dict | None = None
 
 
-def scores_of_folder(detector: SavedDetector, folder: str) -> tuple[np.ndarray, dict[str, str]]:
+class FolderScores(NamedTuple):
+    """A detector's logits for the pictures of a folder.
+
+    Attributes:
+        logit: float64 (N,), before temperature and bias.
+        sub_logit: float64 (N,), of the sub-network; None without one.
+        refused: path -> sentence of what could not be read.
+    """
+
+    logit: np.ndarray = np.empty(0)
+    sub_logit: np.ndarray | None = None
+    refused: dict[str, str] = {}
+
+
+def scores_of_folder(detector: SavedDetector, folder: str) -> FolderScores:
     """A detector's logits for all pictures below a folder.
-
-    Returns:
-        logits, float64 (N,), before temperature and bias; and path -> sentence of what could not be read.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -45,36 +61,56 @@ def scores_of_folder(detector: SavedDetector, folder: str) -> tuple[np.ndarray, 
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"There is no folder {folder}; give one with pictures.")
     files = sorted(str(Path(folder, name)) for name in walk_files(folder) if _is_picture(Path(folder, name)))
-    logits, refused = [], {}
+    parts, refused = [], {}
     with tqdm(total=len(files), desc=f"scoring {folder}", unit="image", dynamic_ncols=True, mininterval=1.0) as bar:
         for start in range(0, len(files), AT_ONCE):
             some = files[start : start + AT_ONCE]
             answers = detector.scores(some)
             refused.update((file, error) for file, error in zip(some, answers.error, strict=True) if error)
-            logits.append(answers.logit[[error is None for error in answers.error]])
+            fine = [error is None for error in answers.error]
+            if any(fine):
+                parts.append([None if column is None else column[fine] for column in (answers.logit, answers.sub_logit)])
             bar.update(len(some))
-    found = np.concatenate([np.empty(0), *logits])
-    if not len(found):
+    if not parts:
         raise ValueError(f"{folder} holds no picture that can be read; give a folder of pictures.")
-    return found, refused
+    return FolderScores(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)), refused)
 
 
-def fit(detector: SavedDetector, real: np.ndarray, synthetic: np.ndarray, fitted_on: str) -> Calibration:
-    """Fits what real and synthetic logits, float64 (N,), allow; ``synthetic`` may be empty.
+def fit(detector: SavedDetector, real: FolderScores, synthetic: FolderScores, fitted_on: str) -> Calibration:
+    """Fits what the scores of real and synthetic pictures allow; there may be no synthetic ones.
 
     Without synthetic pictures only the thresholds of false-alarm rates can be had: they need real ones alone.
     """
     settings = detector.network.settings
-    labels = np.repeat([0, 1], [len(real), len(synthetic)])
-    logits = np.concatenate([real, synthetic])
+    labels = np.repeat([0, 1], [len(real.logit), len(synthetic.logit)])
+    logits = np.concatenate([real.logit, synthetic.logit])
     temperature, bias = settings.temperature, settings.bias
-    if len(synthetic):
+    if len(synthetic.logit):
         temperature, bias = fit_temperature_and_bias(logits, labels)
     probability = settings._replace(temperature=temperature, bias=bias).probability(logits)
-    if not len(synthetic):
-        return Calibration(None, None, rate_points(probability, labels, fitted_on), None)
+    if not len(synthetic.logit):
+        return Calibration(None, None, rate_points(probability, labels, fitted_on), None, _rates_with_early_exit(settings, real, fitted_on))
     points = operating_points(probability, labels, fitted_on)
-    return Calibration(temperature, bias, points, uncertain_band(probability, labels))
+    early_exit = None
+    if real.sub_logit is not None:
+        early_exit = fit_early_exit(np.concatenate([real.sub_logit, synthetic.sub_logit]), logits, labels, temperature, bias, fitted_on)
+    return Calibration(temperature, bias, points, uncertain_band(probability, labels), early_exit)
+
+
+def _rates_with_early_exit(settings: Settings, real: FolderScores, fitted_on: str) -> dict | None:
+    """The model's own early exit, if there is one, with thresholds of false-alarm rates set anew."""
+    early_exit = settings.early_exit
+    if early_exit is None or real.sub_logit is None:
+        return early_exit
+    together = np.where(is_sure(real.sub_logit, early_exit), to_network_logit(real.sub_logit, early_exit), real.logit)
+    points = rate_points(settings.probability(together), np.zeros(len(together), int), fitted_on)
+    return {**early_exit, "operating_points": merge_points(early_exit["operating_points"], points)}
+
+
+def merge_points(before: list[dict], fitted: list[dict]) -> list[dict]:
+    """Operating points of which those of the same names are replaced."""
+    names = {point["name"] for point in fitted}
+    return [point for point in before if point["name"] not in names] + fitted
 
 
 def write_calibrated(model: str, output: str, calibration: Calibration) -> Path:
@@ -94,12 +130,11 @@ def write_calibrated(model: str, output: str, calibration: Calibration) -> Path:
         raise ValueError(f"{output} lies in the model's own folder; choose another place for the calibrated copy.")
     check_new_folder(output)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    fitted = {point["name"] for point in calibration.operating_points}
-    kept = [point for point in config.get("operating_points") or [] if point["name"] not in fitted]
-    config["operating_points"] = kept + calibration.operating_points
+    config["operating_points"] = merge_points(config.get("operating_points") or [], calibration.operating_points)
     if calibration.temperature is not None:
-        changed = {name: value for name, value in calibration._asdict().items() if name != "operating_points"}
-        config.update(changed)
+        config |= {"temperature": calibration.temperature, "bias": calibration.bias, "uncertain": calibration.uncertain}
+    if calibration.temperature is not None or calibration.early_exit is not None:
+        config["early_exit"] = calibration.early_exit
     with new_folder(output) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

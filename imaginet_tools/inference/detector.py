@@ -23,6 +23,7 @@ class Answers(NamedTuple):
         error: object (N,), of each picture None or the sentence that refuses it; then all its numbers are NaN. None where no
             picture can be refused.
         heat_map: object (N,), of each picture its ``heat_maps.heat_map.HeatMap``, or None where it has none; None where none was asked.
+        sub_logit: float64 (N,), of "synthetic" from the sub-network; None where there is none.
 
     The arrays of N ≥ 1 pictures; :attr:`log_odds` is computed of them.
     """
@@ -36,6 +37,7 @@ class Answers(NamedTuple):
     notes: np.ndarray | None = None
     error: np.ndarray | None = None
     heat_map: np.ndarray | None = None
+    sub_logit: np.ndarray | None = None
 
     @property
     def log_odds(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A detector from its folder or its name on the Hub, whatever engine computes it: pictures in, answers out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from imaginet_core.detection.crops import check_crops
 from imaginet_core.detection.verdict import choose_threshold, is_uncertain
 from imaginet_core.pictures.decode import read_picture
+from imaginet_core.detection.windows import MEAN, check_rule, combine_windows
 from imaginet_core.pictures.sources import LIMITS, Limits
 from imaginet_tools.inference.detector import Answers, Detector
 from imaginet_tools.inference.heat_maps.heat_map import HeatMap
@@ -31,9 +32,14 @@ class SavedDetector(Detector):
         device: "cpu", "cuda", …; by default the best that there is.
         operating_point: name of one of the model's thresholds (default: "balanced", and 0.5 where the model has none).
         crops: in how many places a picture is seen, or "all" (default: as the folder says).
+        windows: the same, for large pictures, combined by ``window_rule``; give one of the two.
+        window_rule: a name in ``imaginet_core.detection.windows.RULES`` (default: "mean logit", as of crops). Thresholds were fitted on
+            single crops: they keep their meaning with the means alone.
         limits: what a picture may cost, see ``imaginet_core.pictures.sources.Limits``, or a dict of those that differ.
         batch_size: crops that are computed at a time (default: the engine's).
         name: in tables (default: the place).
+        early_exit: let the sub-network answer alone where it is sure, and with the thresholds that were fitted so; PyTorch only.
+            Such pictures get neither family nor generator.
         options: ``revision`` and ``trust_remote_code`` for a model on the Hub, ``dtype`` for PyTorch, ``threads`` for
             the other engines.
 
@@ -49,19 +55,25 @@ class SavedDetector(Detector):
 
     def __init__(
         self, place: str, backend: str = AUTO, device: str | None = None, *, operating_point: str | None = None,
-        crops: int | str | None = None, limits: Limits | dict | None = None, batch_size: int | None = None,
-        name: str | None = None, **options,
+        crops: int | str | None = None, windows: int | str | None = None, window_rule: str = MEAN, limits: Limits | dict | None = None, batch_size: int | None = None,
+        name: str | None = None, early_exit: bool = False, **options,
     ):
+        options |= {"early_exit": True} if early_exit else {}
         self._arguments = (
             (str(place), backend, device),
             {
-                "operating_point": operating_point, "crops": crops, "limits": limits, "batch_size": batch_size, "name": name, **options,
+                "operating_point": operating_point, "crops": crops, "windows": windows, "window_rule": window_rule, "limits": limits,
+                "batch_size": batch_size, "name": name, **options,
             },
         )
+        if crops is not None and windows is not None:
+            raise ValueError("crops and windows are two names of the same number; give one of them.")
+        crops, self.window_rule = windows if crops is None else crops, check_rule(window_rule)
         self.name = name or str(place)
         self.limits = replace(LIMITS, **limits) if isinstance(limits, dict) else limits or LIMITS
         self.network = open_network(str(place), backend, device=device, **options)
         settings = self.network.settings
+        self.early_exit = early_exit
         self.crops = settings.crops if crops is None else check_crops(crops)
         self.operating_point, self.threshold = choose_threshold(settings.operating_points, operating_point)
         self.preparation = Preparation(settings.crop_size, self.crops, settings.turn_upright, self.limits)
@@ -99,10 +111,14 @@ class SavedDetector(Detector):
     def scores_of_prepared(self, prepared: Sequence[Prepared]) -> Answers:
         """Answers for what :meth:`prepare` gave."""
         counts = [0 if each.crops is None else len(each.crops) for each in prepared]
-        logits = Logits(*(_mean_by_picture(column, counts) for column in self._logits_of_crops(prepared)))
+        of_crops = self._logits_of_crops(prepared)
+        logits = Logits(*(_by_picture(column, counts, _mean) for column in of_crops))
+        if self.window_rule != MEAN:
+            logits = logits._replace(origin=_by_picture(of_crops.origin, counts, self._combine))
         probability = self.network.settings.probability(logits.origin)
         return Answers(
             probability, logits.family, logits.generator, logits.feature, logits.origin.astype(np.float64),
+            sub_logit=None if logits.sub is None else logits.sub.astype(np.float64),
             outcome=np.array([self._outcome(*each) for each in zip(probability, prepared, strict=True)]),
             notes=_objects([each.notes for each in prepared]), error=_objects([each.error for each in prepared]),
         )
@@ -119,6 +135,9 @@ class SavedDetector(Detector):
             return "uncertain"
         return self.label_of(probability)
 
+    def _combine(self, windows: np.ndarray) -> np.ndarray:
+        return combine_windows(windows, self.window_rule, self.network.settings) if len(windows) else np.float32(np.nan)
+
     def _logits_of_crops(self, prepared: Sequence[Prepared]) -> Logits:
         parts = [self.network(batch) for batch in self._batches(prepared)]
         if not parts:  # not one picture could be read
@@ -132,13 +151,20 @@ class SavedDetector(Detector):
             yield np.stack(crops[start : start + self.batch_size])
 
 
-def _mean_by_picture(values: np.ndarray | None, counts: list[int]) -> np.ndarray | None:
-    """Rows of crops, one picture after the other -> a row a picture: the mean of its crops, NaN where it has none."""
+def _by_picture(values: np.ndarray | None, counts: list[int], combine: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
+    """Rows of crops, one picture after the other -> a row a picture: what ``combine`` makes of its crops."""
     if values is None:
         return None
     ends = np.cumsum(counts)
-    means = [values[end - count : end].mean(0) if count else np.full(values.shape[1:], np.nan) for count, end in zip(counts, ends, strict=True)]
-    return np.array(means, dtype=values.dtype)
+    combined = [combine(values[end - count : end]) for count, end in zip(counts, ends, strict=True)]
+    return np.array(combined, dtype=values.dtype)
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """The mean of a picture's crops, NaN where it has none. Crops that left early have no family, generator and feature; there it is
+    that of the others."""
+    there = rows[~np.isnan(rows).any(axis=tuple(range(1, rows.ndim)))]
+    return there.mean(0) if len(there) else np.full(rows.shape[1:], np.nan)
 
 
 def _objects(values: list) -> np.ndarray:

@@ -44,7 +44,7 @@ def open_network(place: str, engine: str = AUTO, *, trust_remote_code: bool = Fa
         place: folder of a saved or an exported model, or name of a model on the Hub.
         engine: a name in ENGINES; "auto" for that of an exported folder, else PyTorch.
         trust_remote_code: whether code of a model on the Hub may be run; that of a folder on this machine may.
-        options: of the engine: revision, device, dtype, threads.
+        options: of the engine: revision, device, dtype, threads, early_exit.
 
     Raises:
         ValueError: for an engine that there is not, or that the folder is not for; for a model on the Hub without

@@ -185,8 +185,8 @@ def deviation(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-6))
 
 
-def refuse_torch_options(engine: str, revision: str | None, dtype: str | None) -> None:
-    """Raises ValueError for options that only the engine of PyTorch has."""
-    for name, value in (("revision", revision), ("dtype", dtype)):
+def refuse_torch_options(engine: str, **options) -> None:
+    """Raises ValueError for options, name -> value or None, that only the engine of PyTorch has."""
+    for name, value in options.items():
         if value is not None:
             raise ValueError(f"{name} is an option of the backend 'torch'; an export for {engine} has none, leave it out.")

@@ -15,7 +15,7 @@ class Settings(NamedTuple):
         id2label: 0 and 1 -> name of the class.
         families, generators: names of the classes of synthetic pictures.
         temperature, bias: from logit to log-odds.
-        operating_points, uncertain, early_exit, windows: see ``SelfConConfig``; empty or None where the folder has none.
+        operating_points, uncertain, early_exit: see ``SelfConConfig``; empty or None where the folder has none.
         crop_size: (height, width) of what the network sees.
         crops: places in which a picture is seen, or "all".
         turn_upright: whether pictures are turned by their EXIF orientation.
@@ -30,7 +30,6 @@ class Settings(NamedTuple):
     operating_points: Sequence[dict]
     uncertain: dict | None
     early_exit: dict | None
-    windows: dict | None
     crop_size: tuple[int, int]
     crops: int | str
     turn_upright: bool
@@ -45,7 +44,7 @@ class Settings(NamedTuple):
             families=list(config.get("families", ())), generators=list(config.get("generators", ())),
             temperature=config.get("temperature", 1.0), bias=config.get("bias", 0.0),
             operating_points=list(config.get("operating_points", ())),
-            uncertain=config.get("uncertain"), early_exit=config.get("early_exit"), windows=config.get("windows"),
+            uncertain=config.get("uncertain"), early_exit=config.get("early_exit"),
             crop_size=(size["height"], size["width"]), crops=processor.get("crops", 1),
             turn_upright=processor.get("turn_upright", True), fingerprint=fingerprint,
         )

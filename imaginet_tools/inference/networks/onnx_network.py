@@ -18,7 +18,7 @@ class OnnxNetwork:
 
     Args:
         place: folder of an export.
-        revision, dtype: refused; here so that every engine takes the same.
+        revision, dtype, early_exit: refused; here so that every engine takes the same.
         device: "cpu" (default) or "cuda".
         threads: that compute one batch (default: as many as there are cores).
 
@@ -30,9 +30,10 @@ class OnnxNetwork:
     batch_size = BATCH_SIZE
 
     def __init__(
-        self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None, threads: int | None = None
+        self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None, threads: int | None = None,
+        early_exit: bool = False,
     ):
-        refuse_torch_options(self.engine, revision, dtype)
+        refuse_torch_options(self.engine, revision=revision, dtype=dtype, early_exit=early_exit or None)
         provider = find_provider(device)
         folder = Path(place)
         export = read_export(folder)

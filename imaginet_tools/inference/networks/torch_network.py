@@ -11,6 +11,7 @@ from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.image_processing_base import ImageProcessingMixin
 
 from imaginet_tools.inference.heat_maps.local_scores import LocalLogits
+from imaginet_tools.inference.networks.early_exit import check_early_exit, early_logits
 from imaginet_tools.inference.networks.network import Logits, Settings
 
 BATCH_SIZE = 32
@@ -26,16 +27,20 @@ class TorchNetwork:
         revision: commit, branch or tag on the Hub.
         device: "cpu", "cuda", "cuda:1", …; by default a GPU where there is one.
         dtype: of the weights, such as "bfloat16"; by default as they were saved.
+        early_exit: let the sub-network answer alone where it is sure; the later layers see the other crops alone. Then the operating
+            points are those that were fitted with it.
 
     Raises:
-        ValueError: for a device that is not there.
+        ValueError: for a device that is not there, and for early exit where the model has none.
         OSError: where there is no such model.
     """
 
     engine = "torch"
     batch_size = BATCH_SIZE
 
-    def __init__(self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None):
+    def __init__(
+        self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None, early_exit: bool = False
+    ):
         self.device = find_device(device)
         model_class, processor_class = classes_of(place, revision)
         model = model_class.from_pretrained(place, revision=revision, **({"dtype": dtype} if dtype else {}))
@@ -43,6 +48,9 @@ class TorchNetwork:
         self.model, self.processor = model.eval().to(self.device), processor
         self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.dtype, str(model.dtype))
         self.settings = Settings.of(model.config.to_dict(), processor.to_dict(), fingerprint_of(model))
+        self.early_exit = check_early_exit(place, self.settings, model) if early_exit else None
+        if self.early_exit is not None:
+            self.settings = self.settings._replace(operating_points=self.early_exit["operating_points"])
         self.scale, self.mean, self.std = (
             torch.tensor(values, dtype=torch.float32, device=self.device)
             for values in (processor.rescale_factor, processor.image_mean, processor.image_std)
@@ -51,6 +59,8 @@ class TorchNetwork:
     def __call__(self, crops: np.ndarray) -> Logits:
         """See ``network.Network``."""
         with torch.inference_mode():
+            if self.early_exit is not None:
+                return early_logits(self.model, self._normalise(crops), self.early_exit)
             said = self.model(self._normalise(crops))
         values = (said.origin_logit, said.sub_logit, said.family_logits, said.generator_logits, said.feature)
         return Logits(*(None if each is None else each.float().cpu().numpy() for each in values))

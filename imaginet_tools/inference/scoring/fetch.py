@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import re
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,11 +11,9 @@ from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage import archives
 from imaginet_core.storage.files import ArchiveError, LocationError, first_bytes, is_remote, open_stream
 from imaginet_tools.inference.scoring.inputs import ARCHIVE, FILE, NONE, PARQUET, ROWS, Input
+from imaginet_tools.inference.scoring.network import ask_again
 from imaginet_tools.inference.scoring.rows import read_parquet, read_rows
 
-WAITS = (0.5, 2.0)
-"""Seconds before a server that failed is asked again."""
-_FAILED_FOR_NOW = re.compile(r"answered (408|429|5\d\d)|took longer|connection ended|server cannot be read|cannot be reached")
 Content = bytes | Exception | None
 """Of a file; or why it cannot be had; or None for one that is no picture and needs no row."""
 
@@ -54,7 +50,7 @@ def read(each: Input, limits: Limits) -> Content:
         if each.kind == NONE:
             return LocationError(each.error or f"{each.path} cannot be listed.")
         if each.kind == ARCHIVE:
-            [(_, content)] = archives.read_members(each.container, [each.member])
+            [(_, content)] = ask_again(lambda: list(archives.read_members(each.container, [each.member])))
         elif each.may_be_left_out and not _begins_as_picture(each.member):
             return None
         else:
@@ -80,14 +76,7 @@ def _begins_as_picture(location: str) -> bool:
 def _read_file(location: str, limits: Limits) -> bytes:
     if not is_remote(location):
         return content_of_source(Path(location), limits)[0]
-    for wait in (*WAITS, None):
-        try:
-            return fetch(location, limits) if location.startswith(("http://", "https://")) else _read_url(location, limits)
-        except (PictureError, LocationError) as error:
-            if wait is None or not _FAILED_FOR_NOW.search(str(error)):
-                raise
-            time.sleep(wait)
-    raise AssertionError("the last attempt returns or raises")
+    return ask_again(lambda: (fetch if location.startswith(("http://", "https://")) else _read_url)(location, limits))
 
 
 def _read_url(url: str, limits: Limits) -> bytes:

@@ -13,6 +13,7 @@ from imaginet_core.pictures.sources import format_of
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.archives import kind_of, members
 from imaginet_core.storage.files import ArchiveError, explain_errors, file_system, first_bytes, is_remote, walk_files
+from imaginet_tools.inference.scoring.network import ask_again
 from imaginet_tools.inference.scoring.rows import is_saved_dataset, rows_of_parquet, splits_of
 
 FILE, ARCHIVE, PARQUET, ROWS, NONE = "file", "archive", "parquet", "rows", "none"
@@ -147,8 +148,7 @@ class _Lister:
             yield from self._file(url, named=True)
             return
         try:
-            with explain_errors(url):
-                found = _find(url)
+            found = ask_again(lambda: _find(url))
         except OSError as error:
             yield refused(url, str(error))
             return
@@ -160,16 +160,17 @@ class _Lister:
 
 def _find(url: str) -> list[str]:
     """The URLs of all files that a URL stands for: itself, what lies below it, or what it is a pattern of."""
-    system, path = file_system(url)
-    if glob.has_magic(path) and not system.exists(path):
-        matches = system.glob(path, detail=True)
-        files = {name for name, entry in matches.items() if entry["type"] != "directory"}
-        for name in matches.keys() - files if not path.endswith("**") else ():
-            files.update(system.find(name))
-    elif system.info(path)["type"] == "directory":
-        files = system.find(path)
-    else:
-        return [url]
+    with explain_errors(url):
+        system, path = file_system(url)
+        if glob.has_magic(path) and not system.exists(path):
+            matches = system.glob(path, detail=True)
+            files = {name for name, entry in matches.items() if entry["type"] != "directory"}
+            for name in matches.keys() - files if not path.endswith("**") else ():
+                files.update(system.find(name))
+        elif system.info(path)["type"] == "directory":
+            files = system.find(path)
+        else:
+            return [url]
     return sorted(system.unstrip_protocol(file) for file in files)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL
 
-from imaginet_core.detection import crops, verdict
+from imaginet_core.detection import crops, early_exit, verdict, windows
 from imaginet_core.pictures import decode, notes, sources
 from imaginet_tools.inference.saved_detector import SavedDetector
 
@@ -19,6 +19,8 @@ WORDS = {
     "engine": "the backend",
     "precision": "the precision",
     "crops": "the number of crops",
+    "window_rule": "the rule for windows",
+    "early_exit": "early exit",
     "operating_point": "the operating point",
     "threshold": "the threshold",
     "reader": "the version of the reader of pictures",
@@ -36,6 +38,8 @@ def made_by(detector: SavedDetector) -> dict:
         "engine": detector.network.engine,
         "precision": detector.network.precision,
         "crops": detector.crops,
+        "window_rule": detector.window_rule,
+        "early_exit": detector.early_exit,
         "operating_point": detector.operating_point,
         "threshold": detector.threshold,
         "reader": reader_version(),
@@ -45,7 +49,7 @@ def made_by(detector: SavedDetector) -> dict:
 
 def reader_version() -> str:
     """Changes with the code that makes crops of a file and answers of logits, and with Pillow."""
-    code = b"".join(Path(module.__file__).read_bytes() for module in (crops, decode, notes, sources, verdict))
+    code = b"".join(Path(module.__file__).read_bytes() for module in (crops, decode, early_exit, notes, sources, verdict, windows))
     return f"{_digest(code)} with Pillow {PIL.__version__}"
 
 

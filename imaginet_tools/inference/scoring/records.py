@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from imaginet_core.detection.verdict import softmax
 from imaginet_core.pictures.sources import Limits
-from imaginet_tools.inference.detector import Answers
+from imaginet_tools.inference.detector import Answers, rank
 from imaginet_tools.inference.preparation import Preparation, Prepared
 from imaginet_tools.inference.scoring.fetch import Content, read, sentence_of
 from imaginet_tools.inference.scoring.inputs import Input, to_text
+from imaginet_tools.inference.scoring.network import ADVICE, NetworkDown, is_down
 
 SCHEMA = pa.schema(
     [
@@ -56,23 +56,38 @@ class Reader(NamedTuple):
 
     Attributes:
         preparation: of the detector.
+        skip_unreachable: whether an input gets its row also where the network is the reason why it cannot be had.
     """
 
     preparation: Preparation
+    skip_unreachable: bool = False
 
     @property
     def limits(self) -> Limits:
         return self.preparation.limits
 
     def __call__(self, job: tuple[Input, Content] | Input) -> PreparedInput:
-        """Of an input that ``fetch.reads_alone``, or one with its content."""
+        """Of an input that ``fetch.reads_alone``, or one with its content.
+
+        Raises:
+            NetworkDown: where the network is the reason why it cannot be had, unless such inputs are skipped.
+        """
         each, content = job if not isinstance(job, Input) else (job, read(job, self.limits))
         text, raw = to_text(each.path)
-        if not isinstance(content, bytes):
-            prepared = None if content is None else Prepared(None, (), sentence_of(content, text))
-            return PreparedInput(each.id, text, raw, None, None, prepared)
+        if isinstance(content, Exception):
+            return self.refuse(each, sentence_of(content, text))
+        if content is None:
+            return PreparedInput(each.id, text, raw, None, None, None)
         prepared = self.preparation.prepare(content, name=text)
         return PreparedInput(each.id, text, raw, len(content), hashlib.sha256(content).hexdigest(), prepared)
+
+
+    def refuse(self, each: Input, sentence: str) -> PreparedInput:
+        """An input that cannot be had, with the reason. Raises as calling it does."""
+        text, raw = to_text(each.path)
+        if not self.skip_unreachable and is_down(sentence, each.container or each.member or each.path):
+            raise NetworkDown(f"{sentence.rstrip('.')}; {ADVICE}.")
+        return PreparedInput(each.id, text, raw, None, None, Prepared(None, (), sentence))
 
 
 def rows_of(
@@ -102,11 +117,8 @@ def table_of(rows: Iterable[dict]) -> pa.Table:
 
 
 def _likeliest(kind: str, names: Sequence[str], logits, number: int) -> dict:
-    if logits is None or not len(names):
-        return {}
-    shares = softmax(logits[number])
-    best = int(shares.argmax())
-    return {kind: names[best], f"{kind}_probability": float(shares[best])}
+    ranked = rank(names, None if logits is None else logits[number])
+    return {kind: ranked[0][0], f"{kind}_probability": ranked[0][1]} if ranked else {}
 
 
 def _text(note) -> str:

@@ -247,7 +247,7 @@ def test_what_is_not_there_or_not_reachable_is_named(tmp_path):
         with pytest.raises(OSError, match=rf"http://127.0.0.1:9/{name} cannot be reached \(.*\); check address") as caught:
             members(f"http://127.0.0.1:9/{name}")
         assert "\n" not in str(caught.value)
-    absent = pytest.raises(FileNotFoundError, match=r"a.zip cannot be reached \(404, message=.*check address")
+    absent = pytest.raises(FileNotFoundError, match=r"a.zip cannot be found \(404, message=.*check the address")
     with served(tmp_path) as (url, _), absent:
         members(f"{url}/a.zip")
     with pytest.raises(OSError, match="nosuch://a.zip cannot be reached"):

@@ -1,7 +1,9 @@
 """The face of saved detectors: the pipelines' numbers, in batches or alone, whatever is given, and refusals in a sentence."""
 
+import os
 import pickle
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL import Image
 from transformers import AutoModelForImageClassification, pipeline
 
 from imaginet_core.detection.crops import cut_crops
+from imaginet_core.detection.windows import RULES
 from imaginet_tools.inference.detector import PreparingDetector, rank
 from imaginet_tools.inference.saved_detector import SavedDetector, open_detector
 
@@ -83,6 +86,50 @@ def test_all_windows_cover_a_picture_once_each():
     assert len(np.unique(np.stack(crops))) == image.size
 
 
+def test_windows_are_crops_combined_by_a_rule(large):
+    windows = cut_crops(np.asarray(Image.open(large)).transpose(2, 0, 1), (256, 256), "all")
+    single = open_detector(MODEL, device="cpu").scores([window.transpose(1, 2, 0) for window in windows])
+    answers = {rule: open_detector(MODEL, device="cpu", windows="all", window_rule=rule).scores([large]) for rule in RULES}
+    assert answers["mean logit"].logit[0] == pytest.approx(single.logit.mean(), abs=1e-5)
+    assert answers["mean logit"].logit[0] == open_detector(MODEL, device="cpu", crops="all").scores([large]).logit[0]
+    assert answers["max"].logit[0] == pytest.approx(single.logit.max(), abs=1e-5)
+    assert answers["mean probability"].probability[0] == pytest.approx(single.probability.mean(), abs=1e-6)
+    for answer in answers.values():
+        np.testing.assert_allclose(answer.generator[0], single.generator.mean(0), atol=1e-5)
+
+
+MEMORY = """
+import re, sys
+import numpy as np
+from PIL import Image
+from imaginet_tools.inference.saved_detector import open_detector
+
+def most():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+detector = open_detector(sys.argv[1], device="cpu", windows="all", batch_size=8)
+small = np.random.default_rng(0).integers(0, 256, (1024, 512, 3), dtype=np.uint8)
+detector.scores([small])
+before = most()
+answers = detector.scores([sys.argv[2]])
+assert np.isfinite(answers.probability).all()
+print(most() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_photograph_of_12_megapixels_costs_its_own_pixels_and_crops_alone(tmp_path):
+    file = tmp_path / "large.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)).resize((4000, 3000)).save(file)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(MODEL), str(file)], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    # pixels and crops are 36 MB each; the activations of all 192 windows at once would be 400 MB and more
+    assert float(done.stdout) < 200
+
+
 def test_it_travels_to_another_process_as_its_place_and_arguments(detector):
     copied = pickle.loads(pickle.dumps(open_detector(MODEL, device="cpu", crops=5)))
     assert copied.crops == 5 and isinstance(copied, PreparingDetector)
@@ -113,6 +160,8 @@ def test_two_folders_of_one_name_keep_their_own_code_and_answers(tmp_path, detec
     ({"backend": "tpu"}, "no backend 'tpu'; there is: auto, torch"),
     ({"device": "cuda:9"}, "no device 'cuda:9' here; there is: cpu"),
     ({"operating_point": "x"}, "no operating point 'x'; it has: "),
+    ({"crops": 5, "windows": "all"}, "crops and windows are two names of the same number"),
+    ({"window_rule": "median"}, "no rule 'median' for windows"),
     ({"crops": 0}, "crops must be a positive whole number"),
 ])
 def test_what_cannot_be_had_is_refused_in_one_sentence(options, said):

@@ -5,10 +5,14 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from imaginet_core.pictures.sources import LIMITS
-from imaginet_tools.inference.scoring import fetch
+from imaginet_tools.inference.preparation import Preparation
+from imaginet_tools.inference.scoring import fetch, network
 from imaginet_tools.inference.scoring.inputs import list_inputs
+from imaginet_tools.inference.scoring.network import NetworkDown
+from imaginet_tools.inference.scoring.records import Reader
 
 OURS = replace(LIMITS, private_addresses=True, bytes=1000)
 
@@ -16,7 +20,7 @@ OURS = replace(LIMITS, private_addresses=True, bytes=1000)
 @pytest.fixture
 def server(monkeypatch):
     """Answers with the numbers in the path, one after the other, the last one for ever."""
-    monkeypatch.setattr(fetch, "WAITS", (0.01, 0.01))
+    monkeypatch.setattr(network, "WAITS", (0.01, 0.01))
     asked = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,3 +59,52 @@ def test_addresses_of_the_own_network_are_refused_unless_they_are_allowed(server
     url, asked = server
     [each] = list_inputs([f"{url}/200/a"])
     assert "an address of this machine" in str(fetch.read(each, LIMITS)) and not asked
+
+
+def test_a_server_that_answers_costs_one_row_and_one_that_does_not_stops_the_run(server, monkeypatch):
+    url, asked = server
+    reader = Reader(Preparation((32, 32), limits=OURS))
+    [missing, failing, silent] = list_inputs([f"{url}/404/x.jpg", f"{url}/500/x.jpg", "http://127.0.0.1:9/x.jpg"])
+    assert "answered 404" in reader(missing).prepared.error and "answered 500" in reader(failing).prepared.error
+    with pytest.raises(NetworkDown, match=r"127\.0\.0\.1:9.*; run the same command with --resume when it answers, or with --skip_unr"):
+        reader(silent)
+    told = reader._replace(skip_unreachable=True)(silent).prepared.error
+    assert "127.0.0.1:9" in told and "--resume" not in told
+
+
+def test_a_bucket_that_fails_for_a_moment_is_asked_again_and_one_that_is_closed_at_once_stops_the_run(monkeypatch):
+    monkeypatch.setattr(network, "WAITS", (0.01, 0.02, 0.03))
+    system = MemoryFileSystem()
+    system.pipe("/bucket/a.jpg", b"x")
+    calls, errors, opened = [], [TimeoutError("no route"), ConnectionError("reset")], MemoryFileSystem._open
+
+    def fail(self, path, *arguments, **keywords):
+        calls.append(path)
+        if errors:
+            raise errors.pop(0)
+        return opened(self, path, *arguments, **keywords)
+
+    monkeypatch.setattr(MemoryFileSystem, "_open", fail)
+    [each] = list_inputs(["memory://bucket/a.jpg"])
+    assert fetch.read(each, OURS) == b"x" and len(calls) == 3
+    reader = Reader(Preparation((32, 32), limits=OURS))
+    calls.clear()
+    errors += [PermissionError("403 Forbidden")]
+    with pytest.raises(NetworkDown, match="memory://bucket/a.jpg may not be read.*--skip_unreachable"):
+        reader(each)
+    assert len(calls) == 1
+    errors += [TimeoutError("no route")] * 4
+    with pytest.raises(NetworkDown, match="cannot be reached .no route"):
+        reader(each)
+    assert len(calls) == 5
+    system.rm("/bucket/a.jpg")
+    assert "memory://bucket/a.jpg cannot be found" in reader(each).prepared.error
+
+
+def test_a_closed_file_of_this_machine_and_a_missing_one_are_rows(tmp_path):
+    reader = Reader(Preparation((32, 32), limits=OURS))
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    [each] = list_inputs([str(tmp_path / "a.jpg")])
+    (tmp_path / "a.jpg").unlink()
+    assert "a.jpg" in reader(each).prepared.error
+    assert not network.is_down(f"{tmp_path}/a.jpg may not be read by this user; change its permissions.", str(tmp_path / "a.jpg"))

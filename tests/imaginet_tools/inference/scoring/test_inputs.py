@@ -189,7 +189,7 @@ def test_buckets(bucket, monkeypatch):
     as_written = lambda found: {name.replace("memory:///", "memory://"): content for name, content in found.items()}
     assert as_written(contents(list_inputs(["memory://b/"]))) == everything
     assert set(as_written(contents(list_inputs(["memory://b/*.jpg"])))) == {"memory://b/1.jpg"}
-    assert "cannot be reached" in contents(list_inputs(["memory://nowhere/x.jpg"]))["memory://nowhere/x.jpg"]
+    assert "cannot be found" in contents(list_inputs(["memory://nowhere/x.jpg"]))["memory://nowhere/x.jpg"]
     inputs = list(list_inputs(["memory://b"]))
 
     def refuse(self, *arguments, **keywords):

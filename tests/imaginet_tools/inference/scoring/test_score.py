@@ -14,10 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from imaginet_core.parallel import WorkerKilled
+from imaginet_core.storage.files import LocationError
 from imaginet_tools.commands import score as command
 from imaginet_tools.inference.saved_detector import open_detector
+from imaginet_tools.inference.scoring import fetch, network
 from imaginet_tools.inference.scoring import score as engine
 from imaginet_tools.inference.scoring.inputs import list_inputs
+from imaginet_tools.inference.scoring.network import NetworkDown
 from imaginet_tools.inference.scoring.output import Output
 from tests.fuzz.seed_pictures import saved, scene
 
@@ -131,22 +134,67 @@ def test_the_command_writes_and_tells_and_refuses_in_a_sentence(folder, tmp_path
     assert "There is no model in" in end.value.code and not list(tmp_path.glob("t.csv*"))
 
 
-def test_a_killed_worker_is_one_sentence_and_the_work_goes_on(detector, folder, tmp_path, undisturbed, monkeypatch):
-    mark = tmp_path / "killed"
-
-    read = engine.Reader.__call__
+@pytest.fixture
+def killing(monkeypatch, tmp_path):
+    """Lets the reader of an input whose name holds a text be killed, as often as is asked for; gives the setter."""
+    read, targets = engine.Reader.__call__, {}
 
     def read_or_die(self, job):
-        if "40" in job.path and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        for text, times in targets.items():
+            marks = [tmp_path / f"{text}.{number}" for number in range(times)]
+            if text in Path(job.path).name and (left := [mark for mark in marks if not mark.exists()]):
+                left[0].touch()
+                os.kill(os.getpid(), signal.SIGKILL)
         return read(self, job)
 
     monkeypatch.setattr(engine.Reader, "__call__", read_or_die)
+    return targets.update
+
+
+def test_a_reader_that_is_killed_once_costs_nothing(detector, folder, tmp_path, undisturbed, killing):
+    killing({"40": 1})
+    assert run(detector, [folder], tmp_path / "s.parquet", workers=2).scored == 60
+    assert_same(rows_of(tmp_path / "s.parquet"), undisturbed)
+
+
+def test_a_picture_that_kills_its_reader_alone_too_gets_its_row_and_the_others_theirs(detector, folder, tmp_path, undisturbed, killing):
+    killing({"40": 99, "43": 99})
+    summary = run(detector, [folder], tmp_path / "s.parquet", workers=2)
+    assert (summary.scored, summary.failed) == (58, 4)
+    rows = rows_of(tmp_path / "s.parquet")
+    killers = [row for row in rows if Path(row["path"]).name[:2] in ("40", "43")]
+    assert all("ends the process that reads it, also when it is read alone" in row["error"] for row in killers) and len(killers) == 2
+    assert_same([row for row in rows if row not in killers], [row for row in undisturbed if Path(row["path"]).name[:2] not in ("40", "43")])
+
+
+def test_readers_that_are_killed_again_and_again_are_one_sentence_and_the_work_goes_on(
+    detector, folder, tmp_path, undisturbed, killing, monkeypatch
+):
+    monkeypatch.setattr(engine, "BREAKS", 0)
+    killing({"40": 1})
     with pytest.raises(WorkerKilled, match=r"was killed.* With --resume and a smaller --workers it goes on where it was\.$"):
         run(detector, [folder], tmp_path / "s.parquet", workers=2)
     assert list((tmp_path / "s.parquet.parts").glob("part-*"))
     summary = run(detector, [folder], tmp_path / "s.parquet", resume=True, workers=2)
+    assert 0 < summary.before < 60
+    assert_same(rows_of(tmp_path / "s.parquet"), undisturbed)
+
+
+def test_where_the_network_fails_the_run_stops_and_goes_on(detector, folder, tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setattr(network, "WAITS", (0.01,))
+    down = tmp_path / "down"
+    read = fetch.content_of_source
+
+    def read_or_fail(source, limits):
+        if source.name.startswith("45") and not down.exists():
+            raise LocationError(f"{source} cannot be reached (no route to host); check address and network.")
+        return read(source, limits)
+
+    monkeypatch.setattr(fetch, "content_of_source", read_or_fail)
+    with pytest.raises(NetworkDown, match="cannot be reached .no route.*with --resume when it answers"):
+        run(detector, [folder], tmp_path / "s.parquet")
+    down.touch()
+    summary = run(detector, [folder], tmp_path / "s.parquet", resume=True)
     assert 0 < summary.before < 60
     assert_same(rows_of(tmp_path / "s.parquet"), undisturbed)
 
