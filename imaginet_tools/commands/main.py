@@ -13,6 +13,7 @@ COMMANDS = {
     "export": "a data set as Parquet with a card, for others to load, and its upload to the Hub",
     "score": "scores for any number of pictures: folders, archives, buckets, data sets",
     "evaluate": "how good any detectors are on any images: a report with intervals and baselines",
+    "compare": "what two reports on the same images differ by, with intervals",
     "serve": "a detector as an HTTP service",
     "calibrate": "thresholds set on your own pictures, in a copy of a model's folder",
     "provenance": "what picture files state about their origin, and what that is worth",
@@ -36,6 +37,8 @@ def find_command(name: str) -> Callable[[list[str]], int]:
             from imaginet_tools.commands.score import main as command
         case "evaluate":
             from imaginet_tools.commands.evaluation.evaluate import main as command
+        case "compare":
+            from imaginet_tools.commands.evaluation.compare import main as command
         case "serve":
             from imaginet_tools.commands.serve import main as command
         case "calibrate":

@@ -6,6 +6,7 @@ of figures.
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -167,7 +168,7 @@ class Report:
         if data.get("audit"):
             data["audit"] = {**data["audit"], **({"title": data["name"]} if "title" in data["audit"] else {})}
         detectors = [replace(each, place=_last_part(each.place), name=each.name) for each in self.detectors]
-        return replace(self, options=options, data=data, detectors=detectors, command=None)
+        return replace(self, options=options, data=data, detectors=detectors, command=_without_folders(self.command))
 
 
 def hub_name(name: str) -> str:
@@ -179,6 +180,17 @@ def hub_name(name: str) -> str:
 
 def _last_part(value):
     return Path(value).name if isinstance(value, str) and (Path(value).is_absolute() or Path(value).exists()) else value
+
+
+def _without_folders(command: str | None) -> str | None:
+    """A command line whose absolute paths have their last part alone; also those of ``NAME=/a/path``."""
+    if command is None:
+        return None
+    words = []
+    for word in shlex.split(command):
+        name, sign, place = word.rpartition("=")
+        words.append(name + sign + (Path(place).name if Path(place).is_absolute() else place))
+    return shlex.join(words)
 
 
 def split_lines(data: dict) -> list[str]:

@@ -48,7 +48,7 @@ def write_report_folder(report: Report, scored: Sequence[Scored], folder: Path) 
     with write_aside(folder / TABLE) as aside:
         aside.write_text(mask_secrets(latex_table(report)), encoding="utf-8")
     report.write(folder)
-    write_page(replace(report.without_paths(), command=report.command).to_json(), folder)
+    write_page(report.without_paths().to_json(), folder)
     return report
 
 
