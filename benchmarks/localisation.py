@@ -1,6 +1,6 @@
 """How well heat maps find a pasted region, against maps that know less: shuffled maps, local variance, occlusion, Grad-CAM, gradients.
 
-    python -m benchmarks.localisation --model MODEL --data_dir LAB [--slow] [--held_out 0.3] [--seed 42] [--json FILE]
+    python -m benchmarks.localisation --model MODEL --data_dir LAB [--slow] [--pictures 24] [--held_out 0.3] [--seed 42] [--json FILE]
 
 MODEL was trained on LAB with the same --held_out and --seed; only pictures of its training list that were held out are used. Into each
 of them a region of 64 to 128 pixels a side is pasted from another one, at the same place: synthetic into real, real into synthetic, real
@@ -64,14 +64,14 @@ def compose(host: np.ndarray, guest: np.ndarray, box: tuple[slice, slice]) -> np
     return np.array(Image.open(file))
 
 
-def composites(images: ImageSet, seed: int) -> list[Composite]:
-    """For each image one of every pair that it can be the host of, with a guest of another source picture."""
+def composites(images: ImageSet, seed: int, most: int | None = None) -> list[Composite]:
+    """For each image one of every pair that it can be the host of, with a guest of another source picture; ``most``: of a pair."""
     rng = np.random.default_rng(seed)
     pixels = [images.pixels(index) for index in range(len(images))]
     sources = rng.permutation(np.unique(images.source_image))
     choosing, found = set(sources[: len(sources) // 2].tolist()), []
     for pair, (host_label, guest_label) in PAIRS.items():
-        for host in np.flatnonzero(images.label == host_label):
+        for host in rng.permutation(np.flatnonzero(images.label == host_label))[:most]:
             side = images.source_image[host] in choosing  # guests of the same half, so that the halves share no picture
             others = [
                 index for index in np.flatnonzero((images.label == guest_label) & (images.source_image != images.source_image[host]))
@@ -101,7 +101,7 @@ def local_variance(pixels: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(square - mean * mean, 0))
 
 
-def occlusion(detector: SavedDetector, side: int = 32, step: int = 16) -> Map:
+def occlusion(detector: SavedDetector, side: int = 64, step: int = 32) -> Map:
     """How much the logit falls when a window is replaced by its mean colour (captum's FeatureAblation by windows, in numpy)."""
 
     def map_of(pixels: np.ndarray) -> np.ndarray:
@@ -216,9 +216,11 @@ def _interval(figures: np.ndarray, sources: list[str]) -> str:
     return f"{figures.mean():.2f} [{low:.2f}, {high:.2f}]"
 
 
-def compare(detector: SavedDetector, images: ImageSet, slow: bool, seed: int) -> dict[str, dict[str, dict[str, str]]]:
+def compare(
+    detector: SavedDetector, images: ImageSet, slow: bool, seed: int, most: int | None = None
+) -> dict[str, dict[str, dict[str, str]]]:
     """Map -> pair -> figure -> text."""
-    pictures, found = composites(images, seed), {}
+    pictures, found = composites(images, seed, most), {}
     for name, map_of in maps_to_compare(detector, slow).items():
         values = [map_of(each.pixels) for each in pictures]
         found[name] = measure(name, pictures, values)
@@ -244,11 +246,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--data_dir", required=True, help="folder of raw images with lists, as for training")
     parser.add_argument("--held_out", type=float, default=0.3, help="as in training")
     parser.add_argument("--seed", type=int, default=42, help="as in training")
-    parser.add_argument("--slow", action="store_true", help="occlusion, Grad-CAM and captum too, some minutes more")
+    parser.add_argument("--slow", action="store_true", help="occlusion, Grad-CAM and captum too; take few pictures")
+    parser.add_argument("--pictures", type=int, help="at most so many of each pair (default: all held-out pictures)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments)
     held_out = load_splits(DataOptions(data_dir=options.data_dir, held_out=options.held_out), options.seed).held_out
-    found = compare(open_detector(options.model), held_out, options.slow, options.seed)
+    found = compare(open_detector(options.model), held_out, options.slow, options.seed, options.pictures)
     print(tables(found))
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -20,7 +20,7 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"audit": ("imaginet_tools/audit",), "doctor": ("imaginet_tools/doctor",)},
     {"inference": (
         "imaginet_tools/inference", "imaginet_tools/inference/heat_maps", "imaginet_tools/inference/networks",
-        "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
+        "imaginet_tools/inference/score_report", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
     )},
     {"evaluation": (
         "imaginet_tools/evaluation", "imaginet_tools/evaluation/baselines", "imaginet_tools/evaluation/comparison",

@@ -25,7 +25,7 @@ EXTRAS = {
     "imaginet_tools/inference/export_model.py": "openvino", "imaginet_tools/inference/export_model_int8.py": "onnx",
     "imaginet_tools/inference/export_model_parity.py": "onnx", "imaginet_tools/inference/export_model_graph.py": "openvino score",
     "imaginet_tools/inference/scoring/ray_engine.py": "ray",
-    "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serve.py": "serve", "imaginet_tools/metrics": "audit",
+    "imaginet_tools/inference/score_report": "report", "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serve.py": "serve", "imaginet_tools/metrics": "audit",
 }
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")

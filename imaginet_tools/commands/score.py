@@ -3,12 +3,16 @@
 import argparse
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
+
+from datasets.utils import tqdm
 
 from imaginet_core.detection.windows import MEAN, RULES
 from imaginet_core.pictures.sources import LIMITS
 from imaginet_tools.commands.errors import in_one_sentence
+from imaginet_tools.inference.heat_maps.local_scores import check_heat_maps
 from imaginet_tools.inference.networks.engines import AUTO, ENGINES
 from imaginet_tools.inference.saved_detector import SavedDetector, open_detector
 from imaginet_tools.inference.scoring.inputs import Input, list_inputs, list_rows
@@ -54,12 +58,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
     add("--engine", default="local", choices=("local", "ray"), help='ray: on a cluster (pip install "imaginet[ray]")')
     add("--ray_address", help="of the cluster's head, or auto (default: this machine alone)")
+    add("--html", metavar="FILE.html", help="also write a page with thumbnails, provenance and notes, to look through and send on")
+    add("--heatmaps", action="store_true", help="with --html: where each picture looks synthetic; a second pass over every picture")
     add("--actors", type=int, help="most copies of the network with --engine ray (default: one a GPU, or one a CPU)")
     options = parser.parse_args(arguments)
     if options.workers < 1 or (options.batch_size is not None and options.batch_size < 1):
         parser.error("--workers and --batch_size must be at least 1")
     if not options.paths and not options.dataset:
         parser.error("name what to score: PATHS, or --dataset")
+    if options.heatmaps and not options.html:
+        parser.error("--heatmaps are shown on the page of --html; name its file")
     return options
 
 
@@ -67,30 +75,60 @@ def main(arguments: list[str]) -> int:
     """Runs the command; returns 0 when every input has its row, or ends with a sentence."""
     options = parse(arguments)
     with in_one_sentence("score", RESUMABLE):
+        write_page = _page_writer(options) if options.html else None
         output = Output(options.output, options.resume)
-        inputs = list_inputs(options.paths, output.is_ours, options.image_column)
-        if options.dataset:
-            given = {name: getattr(options, name) for name in ("config_name", "split", "image_column")}
-            inputs = itertools.chain(inputs, list_rows({"name": options.dataset, **given}, options.dataset))
-        summary = _score(options, inputs, output)
+        detector = _detector(options, options.device if options.engine == "local" else "cpu")
+        if options.heatmaps:
+            check_heat_maps(detector.network)
+        summary = _score(options, _inputs(options, output), detector, output)
         print("\n".join(summary.lines()))
         print(f"Written to {options.output}")
+        if write_page is not None:
+            print(f"Page: {write_page(detector, output)}")
     return 0
 
 
-def _score(options: argparse.Namespace, inputs: Iterable[Input], output: Output) -> Summary:
+def _inputs(options: argparse.Namespace, output: Output) -> Iterable[Input]:
+    inputs = list_inputs(options.paths, output.is_ours, options.image_column)
+    if options.dataset:
+        given = {name: getattr(options, name) for name in ("config_name", "split", "image_column")}
+        inputs = itertools.chain(inputs, list_rows({"name": options.dataset, **given}, options.dataset))
+    return inputs
+
+
+def _score(options: argparse.Namespace, inputs: Iterable[Input], detector: SavedDetector, output: Output) -> Summary:
     if options.engine == "local":
-        return score(inputs, _detector(options, options.device), output, options.workers, options.image_column, options.skip_unreachable)
+        return score(inputs, detector, output, options.workers, options.image_column, options.skip_unreachable)
     try:
         from imaginet_tools.inference.scoring.ray_engine import score_with_ray
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f'--engine ray needs {error.name}; run pip install "imaginet[ray]".', name=error.name
         ) from error
-    detector = _detector(options, "cpu")
     return score_with_ray(
         inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column, options.skip_unreachable
     )
+
+
+def _page_writer(options: argparse.Namespace) -> Callable[[SavedDetector, Output], Path]:
+    """What writes the page of --html when all is scored; whatever stands against that is said now. The pictures are read once more."""
+    try:
+        from imaginet_tools.inference.score_report.facts import facts_of
+        from imaginet_tools.inference.score_report.pictures import show_pictures
+        from imaginet_tools.inference.score_report.write_report import check_report, rows_of_output, thumbnail_side, write_report
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f'--html needs {error.name}; run pip install "imaginet[report]".', name=error.name) from error
+    place = check_report(options.html, options.resume)
+
+    def write(detector: SavedDetector, output: Output) -> Path:
+        rows, inputs = rows_of_output(output), _inputs(options, output)
+        pictures = show_pictures(
+            tqdm(inputs, desc="Page", unit=" images", total=len(rows)), detector, options.workers, thumbnail_side(len(rows)),
+            options.heatmaps, options.image_column,
+        )
+        return write_report(place, rows, pictures, facts_of(detector), detector.threshold)
+
+    return write
 
 
 def _detector(options: argparse.Namespace, device: str | None) -> SavedDetector:

@@ -56,11 +56,7 @@ def heat_map_of(network: LocalNetwork, pixels: np.ndarray, threshold: float) -> 
     Raises:
         ValueError: in one sentence, for a network that has no local logits.
     """
-    if not hasattr(network, "local_logits"):
-        raise ValueError(
-            f"Heat maps need the saved model; this export for {getattr(network, 'engine', 'another engine')} gives scores alone. "
-            "Open the folder that it was exported from."
-        )
+    check_heat_maps(network)
     height, width = pixels.shape[:2]
     missing = [max(0, want - have) for want, have in zip(network.settings.crop_size, (height, width), strict=True)]
     before = [each // 2 for each in missing]
@@ -73,6 +69,14 @@ def heat_map_of(network: LocalNetwork, pixels: np.ndarray, threshold: float) -> 
         logits[down.used, across.used] = enlarge(part, size)[down.inner, across.inner]
     logits = logits[before[0] : before[0] + height, before[1] : before[1] + width]
     return HeatMap(network.settings.probability(logits).astype(np.float32), threshold)
+
+
+def check_heat_maps(network) -> None:
+    """Raises ValueError, in one sentence, for a network that has no local logits."""
+    if not hasattr(network, "local_logits"):
+        raise ValueError(
+            f"Heat maps need the saved model; this export for {network.engine} gives scores alone. Open the folder that it was exported from."
+        )
 
 
 def enlarge(part: LocalLogits, size: tuple[int, int]) -> np.ndarray:
