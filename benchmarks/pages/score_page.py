@@ -1,6 +1,6 @@
 """How long a browser takes to open a page of scores: headless Chromium, against an empty page in the same run.
 
-    python -m benchmarks.score_page --folder PICTURES [--count 2000] [--runs 5] [--browser chromium]
+    python -m benchmarks.pages.score_page --folder PICTURES [--count 2000] [--runs 5] [--browser chromium]
 
 Makes a page of COUNT pictures as `imaginet score --html` would (the files of PICTURES, again and again, mirrored and turned), opens it and
 an empty page in turn, RUNS times each, and prints the median, least and greatest seconds from the start of the browser until it has
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from imaginet_tools.inference.score_report.pictures import QUALITY, Shown  # noqa: E402
