@@ -36,7 +36,10 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
         "train_selfcon.py": ("train_selfcon.py",), "scripts": ("scripts",), "examples": ("examples",),
         "scoring": ("scoring",),  # the old name of a script
     },
-    {"benchmarks": ("benchmarks", "benchmarks/pages")},
+    {
+        "benchmarks": ("benchmarks", "benchmarks/evaluation", "benchmarks/pages"), "jobs": ("jobs",),
+        "metric of evaluate": ("metrics/synthetic_image_detection",),
+    },
 )
 MAY_NOT_IMPORT = {"imaginet_tools": ("modeling",), "imaginet.py": ("modeling",)}
 """Beyond the floors: files whose paths begin so do not import this. Their models bring their code with them."""

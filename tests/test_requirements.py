@@ -28,11 +28,11 @@ EXTRAS = {
     "imaginet_tools/inference/score_report": "report", "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serve.py": "serve", "imaginet_tools/metrics": "audit",
 }
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
-FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples")
+FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples", "jobs", "metrics")
 OPTIONAL = {
     "captum": ("benchmarks",), "grad-cam": ("benchmarks",),
     "onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "ray": ("benchmarks",),
-    "timm": ("modeling", "training"), "diffusers": ("training",),
+    "timm": ("modeling", "training"), "diffusers": ("training",), "evaluate": ("metrics",),
 }
 """Distributions of options that say what to install; requirements-test.txt has them."""
 
