@@ -8,9 +8,11 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from imaginet_tools.evaluation.picture_grids import draw_grid
-from imaginet_tools.evaluation.predict import BATCH_SIZE
 from imaginet_tools.evaluation.robustness.drawn_pictures import DRAWN, drawn_picture
 from imaginet_tools.inference.detector import Detector
+
+BATCH_SIZE = 16
+"""Pictures at a time."""
 
 
 def probe_out_of_scope(detector: Detector, threshold: float, count: int = 40) -> list[dict]:

@@ -1,7 +1,7 @@
 """What a report holds of robustness: figures of every detector over its conditions, probes of its model, and the pictures of both."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,6 +37,24 @@ class Degraded:
     baseline: bool = False
     out_of_scope: list[dict] = field(default_factory=list)
     adversarial: list[dict] = field(default_factory=list)
+
+
+def degraded_of(scored: Iterable, out_of_scope: Mapping[str, list[dict]] | None = None) -> list[Degraded]:
+    """What was scored, detector by detector.
+
+    Args:
+        scored: ``figures.Scored`` of every detector under every condition; detectors without "clean" or without any other condition
+            are left out, as baselines that know no degraded pictures are.
+        out_of_scope: detector's name -> what ``out_of_scope.probe_out_of_scope`` gave.
+    """
+    found: dict[str, Degraded] = {}
+    for each in scored:
+        name = each.detector.name
+        own = found.get(name) or Degraded(
+            name, {}, each.threshold, each.images.path, each.detector.is_baseline, (out_of_scope or {}).get(name, []),
+        )
+        found[name] = replace(own, scores={**own.scores, each.condition: each.scores})
+    return [each for each in found.values() if "clean" in each.scores and (len(each.scores) > 1 or each.out_of_scope)]
 
 
 def degradations_of(degraded: Sequence[Degraded], resamples: int = 200, seed: int = 0) -> dict:
