@@ -56,6 +56,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--protocol", default="content", choices=list(PROTOCOLS), help="; ".join(f"{name}: {what}" for name, what in PROTOCOLS.items()))
     add("--no_baselines", action="store_true", help="leave the metadata and pixel-statistics classifiers out")
     add("--baseline_images", type=int, default=2000, help="training images that baselines are fitted on, where there are (default 2000; 0: none)")
+    add("--out_of_scope", type=int, default=20, metavar="N",
+        help="also N documents, N screenshots and N flat graphics, drawn on the spot, that no detector was made for (default 20; 0: none)")
+    add("--attack", type=int, default=0, metavar="N", help="also the adversarial floor (PGD) of models of ours, on N images (default 0: not)")
     add("--on_corrupt", default="error", choices=("error", "skip"), help="what to do about images that cannot be read")
     add("--resamples", type=int, default=1000, help="draws of source pictures for the intervals (default 1000)")
     add("--seed", type=int, default=0)
@@ -67,8 +70,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("name a detector: --model, or --scores")
     if not _named_images(options) and options.model:
         parser.error("name the images: --folder, --csv, --dataset, --data_dir or --sample")
-    if options.workers < 1 or options.resamples < 2:
-        parser.error("--workers must be at least 1 and --resamples at least 2")
+    if options.workers < 1 or options.resamples < 2 or min(options.out_of_scope, options.attack) < 0:
+        parser.error("--workers must be at least 1, --resamples at least 2, --out_of_scope and --attack not below 0")
     options.threshold = _threshold(parser, options.threshold)
     return options
 
@@ -123,7 +126,7 @@ def main(arguments: list[str]) -> int:
         has_pictures = _named_images(options)
         work = Work(
             tuple(names_of(["clean", *options.conditions])), options.store or default_store(), options.workers, options.on_corrupt,
-            has_pictures and not options.no_baselines, train,
+            has_pictures and not options.no_baselines, train, options.out_of_scope, options.attack,
         )
         plan = Plan(
             tuple(options.by), options.pairs, options.protocol, number if kind == "refit" else None, options.resamples, options.seed,

@@ -1,7 +1,7 @@
 """From the answers of any detectors to a whole report: thresholds, tables, slices, comparisons, limits. Needs no PyTorch."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from imaginet_tools.evaluation.figures import (
 )
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.report_parts import DetectorFacts, Mistake, Pairs, Row
-from imaginet_tools.evaluation.robustness.report_part import Degraded, degradations_of
+from imaginet_tools.evaluation.robustness.report_part import Probes, degradations_of, degraded_of
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics.calibration import operating_points
 from imaginet_tools.metrics.delong import auc_of
@@ -53,7 +53,7 @@ class Plan:
 
 def build_report(
     scored: Sequence[Scored], facts: Sequence[DetectorFacts], plan: Plan, headline: str | None = None, limits: Sequence[str] = (),
-    command: str | None = None, title: str | None = None,
+    command: str | None = None, title: str | None = None, probes: Mapping[str, Probes] | None = None,
 ) -> tuple[Report, list[Scored]]:
     """The report, and what was scored without the images that thresholds were fitted on.
 
@@ -65,6 +65,7 @@ def build_report(
         limits: sentences to stand beside the figures.
         command: the command line.
         title: what the images are called.
+        probes: name of a detector -> what was asked of it beside the images.
 
     Raises:
         ValueError: for images of one class only, a column that is not there, and too few source images to fit thresholds on.
@@ -100,24 +101,16 @@ def build_report(
         limits=[*limits, *([] if plan.protocol == "content" else [f"Pairing: {PROTOCOLS[plan.protocol]}."]), *warnings_of(rows)],
         tracks=tracks_of_all(in_full, plan.resamples, plan.seed), embedding_map=map_of(scored, plan.seed), command=command,
         protocol=plan.protocol, detectors=list(facts), gains=gains, differences=differences, ranks=ranks, curves=curves_of(in_full),
-        open_set=open_sets_of(scored, plan.resamples, plan.seed), pairs=pairs_of(scored, plan), mistakes=mistakes_of(scored), degradations=degradations_of_all(scored, plan),
+        open_set=open_sets_of(scored, plan.resamples, plan.seed), pairs=pairs_of(scored, plan), mistakes=mistakes_of(scored),
+        degradations=degradations_of_all(scored, plan, probes),
     )
     return report, list(scored)
 
 
-def degradations_of_all(scored: Sequence[Scored], plan: Plan) -> dict | None:
-    """What the grid of degradations shows of every detector; None where nothing was degraded."""
-    if len({each.condition for each in scored}) < 2:
-        return None
-    by_detector: dict[str, list[Scored]] = {}
-    for each in scored:
-        by_detector.setdefault(each.detector.name, []).append(each)
-    return degradations_of(
-        [
-            Degraded(name, {each.condition: each.scores for each in own}, own[0].threshold, own[0].images.path, own[0].detector.is_baseline)
-            for name, own in by_detector.items() if len(own) > 1  # metadata have no degradations
-        ], min(plan.resamples, MOST_RESAMPLES_OF_CELLS), plan.seed,
-    )
+def degradations_of_all(scored: Sequence[Scored], plan: Plan, probes: Mapping[str, Probes] | None = None) -> dict | None:
+    """What degradations and probes show of every detector; None where nothing was degraded or probed."""
+    degraded = degraded_of(scored, probes or {})
+    return degradations_of(degraded, min(plan.resamples, MOST_RESAMPLES_OF_CELLS), plan.seed) if degraded else None
 
 
 def _check(images: ImageSet, plan: Plan) -> None:

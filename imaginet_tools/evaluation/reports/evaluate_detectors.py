@@ -11,6 +11,8 @@ from imaginet_tools.evaluation.figures import Scored
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.report_parts import DetectorFacts
 from imaginet_tools.evaluation.reports.build_report import Plan, build_report
+from imaginet_tools.evaluation.robustness.probe_detector import probe_detector
+from imaginet_tools.evaluation.robustness.report_part import Probes
 from imaginet_tools.evaluation.stored.score_images import ImageScorer, ScoredRows, score_images
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.inference.detector import Answers, Detector
@@ -42,6 +44,8 @@ class Work(NamedTuple):
         on_corrupt: "error", or "skip" for a report without images that cannot be read.
         baselines: whether pictures are there to compute them of.
         train: images that baselines are fitted on; None for cross-validation on the scored ones.
+        out_of_scope: pictures of each kind that detectors were not made for; 0 for none.
+        attacked: images that the adversarial floor is measured on; 0 leaves it out.
     """
 
     conditions: tuple[str, ...]
@@ -50,6 +54,8 @@ class Work(NamedTuple):
     on_corrupt: str = "error"
     baselines: bool = True
     train: ImageSet | None = None
+    out_of_scope: int = 0
+    attacked: int = 0
 
 
 def evaluate_detectors(
@@ -99,7 +105,16 @@ def evaluate_detectors(
         facts.append(DetectorFacts(kind, "baseline", kind, 0.5, "0.5", True, notes=[sentence]))
         scored += [Scored(Baseline(kind), condition, kept, each, 0.5) for condition, each in answers.items()]
     headline = STATISTICS if any(each.name == STATISTICS for each in facts) else None
-    return build_report(scored, facts, plan, headline, limits, command, title)
+    return build_report(scored, facts, plan, headline, limits, command, title, _probes(contestants, kept, work))
+
+
+def _probes(contestants: Sequence[Contestant], images: ImageSet, work: Work) -> dict[str, Probes]:
+    """What is asked of detectors that are here themselves."""
+    chosen = images.select(images.choose(work.attacked)) if work.attacked else None
+    return {
+        each.facts.name: probe_detector(each.detector, each.facts.threshold, work.out_of_scope, chosen)
+        for each in contestants if each.scorer is not None and (work.out_of_scope or work.attacked)
+    }
 
 
 def _answers(contestant: Contestant, passes: dict[str, ScoredRows], condition: str, chosen: np.ndarray) -> Answers:

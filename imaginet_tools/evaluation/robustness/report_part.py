@@ -1,7 +1,8 @@
 """What a report holds of robustness: figures of every detector over its conditions, probes of its model, and the pictures of both."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +17,13 @@ BIAS = 0.02
 """Mean shift of real images' probability from which on it is said in a sentence."""
 
 
+class Probes(NamedTuple):
+    """What was asked of a detector beside the images: see ``out_of_scope.probe_out_of_scope`` and ``adversarial.adversarial_floor``."""
+
+    out_of_scope: list[dict] = []
+    adversarial: list[dict] = []
+
+
 @dataclass(frozen=True)
 class Degraded:
     """One detector's scores of the same images under several conditions, and what was probed of its model.
@@ -26,8 +34,7 @@ class Degraded:
         threshold: at or above it an image is called synthetic.
         paths: str (N,), names of the images.
         baseline: whether it is a baseline, of which no matrix is drawn.
-        out_of_scope: what ``out_of_scope.probe_out_of_scope`` gave, if it was asked.
-        adversarial: what ``adversarial.adversarial_floor`` gave, if it was asked.
+        probes: what was asked of it beside the images.
     """
 
     detector: str
@@ -35,26 +42,25 @@ class Degraded:
     threshold: float
     paths: np.ndarray
     baseline: bool = False
-    out_of_scope: list[dict] = field(default_factory=list)
-    adversarial: list[dict] = field(default_factory=list)
+    probes: Probes = Probes()
 
 
-def degraded_of(scored: Iterable, out_of_scope: Mapping[str, list[dict]] | None = None) -> list[Degraded]:
+def degraded_of(scored: Iterable, probes: Mapping[str, Probes]) -> list[Degraded]:
     """What was scored, detector by detector.
 
     Args:
-        scored: ``figures.Scored`` of every detector under every condition; detectors without "clean" or without any other condition
-            are left out, as baselines that know no degraded pictures are.
-        out_of_scope: detector's name -> what ``out_of_scope.probe_out_of_scope`` gave.
+        scored: ``figures.Scored`` of every detector under every condition; a detector without any other condition than "clean" and
+            without probes is left out, as the baseline of metadata is.
+        probes: detector's name -> what was asked of it.
     """
     found: dict[str, Degraded] = {}
     for each in scored:
         name = each.detector.name
         own = found.get(name) or Degraded(
-            name, {}, each.threshold, each.images.path, each.detector.is_baseline, (out_of_scope or {}).get(name, []),
+            name, {}, each.threshold, each.images.path, each.detector.is_baseline, probes.get(name, Probes()),
         )
         found[name] = replace(own, scores={**own.scores, each.condition: each.scores})
-    return [each for each in found.values() if "clean" in each.scores and (len(each.scores) > 1 or each.out_of_scope)]
+    return [each for each in found.values() if "clean" in each.scores and (len(each.scores) > 1 or any(each.probes))]
 
 
 def degradations_of(degraded: Sequence[Degraded], resamples: int = 200, seed: int = 0) -> dict:
@@ -66,7 +72,7 @@ def degradations_of(degraded: Sequence[Degraded], resamples: int = 200, seed: in
         each.detector: {
             **robustness_of(each.scores, each.threshold, resamples, seed), "baseline": each.baseline,
             "size_spread": size_spread(each.scores, each.threshold, each.paths, resamples, seed),
-            "out_of_scope": each.out_of_scope, "adversarial": each.adversarial,
+            **each.probes._asdict(),
         }
         for each in degraded
     }

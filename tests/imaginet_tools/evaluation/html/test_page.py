@@ -16,7 +16,7 @@ from PIL import Image
 from imaginet_tools.evaluation.charts import save_figure
 from imaginet_tools.evaluation.html.page import render, write_page
 from imaginet_tools.evaluation.report import Report, rows_of
-from imaginet_tools.evaluation.robustness.report_part import Degraded, degradations_of, pictures_of
+from imaginet_tools.evaluation.robustness.report_part import Degraded, Probes, degradations_of, pictures_of
 from imaginet_tools.metrics.attribution import make_track
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
@@ -58,7 +58,7 @@ def report(tmp_path_factory) -> tuple[dict, object]:
         for condition, each in scores.items():
             rows += rows_of(name, condition, each, 0.5, 20, baseline=number == 2)
         scope = [{"kind": "screenshots", "pictures": 4, "called_synthetic": 0.5, "low": 0.07, "high": 0.93, "median": 0.4}]
-        degraded.append(Degraded(name, scores, 0.5, clean.source_image, number == 2, scope if number == 0 else []))
+        degraded.append(Degraded(name, scores, 0.5, clean.source_image, number == 2, Probes(scope) if number == 0 else Probes()))
     degradations = degradations_of(degraded, 20)
     pictures = []
     for file, title, figure in pictures_of(degradations):

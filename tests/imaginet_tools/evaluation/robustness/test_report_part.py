@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from imaginet_tools.evaluation.robustness.report_part import degradations_of, degraded_of, pictures_of
+from imaginet_tools.evaluation.robustness.report_part import Probes, degradations_of, degraded_of, pictures_of
 from imaginet_tools.metrics.detection import Scores
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
@@ -39,7 +39,7 @@ def scored() -> list[Scored]:
 
 def test_every_detector_that_saw_degraded_images_is_told_of(scored):
     scope = [{"kind": "screenshots", "pictures": 8, "called_synthetic": 0.25, "low": 0.03, "high": 0.65, "median": 0.2}]
-    told = degradations_of(degraded_of(scored, {"ours": scope}), 20)
+    told = degradations_of(degraded_of(scored, {"ours": Probes(scope)}), 20)
     assert list(told["detectors"]) == ["ours", "steady", "pixels"] and told["detectors"]["pixels"]["baseline"]
     text = "\n".join(told["sentences"])
     assert "ours: one AUC over clean and 3 degraded copies" in text and "ours is weakest on" in text
@@ -52,8 +52,9 @@ def test_every_detector_that_saw_degraded_images_is_told_of(scored):
 
 def test_undegraded_scores_alone_say_nothing_of_robustness(scored):
     clean = [each for each in scored if each.condition == "clean"]
-    assert degraded_of(clean) == []
-    [alone] = degraded_of(clean, {"ours": [{"kind": "screenshots", "pictures": 8, "called_synthetic": 0.0, "low": 0.0, "high": 0.3, "median": 0.2}]})
+    assert degraded_of(clean, {}) == []
+    row = {"kind": "screenshots", "pictures": 8, "called_synthetic": 0.0, "low": 0.0, "high": 0.3, "median": 0.2}
+    [alone] = degraded_of(clean, {"ours": Probes([row])})
     told = degradations_of([alone], 20)
     assert told["detectors"]["ours"]["worst"] == [] and [sentence.partition(":")[0] for sentence in told["sentences"]] == ["Out of scope"]
     assert list(pictures_of(told)) == []
