@@ -14,7 +14,7 @@ import jinja2
 
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
-from imaginet_tools.evaluation.html.page_tables import confusion_tables, degradation_tables, figure_tables
+from imaginet_tools.evaluation.html.page_tables import comparison_tables, confusion_tables, degradation_tables, figure_tables, figure_title
 from imaginet_tools.metrics.estimate import Estimate
 
 NAME = "report.html"
@@ -48,7 +48,7 @@ def render(report: dict, pictures: Mapping[str, bytes] | None = None) -> str:
     clean = [row for row in report["figures"] if row["kind"] == "overall" and row["condition"] == report["figures"][0]["condition"]]
     return environment.get_template("report.html.jinja").render(
         title=f"Report on {report['data']['name']}", report=report, headline=[_headline(row) for row in clean], gains=_gains(report),
-        tables=figure_tables(report["figures"]), charts=[each for each in charts if each not in degraded], degraded=degraded,
+        tables=[*figure_tables(report["figures"]), *comparison_tables(report)], charts=[each for each in charts if each not in degraded], degraded=degraded,
         degradations=degradation_tables(report.get("degradations") or {}), sentences=(report.get("degradations") or {}).get("sentences", []),
         confusions=confusion_tables(report.get("tracks", ())), mistakes=_mistakes(report), splits=report["data"]["splits"],
         options=json.dumps(report["options"], indent=1, ensure_ascii=False),
@@ -81,12 +81,12 @@ def _headline(row: dict) -> dict:
 
 
 def _gains(report: dict) -> list[str]:
-    """Each detector's gain over the baseline, in words."""
-    figures = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+    """Each detector's gain over the baseline on undegraded images, in words; the table has the others."""
+    first = next((gain["condition"] for gain in report.get("gains", ())), "")
     return [
-        f"{gain['first']} against {gain['second']}: {gain['value']['value']:+.3f} {figures.get(gain['figure'], gain['figure'])}"
+        f"{gain['first']} against {gain['second']}: {gain['value']['value']:+.3f} {figure_title(gain['figure'])}"
         + ("" if gain["value"].get("low") is None else f", 95 % interval {gain['value']['low']:+.3f} to {gain['value']['high']:+.3f}")
-        for gain in report.get("gains", ())
+        for gain in report.get("gains", ()) if gain["condition"] == first
     ]
 
 

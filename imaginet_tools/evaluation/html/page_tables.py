@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from imaginet_core.pictures.degradation_grid.conditions import condition_title
+from imaginet_core.pictures.degradation_grid.conditions import GRID, condition_title
 
 FIGURES = {
     "balanced_accuracy": "balanced accuracy", "auc": "AUC", "average_precision": "average precision",
@@ -14,6 +14,12 @@ FIGURES = {
 LOWER_IS_BETTER = ("equal_error_rate", "brier_score", "calibration_error")
 TITLES = {"overall": "All images", "content": "By content type", "family": "By family", "generator": "By generator"}
 """Kind of group -> heading; other kinds are "By <kind>"."""
+
+
+MOST_PAIRS = 12
+"""Rows of a table by two columns that are shown at once."""
+MOST_CONDITIONS = 10
+"""Of all images, shown at once; of more conditions single steps of the grid are folded away."""
 
 
 class Cell(NamedTuple):
@@ -47,7 +53,8 @@ def estimate_cell(estimate: dict | None, best: bool = False, percent: bool = Fal
 def figure_tables(rows: Sequence[dict]) -> list[Table]:
     """A table per kind of group; of several detectors the best one of each group and condition is marked.
 
-    All images are shown under every condition, other groups under the first one, the rest folded away.
+    All images are shown under up to MOST_CONDITIONS conditions (of more: undegraded and after chains), other groups under the first
+    one; the rest is folded away.
     """
     kinds = dict.fromkeys([*(kind for kind in TITLES if any(row["kind"] == kind for row in rows)), *(row["kind"] for row in rows)])
     first = rows[0]["condition"] if rows else ""
@@ -68,7 +75,10 @@ def _figure_table(kind: str, rows: list[dict], first: str) -> Table:
             Cell(f"{metrics['n_real']} + {metrics['n_synthetic']}", metrics["n_real"] + metrics["n_synthetic"]),
             *(estimate_cell(metrics.get(name), (number, name) in best) for name in figures),
         ]
-        (lines if kind == "overall" or row["condition"] == first else more).append(line)
+        few = len(conditions) <= MOST_CONDITIONS or (row["condition"] in GRID and GRID[row["condition"]].tier != "")
+        (lines if row["condition"] == first or (kind == "overall" and few) else more).append(line)
+    if "," in kind:  # a row for each pair of values
+        lines, more = lines[:MOST_PAIRS], lines[MOST_PAIRS:] + more
     columns = ["condition", "group", "detector", "real + synthetic", *(FIGURES[name] for name in figures)]
     return Table(TITLES.get(kind, f"By {kind}"), columns, lines, more)
 
@@ -85,6 +95,36 @@ def _best(rows: list[dict], figures: list[str]) -> set[tuple[int, str]]:
             if values:
                 top = (min if name in LOWER_IS_BETTER else max)(values.values())
                 found |= {(number, name) for number, value in values.items() if value == top}
+    return found
+
+
+def figure_title(figure: str) -> str:
+    """What a figure is called; a name that is in no list stays as it is."""
+    return FIGURES.get(figure, figure.replace("_", " "))
+
+
+def comparison_tables(report: dict) -> list[Table]:
+    """Gains over the baseline, differences of detectors and their ranks, undegraded first, the rest folded away."""
+    found = []
+    for entry, title, columns in (
+        ("gains", "Gain over the baseline", ["detector", "baseline", "condition", "figure", "gain"]),
+        ("differences", "Differences of detectors, on the same draws of source pictures", ["first", "second", "condition", "figure", "first less second"]),
+        ("ranks", "Ranks, with their uncertainty", ["detector", "condition", "figure", "rank", "first in so many draws"]),
+    ):
+        rows, of = report.get(entry) or [], {True: [], False: []}
+        for row in rows:
+            if entry == "ranks":
+                places = {**row["rank"], "value": round(row["rank"]["value"])}
+                low, high = places.get("low"), places.get("high")
+                note = "" if low is None or high is None else f"{low:.0f} to {high:.0f}"
+                cells = [Cell(row["detector"]), Cell(condition_title(row["condition"])), Cell(figure_title(row["figure"])),
+                         Cell(str(places["value"]), places["value"], note=note), Cell(f"{row['best']:.0%}", row["best"])]
+            else:
+                cells = [Cell(row["first"]), Cell(row["second"]), Cell(condition_title(row["condition"])), Cell(figure_title(row["figure"])),
+                         estimate_cell(row["value"])]
+            of[row["condition"] == rows[0]["condition"]].append(cells)
+        if rows:
+            found.append(Table(title, columns, of[True], of[False]))
     return found
 
 

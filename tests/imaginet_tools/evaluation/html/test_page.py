@@ -75,7 +75,11 @@ def report(tmp_path_factory) -> tuple[dict, object]:
     made |= {
         "degradations": degradations, "command": "imaginet evaluate --model https://user:secret@host/m",
         "gains": [{"first": "ours", "second": "pixel statistics", "condition": "clean", "figure": "auc",
-                   "value": {"value": 0.031, "low": 0.01, "high": 0.05, "reason": None}}],
+                   "value": {"value": 0.031, "low": 0.01, "high": 0.05, "reason": None}},
+                  {"first": "ours", "second": "pixel statistics", "condition": "jpeg_50", "figure": "auc",
+                   "value": {"value": -0.222, "low": None, "high": None, "reason": "few"}}],
+        "ranks": [{"detector": "ours", "condition": "clean", "figure": "auc", "best": 0.9,
+                   "rank": {"value": 1, "low": 1, "high": 2, "reason": None}}],
         "mistakes": [
             {"detector": "ours", "condition": "clean", "path": f"{HOSTILE}.png", "label": "synthetic", "generator": "A", "content": "faces",
              "probability": 0.01, "thumbnail": thumbnail(90)},
@@ -116,7 +120,8 @@ def test_every_figure_and_fact_is_on_the_page(report, page):
     for wanted in ("0123456789abcdef", "+0.031 AUC, 95 % interval +0.010 to +0.050", "One AUC pooled", "Worst cells", "Shift of the scores of real",
                    "One picture at several sizes", "Out of scope", "JPEG 50", "python 3.11", "synthetic, A; ours says 0.010", "--model https://***@host/m"):
         assert wanted in text, wanted
-    assert "secret" not in page
+    assert "-0.222 AUC" not in text and "-0.222" in text  # the headline is of undegraded images
+    assert "Ranks, with their uncertainty" in text and "1 to 2" in text and "secret" not in page
     sources = [attributes["src"] for tag, attributes in Elements(page).elements if tag == "img"]
     assert len(sources) == len(values["pictures"]) + 1 == 4  # a thumbnail that is no base64 is left out
 
@@ -148,7 +153,7 @@ def test_names_are_text_and_nothing_is_requested(page):
 
 def test_reports_of_training_runs_have_a_page_too(report):
     values, _ = report
-    old = {name: value for name, value in values.items() if name not in ("degradations", "command", "gains", "mistakes", "detectors")}
+    old = {name: value for name, value in values.items() if name not in ("degradations", "command", "gains", "ranks", "mistakes", "detectors")}
     text = render({**old, "schema": "imaginet-report/2"})
     assert "All images" in text and "Degradations," not in text and "Command" not in text
 
