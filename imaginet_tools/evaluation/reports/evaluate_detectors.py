@@ -11,7 +11,7 @@ from imaginet_tools.evaluation.figures import Scored
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.report_parts import DetectorFacts
 from imaginet_tools.evaluation.reports.build_report import Plan, build_report
-from imaginet_tools.evaluation.robustness.probe_detector import probe_detector
+from imaginet_tools.evaluation.robustness.out_of_scope import drawn_images, out_of_scope_rows
 from imaginet_tools.evaluation.robustness.report_part import Probes
 from imaginet_tools.evaluation.stored.score_images import ImageScorer, ScoredRows, score_images
 from imaginet_tools.images.image_set import ImageSet
@@ -109,12 +109,21 @@ def evaluate_detectors(
 
 
 def _probes(contestants: Sequence[Contestant], images: ImageSet, work: Work) -> dict[str, Probes]:
-    """What is asked of detectors that are here themselves."""
-    chosen = images.select(images.choose(work.attacked)) if work.attacked else None
-    return {
-        each.facts.name: probe_detector(each.detector, each.facts.threshold, work.out_of_scope, chosen)
-        for each in contestants if each.scorer is not None and (work.out_of_scope or work.attacked)
-    }
+    """What is asked of detectors that are here themselves; scores of drawn pictures are stored like others."""
+    attacked = images.select(images.choose(work.attacked)) if work.attacked else None
+    drawn = drawn_images(work.out_of_scope) if work.out_of_scope else None
+    found = {}
+    for each in (each for each in contestants if each.scorer is not None):
+        scope, attacks = [], []
+        if drawn is not None:
+            rows = score_images(each.scorer, drawn, ("clean",), work.store, work.workers).rows["clean"]
+            scope = out_of_scope_rows(drawn, np.array([row["probability"] for row in rows]), each.facts.threshold)
+        if attacked is not None:
+            from imaginet_tools.evaluation.robustness.adversarial import adversarial_floor  # needs PyTorch, which other detectors do not
+
+            attacks = adversarial_floor(each.detector, attacked, each.facts.threshold)
+        found[each.facts.name] = Probes(scope, attacks)
+    return found
 
 
 def _answers(contestant: Contestant, passes: dict[str, ScoredRows], condition: str, chosen: np.ndarray) -> Answers:

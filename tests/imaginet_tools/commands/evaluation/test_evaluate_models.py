@@ -35,6 +35,7 @@ def store(tmp_path_factory):
 def evaluate(folder, output, store, *options):
     main([
         "--model", f"ours={MODEL}", "--folder", str(folder), "--output", str(output), "--store", str(store), "--workers", "1", "--resamples", "50",
+        "--out_of_scope", "1",
         *options,
     ])
     return Report.read(output / "report.json")

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import beta
 
 from imaginet_tools.evaluation.robustness.drawn_pictures import DRAWN, drawn_picture
-from imaginet_tools.evaluation.robustness.out_of_scope import draw_examples, out_of_scope_sentence, probe_out_of_scope
+from imaginet_tools.evaluation.robustness.out_of_scope import draw_examples, drawn_images, out_of_scope_sentence, probe_out_of_scope
 from imaginet_tools.inference.detector import Answers, Detector
 
 
@@ -39,6 +39,13 @@ def test_the_share_called_synthetic_is_told_with_an_exact_interval():
     assert f"{documents:.0%} of 6 rendered documents" in out_of_scope_sentence(rows) and "Out of scope" in out_of_scope_sentence(rows)
     with pytest.raises(ValueError, match="at least 1 picture"):
         probe_out_of_scope(Bright(), 0.5, 0)
+
+
+def test_drawn_pictures_are_images_like_others():
+    images = drawn_images(2)
+    assert len(images) == 6 and images.content.tolist() == [kind for kind in DRAWN for _ in range(2)]
+    np.testing.assert_array_equal(images.pixels(3), drawn_picture("screenshots", 1))
+    assert dict(images.read([5])) == {5: images.content_of(5)} and images.select(np.array([5])).content_of(0) == images.content_of(5)
 
 
 def test_examples_are_shown():
