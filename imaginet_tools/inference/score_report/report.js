@@ -46,7 +46,13 @@ function open() {
   }
   const picture = pictures[index], frame = dialog.querySelector(".frame");
   document.getElementById("one-name").textContent = picture.name;
-  frame.replaceChildren(...Array.from(cards[index].querySelectorAll("img"), (image) => image.cloneNode()));
+  const images = Array.from(cards[index].querySelectorAll("img"));
+  frame.replaceChildren(...images.map((image, layers) => {  // the picture, and beside it the picture under its heat map
+    const stack = document.createElement("span");
+    stack.className = "stack";
+    stack.append(...images.slice(0, layers + 1).map((each) => each.cloneNode()));
+    return stack;
+  }));
   fill(document.getElementById("one-facts"), [
     ["score", picture.probability === null ? null : picture.probability.toFixed(4)], ["outcome", picture.outcome],
     ["called, whatever the doubt", picture.label], ["family, if synthetic", picture.family], ["generator, if synthetic", picture.generator],
