@@ -66,7 +66,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     files = files_of(options.images, options.side)
     pictures = [decode(content) for content in files]
-    print(f"{len(files)} pictures of {options.side} × {options.side}, {len(GRID)} conditions; load {os.getloadavg()[0]:.1f} before", flush=True)
+    what = f"{len(files)} pictures of {options.side} × {options.side}, {len(GRID)} conditions"
+    print(f"{what}; load {os.getloadavg()[0]:.1f} before", flush=True)
     rounds = [
         (seconds(lambda: whole(files)), seconds(lambda: parts(pictures)), seconds(lambda: apart(files))) for _ in range(options.repeats)
     ]

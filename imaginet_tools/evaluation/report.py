@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from imaginet_core.safe_text import mask_secrets
+from imaginet_core.safe_text import escape_markdown, mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.comparison.comparison_tables import comparison_sections, detector_table, gain_sentences, other_sections
 from imaginet_tools.evaluation.report_parts import (
@@ -137,7 +137,7 @@ class Report:
         parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures, self.protocol, **own), *error_table(self.figures)]
         parts += [*full_table(self.figures), *comparison_sections(self.differences, self.ranks), *other_sections(self.open_set, self.pairs)]
         if self.degradations:
-            parts.append("## Degradations\n\n" + "\n".join(f"- {sentence}" for sentence in self.degradations["sentences"]))
+            parts.append("## Degradations\n\n" + "\n".join(f"- {escape_markdown(each)}" for each in self.degradations["sentences"]))
         if self.tracks:
             parts.append(track_tables(self.tracks))
         if self.limits:

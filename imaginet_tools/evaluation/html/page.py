@@ -14,7 +14,9 @@ import jinja2
 
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
-from imaginet_tools.evaluation.html.page_tables import comparison_tables, confusion_tables, degradation_tables, figure_tables, figure_title
+from imaginet_tools.evaluation.html.page_tables import (
+    comparison_tables, confusion_tables, degradation_tables, figure_tables, figure_title,
+)
 from imaginet_tools.metrics.estimate import Estimate
 
 NAME = "report.html"
@@ -46,10 +48,12 @@ def render(report: dict, pictures: Mapping[str, bytes] | None = None) -> str:
     ]
     degraded = [each for each in charts if each["file"].startswith(DEGRADED)]
     clean = [row for row in report["figures"] if row["kind"] == "overall" and row["condition"] == report["figures"][0]["condition"]]
+    degradations = report.get("degradations") or {}
     return environment.get_template("report.html.jinja").render(
         title=f"Report on {report['data']['name']}", report=report, headline=[_headline(row) for row in clean], gains=_gains(report),
-        tables=[*figure_tables(report["figures"]), *comparison_tables(report)], charts=[each for each in charts if each not in degraded], degraded=degraded,
-        degradations=degradation_tables(report.get("degradations") or {}), sentences=(report.get("degradations") or {}).get("sentences", []),
+        tables=[*figure_tables(report["figures"]), *comparison_tables(report)],
+        charts=[each for each in charts if each not in degraded], degraded=degraded,
+        degradations=degradation_tables(degradations), sentences=degradations.get("sentences", []),
         confusions=confusion_tables(report.get("tracks", ())), mistakes=_mistakes(report), splits=report["data"]["splits"],
         options=json.dumps(report["options"], indent=1, ensure_ascii=False),
     )

@@ -71,7 +71,8 @@ def _figure_table(kind: str, rows: list[dict], first: str) -> Table:
     for number, row in together:  # detectors on the same images below each other
         metrics = row["metrics"]
         line = [
-            Cell(condition_title(row["condition"])), Cell(row["name"]), Cell(row["detector"], note="baseline" if row.get("baseline") else ""),
+            Cell(condition_title(row["condition"])), Cell(row["name"]),
+            Cell(row["detector"], note="baseline" if row.get("baseline") else ""),
             Cell(f"{metrics['n_real']} + {metrics['n_synthetic']}", metrics["n_real"] + metrics["n_synthetic"]),
             *(estimate_cell(metrics.get(name), (number, name) in best) for name in figures),
         ]
@@ -108,7 +109,10 @@ def comparison_tables(report: dict) -> list[Table]:
     found = []
     for entry, title, columns in (
         ("gains", "Gain over the baseline", ["detector", "baseline", "condition", "figure", "gain"]),
-        ("differences", "Differences of detectors, on the same draws of source pictures", ["first", "second", "condition", "figure", "first less second"]),
+        (
+            "differences", "Differences of detectors, on the same draws of source pictures",
+            ["first", "second", "condition", "figure", "first less second"],
+        ),
         ("ranks", "Ranks, with their uncertainty", ["detector", "condition", "figure", "rank", "first in so many draws"]),
     ):
         rows, of = report.get(entry) or [], {True: [], False: []}
@@ -120,8 +124,8 @@ def comparison_tables(report: dict) -> list[Table]:
                 cells = [Cell(row["detector"]), Cell(condition_title(row["condition"])), Cell(figure_title(row["figure"])),
                          Cell(str(places["value"]), places["value"], note=note), Cell(f"{row['best']:.0%}", row["best"])]
             else:
-                cells = [Cell(row["first"]), Cell(row["second"]), Cell(condition_title(row["condition"])), Cell(figure_title(row["figure"])),
-                         estimate_cell(row["value"])]
+                titles = condition_title(row["condition"]), figure_title(row["figure"])
+                cells = [*map(Cell, (row["first"], row["second"], *titles)), estimate_cell(row["value"])]
             of[row["condition"] == rows[0]["condition"]].append(cells)
         if rows:
             found.append(Table(title, columns, of[True], of[False]))
@@ -167,9 +171,13 @@ def degradation_tables(degradations: dict) -> list[Table]:
         ),
         Table("Under each condition", ["detector", "condition", "tier", "AUC", "recall at 5 % false alarms"], *_folded(conditions, 12)),
         Table(
-            "One picture at several sizes", ["detector", "pictures", "mean spread of its probability", "95th percentile", "answer changes"], sizes,
+            "One picture at several sizes",
+            ["detector", "pictures", "mean spread of its probability", "95th percentile", "answer changes"], sizes,
         ),
-        Table("Out of scope: what detectors are not made for", ["detector", "pictures", "drawn", "called synthetic", "median probability"], scope),
+        Table(
+            "Out of scope: what detectors are not made for",
+            ["detector", "pictures", "drawn", "called synthetic", "median probability"], scope,
+        ),
         Table("Adversarial floor: white-box PGD", ["detector", "strength", "AUC", "balanced accuracy"], attacks),
     ]
     return [table for table in tables if table.rows]

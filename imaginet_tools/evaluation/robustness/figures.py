@@ -119,7 +119,8 @@ def worst_cells(scores: Mapping[str, Scores], matrix: dict) -> list[dict]:
     for _, row, column in sorted(cells)[:WORST]:
         condition, generator = matrix["conditions"][row], matrix["generators"][column]
         chosen, each = parts[generator], scores[condition]
-        estimate = delong(each.label[chosen], each.probability[chosen], np.unique(each.source_image[chosen], return_inverse=True)[1])
+        source = np.unique(each.source_image[chosen], return_inverse=True)[1]
+        estimate = delong(each.label[chosen], each.probability[chosen], source)
         found.append({
             "condition": condition, "title": matrix["titles"][row], "generator": generator, "auc": asdict(estimate),
             "clean": matrix["auc"][matrix["conditions"].index("clean")][column], "images": int(chosen.sum()),

@@ -32,7 +32,8 @@ def probe_out_of_scope(detector: Detector, threshold: float, count: int = 20) ->
     """
     images = drawn_images(count)
     probability = []
-    with tqdm(total=len(images), desc=f"{detector.name} on out-of-scope pictures", unit="image", dynamic_ncols=True, mininterval=1.0) as bar:
+    title = f"{detector.name} on out-of-scope pictures"
+    with tqdm(total=len(images), desc=title, unit="image", dynamic_ncols=True, mininterval=1.0) as bar:
         for start in range(0, len(images), BATCH_SIZE):
             pictures = [images.pixels(index) for index in range(start, min(start + BATCH_SIZE, len(images)))]
             probability.append(detector.scores(pictures).probability)

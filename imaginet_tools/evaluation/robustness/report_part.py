@@ -76,7 +76,8 @@ def degradations_of(degraded: Sequence[Degraded], resamples: int = 200, seed: in
         }
         for each in degraded
     }
-    return {"detectors": detectors, "sentences": [sentence for name, told in detectors.items() for sentence in sentences_of(name, told)]}
+    sentences = [sentence for name, told in detectors.items() for sentence in sentences_of(name, told)]
+    return {"detectors": detectors, "sentences": sentences}
 
 
 def sentences_of(detector: str, told: dict) -> list[str]:

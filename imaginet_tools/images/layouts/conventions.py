@@ -35,7 +35,9 @@ def parse_label_map(text: str) -> dict[str, int]:
     labels = {}
     for label, meaning in pairs:
         if (value := label_of_word(meaning)) is None:
-            raise ValueError(f"The label map {text!r} must map the set's labels to real or synthetic, as in 0=real; {meaning!r} is neither.")
+            raise ValueError(
+                f"The label map {text!r} must map the set's labels to real or synthetic, as in 0=real; {meaning!r} is neither."
+            )
         if label in labels:
             raise ValueError(f"The label map {text!r} gives the label {label!r} twice; give it once.")
         labels[label] = value

@@ -1,4 +1,4 @@
-"""The lists of the Corvi and the practical test set, as the paper used them (arXiv 2407.20020): a path and a label a line, names as they are.
+"""The lists of the Corvi and the practical test set, as the paper used them (arXiv 2407.20020): a path and a label a line.
 
 ``biggan_256/a.png,1,3`` or ``AIDraw_1122/Fake/Midjourney/1.png 1``; a name may hold commas and spaces.
 """
@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 import imaginet
+from imaginet_core.label_words import NAMES
 from imaginet_tools.images.image_set import ImageSet, read_text
 
 _SUFFIXES = "|".join(re.escape(suffix) for suffix in imaginet.IMAGE_SUFFIXES)
@@ -65,7 +66,8 @@ def read_list(file: str, root: str | None = None) -> tuple[ImageSet, list[str]]:
     if not there:
         raise ValueError(f"Of the {len(paths)} images that {file} names none lies below {root}, {example}; say where they are.")
     if len({labels[index] for index in there}) < 2:
-        raise ValueError(f"Of the images that {file} names only {('real', 'synthetic')[labels[there[0]]]} ones are there; detection needs both.")
+        only = NAMES[labels[there[0]]]
+        raise ValueError(f"Of the images that {file} names only {only} ones are there; detection needs both.")
     kept = [paths[index] for index in there]
     told = [f"{len(absent)} of {len(paths)} listed images are not there, {example}; figures are of the rest."] if absent else []
     images = ImageSet.from_files(
@@ -81,7 +83,9 @@ def generator_of(path: str) -> str:
     parts = path.split("/")[:-1]
     if [part.lower() for part in parts[1:2]] == ["fake"] and len(parts) > 2:
         return parts[2]
-    return next((name for start, name in CORVI_GENERATORS.items() if parts and parts[0].startswith(start)), parts[0] if parts else "unknown")
+    if not parts:
+        return "unknown"
+    return next((name for start, name in CORVI_GENERATORS.items() if parts[0].startswith(start)), parts[0])
 
 
 def _first_twice(paths: list[str]) -> str | None:

@@ -3,6 +3,7 @@
 import os
 from typing import NamedTuple
 
+from imaginet_core.label_words import NAMES
 from imaginet_tools.images.image_set import ImageSet, read_text
 from imaginet_tools.images.layouts import folders, lists, tables
 
@@ -68,7 +69,9 @@ def read_benchmark(
         raise ValueError(f"There is no layout {layout!r}; known are {', '.join(LAYOUTS)}.")
     kind, why = _kind_of(place, layout)
     if label_map is not None and kind != "table":
-        raise ValueError(f"A label map is for Parquet files and data sets; {place} is read as {kind}, which says itself what its labels mean.")
+        raise ValueError(
+            f"A label map is for Parquet files and data sets; {place} is read as {kind}, which says itself what its labels mean."
+        )
     if kind == "csv":
         return _described(ImageSet.from_csv(place), "csv", why, "Labels are the words of its column label; 0 is real and 1 is synthetic.")
     if kind == "list":
@@ -120,7 +123,7 @@ def _read_folder(place: str, layout: str | None, split: str | None) -> tuple[Ima
     sentence = f"{place} {'is read as asked' if layout else 'has the layout'}: {known.title}, {known.form}."
     words = sorted({(groups["label"], images.label[index]) for index, groups in _kept(match.groups, images)})
     labels = "; ".join(
-        f"{', '.join(word for word, value in words if value == number)[:200]} as {name}" for number, name in enumerate(("real", "synthetic"))
+        f"{', '.join(word for word, value in words if value == number)[:200]} as {name}" for number, name in enumerate(NAMES)
     )
     return _described(images, match.name, sentence, f"Folders are read so: {labels}.", notes)
 

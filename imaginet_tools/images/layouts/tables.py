@@ -131,15 +131,20 @@ def read_table(
     path = np.array([f"{name}/{number}" for number, name in enumerate(part)], dtype=str) if path is None else path
     unknown = np.full(len(labels), "unknown")
     images = ImageSet(
-        DatasetFiles(rows.select_columns(image).rename_column(image, "image") if image != "image" else rows.select_columns(image), what),
+        _files(rows, image, what),
         labels, column("content", np.full(len(labels), "uncategorized")), np.where(labels == 0, "real", column("family", unknown)),
         np.where(labels == 0, "real", generator), column("source_image", path), path, np.zeros(len(labels), dtype=bool), title=what,
         extra=extra,
     )
     if layout.mask is not None:
-        masks = _with_images(rows, layout.mask, what).select_columns(layout.mask)
-        images = replace(images, masks=DatasetFiles(masks if layout.mask == "image" else masks.rename_column(layout.mask, "image"), f"the masks of {what}"))
+        images = replace(images, masks=_files(_with_images(rows, layout.mask, what), layout.mask, f"the masks of {what}"))
     return images, reading.guess
+
+
+def _files(rows: datasets.Dataset, column: str, title: str) -> DatasetFiles:
+    """The images of one column."""
+    rows = rows.select_columns(column)
+    return DatasetFiles(rows if column == "image" else rows.rename_column(column, "image"), title)
 
 
 def _with_images(rows: datasets.Dataset, column: str, what: str) -> datasets.Dataset:
