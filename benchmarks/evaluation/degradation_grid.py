@@ -1,6 +1,6 @@
 """What the whole grid of degradations costs, against its parts on pictures that are decoded already, in one run.
 
-    python -m benchmarks.degradation_grid [--images 12] [--side 512] [--repeats 3]
+    python -m benchmarks.evaluation.degradation_grid [--images 12] [--side 512] [--repeats 3]
 
 Pictures are those of the embedded sample, enlarged to ``--side`` and saved as JPEG. "Whole" decodes each once and makes every
 condition of it; "parts" make the same of decoded pictures, one condition after the other; "apart" decodes for each condition anew.
@@ -19,7 +19,7 @@ from PIL import Image
 from imaginet_core.pictures.decode import decode
 from imaginet_core.pictures.degradation_grid.conditions import GRID, degrade, degrade_all
 
-SAMPLE = Path(__file__).resolve().parents[1] / "sample" / "images"
+SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "images"
 
 
 def files_of(count: int, side: int) -> list[bytes]:
