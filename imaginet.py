@@ -280,7 +280,7 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
             raise ValueError(f"{file} is not a UTF-8 text file ({error.reason} at byte {error.start}); save the list as UTF-8.") from error
     if not records:
         raise ValueError(f"The list {file} names no image.")
-    places = [same_place(record.path) for record in records]
+    places = _same_places(records)
     if unique and len(set(places)) < len(places):
         first = {}
         for place, number, record in zip(places, numbers, records, strict=True):
@@ -293,6 +293,12 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
 def same_place(path: str) -> str:
     """What two spellings of one place have in common: letters with accents may be one character or two (Unicode's NFC and NFD)."""
     return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
+def _same_places(records: list[Record]) -> list[str]:
+    """:func:`same_place` of each record's path, in their order."""
+    paths = [record.path for record in records]
+    return paths if all(map(str.isascii, paths)) else list(map(same_place, paths))
 
 
 def listed_paths(file: str) -> frozenset:
@@ -866,14 +872,16 @@ def _check_locations(locations, names: LabelNames, splits: dict) -> None:
 
 
 def _check_disjoint(splits: dict) -> None:
-    both = set.intersection(*({same_place(record.path) for record in splits.get(split, ())} for split in ("train", "test")))
+    if not {"train", "test"} <= splits.keys():
+        return
+    both = set(_same_places(splits["train"])).intersection(_same_places(splits["test"]))
     if both:
         raise ValueError(f"{len(both)} image(s) stand in the train and in the test list, e.g. {min(both)}; take them out of one.")
 
 
 def _check_places(places: dict[str, Place]) -> None:
     """Raises ValueError where two listed images are one file: in two splits or with two labels they would say nothing true."""
-    if len({(place.container, place.member) for place in places.values()}) < len(places):
+    if len({place.member for place in places.values()}) < len(places):  # of one container or of several
         first = {}
         for path, place in places.items():
             other = first.setdefault((place.container, place.member), path)
