@@ -7,18 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from imaginet_core.storage.safe_writes import check_new_folder, new_folder
-from imaginet_tools.inference.networks.exported import (
-    CONFIG,
-    EXACT,
-    EXPORT,
-    PRECISIONS,
-    PROCESSOR,
-    SELF_TEST_LIMITS,
-    Export,
-    Graph,
-    checksum,
-    logits_of_self_test,
-)
+from imaginet_tools.inference.networks.exported import CONFIG, EXACT, EXPORT, PRECISIONS, PROCESSOR, Export, checksum
+from imaginet_tools.inference.networks.self_test import SELF_TEST_LIMITS, Graph, logits_of_self_test
 from imaginet_tools.inference.processor import processor_flags
 from imaginet_tools.inference.saved_detector import SavedDetector, open_detector
 

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 import imaginet
 from imaginet_core.label_words import label_of_word
 from imaginet_tools.images.image_set import ImageSet
-from imaginet_tools.inference.networks.exported import deviation
+from imaginet_tools.inference.networks.self_test import deviation
 from imaginet_tools.inference.networks.network import Logits, Network
 from imaginet_tools.inference.saved_detector import SavedDetector
 

@@ -9,9 +9,9 @@ import hashlib
 import io
 import json
 import logging
-import os
 from pathlib import Path
 
+from imaginet_core.cache_folder import cache_folder
 from imaginet_core.storage.safe_writes import check_writable, lock_or_refuse, remove_parts, write_aside
 
 KEY, SCORES, LOCK = "key.json", "scores.jsonl", ".lock"
@@ -20,8 +20,7 @@ log = logging.getLogger(__name__)
 
 def default_store() -> Path:
     """The folder for scores where none is given: IMAGINET_CACHE, else the user's cache."""
-    cache = os.environ.get("IMAGINET_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "imaginet")
-    return Path(cache) / "scores"
+    return cache_folder() / "scores"
 
 
 class StoredScores:

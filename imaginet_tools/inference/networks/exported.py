@@ -5,11 +5,10 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-import numpy as np
-
-from imaginet_tools.inference.networks.network import Logits, Settings
+from imaginet_tools.inference.networks.network import Settings
+from imaginet_tools.inference.networks.self_test import Graph, SelfTest
 
 logger = logging.getLogger(__name__)
 
@@ -19,17 +18,6 @@ CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 EXACT = "fp32"
 """The precision that any other falls back to."""
 PRECISIONS = (EXACT, "bf16", "int8")
-LOGITS = ("origin", "sub", "family", "generator")
-"""The outputs that are compared at load."""
-SELF_TEST_PICTURES = 8
-SELF_TEST_LIMITS = {"fp32": 1e-3, "bf16": 0.05, "int8": 0.05}
-"""By precision: the largest difference from the stored logits, as a share of the largest of them."""
-
-
-class Graph(Protocol):
-    """One opened file of an export: crops, uint8 RGB (B, height, width, 3), in; logits out."""
-
-    def __call__(self, crops: np.ndarray) -> Logits: ...
 
 
 class Export(NamedTuple):
@@ -40,8 +28,8 @@ class Export(NamedTuple):
         precision: that was asked for, one of PRECISIONS.
         graphs: precision -> the files of its graph below the folder; the first is opened. Holds fp32 always.
         sha256: file -> its checksum.
-        expected: precision -> output -> its values for :func:`self_test_crops`.
-        limits: precision -> how far they may be off, see SELF_TEST_LIMITS.
+        expected: precision -> output -> its values for the pictures of ``self_test``.
+        limits: precision -> how far they may be off, see ``self_test.SELF_TEST_LIMITS``.
         source: name of the model that was exported, and its ``revision`` on the Hub.
         fingerprint: of its weights.
         input: what the graph takes, in words.
@@ -98,7 +86,7 @@ def read_settings(folder: Path, fingerprint: str) -> Settings:
 
 
 def open_tested(
-    folder: Path, export: Export, size: tuple[int, int], open_graph: Callable[[Path, str], Graph]
+    folder: Path, export: Export, size: tuple[int, int], open_graph: Callable[[Path, str], Graph], engine: str
 ) -> tuple[Graph, str]:
     """Opens the graph of an export and makes sure that it computes here what it computed where it was written.
 
@@ -109,6 +97,7 @@ def open_tested(
         export: what it says.
         size: (height, width) of a crop.
         open_graph: (file, precision) -> the graph; raises ValueError with a sentence where this computer cannot compute it.
+        engine: name, version and device of what computes.
 
     Returns:
         the graph and its precision.
@@ -120,7 +109,9 @@ def open_tested(
         check_files(folder, export, export.graphs[precision])
         try:
             graph = open_graph(folder / export.graphs[precision][0], precision)
-            check_logits(graph, size, export.expected[precision], export.limits[precision])
+            sums = [export.sha256[file] for file in export.graphs[precision]]
+            expected, limit = export.expected[precision], export.limits[precision]
+            SelfTest(engine, precision, sums, expected, limit).check(graph, size, expected, limit)
             return graph, precision
         except ValueError as error:
             if precision == EXACT:
@@ -142,47 +133,6 @@ def checksum(file: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(file, "rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def self_test_crops(size: tuple[int, int]) -> np.ndarray:
-    """The same pictures everywhere: uint8 (8, height, width, 3), from smooth colours to noise, made by whole numbers alone."""
-    number, row, column, channel = (axis.astype(np.uint32) for axis in np.indices((SELF_TEST_PICTURES, *size, 3), dtype=np.uint32))
-    noise = (number * 2654435761) ^ (row * 73856093) ^ (column * 19349663) ^ (channel * 83492791)
-    for shift, factor in ((15, 2246822519), (13, 3266489917)):  # the mixing steps of xxHash
-        noise = (noise ^ (noise >> np.uint32(shift))) * np.uint32(factor)
-    noise = (noise >> np.uint32(24)).astype(np.int64)
-    smooth = (row.astype(np.int64) * (number + 1) // 2 + column * (channel + 1) + number * 30) % 511
-    smooth = np.abs(smooth - 255)
-    share = number.astype(np.int64)  # of the noise, in sevenths
-    return ((smooth * (SELF_TEST_PICTURES - 1 - share) + noise * share) // (SELF_TEST_PICTURES - 1)).astype(np.uint8)
-
-
-def logits_of_self_test(graph: Graph, size: tuple[int, int]) -> dict[str, list]:
-    """Output -> its values for :func:`self_test_crops`, as ``export.json`` stores them."""
-    parts = [graph(crop[None]) for crop in self_test_crops(size)]
-    found = {name: [getattr(part, name) for part in parts] for name in LOGITS}
-    return {name: np.concatenate(values).astype(float).tolist() for name, values in found.items() if values[0] is not None}
-
-
-def check_logits(graph: Graph, size: tuple[int, int], expected: dict[str, list], limit: float) -> None:
-    """Raises ValueError, with the beginning of a sentence, where a graph's logits are further off than ``limit``."""
-    found = logits_of_self_test(graph, size)
-    if found.keys() != expected.keys():
-        raise ValueError(f"its graph gives {', '.join(found)} and not {', '.join(expected)}")
-    for name, values in expected.items():
-        off = deviation(np.array(found[name]), np.array(values))
-        if not off <= limit:  # NaN too
-            raise ValueError(
-                f"on this processor its {name} logits are {off:.2g} of their size away from those where it was exported "
-                f"(at most {limit:.2g})"
-            )
-
-
-def deviation(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, as a share of the largest expected magnitude; infinite where the shapes differ."""
-    if found.shape != expected.shape:
-        return float("inf")
-    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-6))
 
 
 def refuse_torch_options(engine: str, **options) -> None:

@@ -39,7 +39,8 @@ class OnnxNetwork:
         export = read_export(folder)
         self.settings = read_settings(folder, export.fingerprint)
         self.graph, self.precision = open_tested(
-            folder, export, self.settings.crop_size, lambda file, precision: OnnxGraph(file, provider, threads)
+            folder, export, self.settings.crop_size, lambda file, precision: OnnxGraph(file, provider, threads),
+            f"onnxruntime {onnxruntime.__version__} {provider}",
         )
 
     def __call__(self, crops: np.ndarray) -> Logits:

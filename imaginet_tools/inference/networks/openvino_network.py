@@ -39,7 +39,8 @@ class OpenVinoNetwork:
         export = read_export(folder)
         self.settings = read_settings(folder, export.fingerprint)
         self.graph, self.precision = open_tested(
-            folder, export, self.settings.crop_size, lambda file, precision: OpenVinoGraph(file, precision, device, threads)
+            folder, export, self.settings.crop_size, lambda file, precision: OpenVinoGraph(file, precision, device, threads),
+            f"openvino {openvino.__version__} {device}",
         )
 
     def __call__(self, crops: np.ndarray) -> Logits:

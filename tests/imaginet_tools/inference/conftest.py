@@ -20,6 +20,14 @@ LAPTOP = dict(
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """What passed a self-test is kept for these tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMAGINET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def saved_models(tmp_path_factory) -> dict[str, Path]:
     """By name: the model of version 0.1, one of the paper's shape, one of the preset laptop's."""

@@ -12,7 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from imaginet_tools.inference.networks.exported import self_test_crops
+from imaginet_tools.inference.networks.self_test import self_test_crops
 from imaginet_tools.inference.networks.network import Logits
 from imaginet_tools.inference.saved_detector import open_detector
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imaginet_tools.inference.networks.exported import self_test_crops
+from imaginet_tools.inference.networks.self_test import self_test_crops
 from imaginet_tools.inference.saved_detector import open_detector
 from tests.modeling.helpers import pixels
 
