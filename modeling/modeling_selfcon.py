@@ -66,15 +66,24 @@ class SelfConOutput(ModelOutput):
 
 def average_blocks(pixels: Tensor) -> Tensor:
     """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
+    if _all_even(pixels):
+        return F.avg_pool2d(pixels, 2)
     # by index, here and below: torch.export cannot tell for free sizes what padding, cutting and rounding up give
     rows, columns = (torch.arange((side + 1) // 2 * 2, device=pixels.device).clamp(max=side - 1) for side in pixels.shape[-2:])
     return F.avg_pool2d(pixels.index_select(-2, rows).index_select(-1, columns), 2)
 
 
 def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
-    """Each pixel four times, cut to the height and width of ``like``."""
+    """Each pixel four times, cut to the height and width of ``like``, whose blocks they are."""
+    if _all_even(like):
+        return F.interpolate(pixels, scale_factor=2.0, mode="nearest")
     rows, columns = (torch.arange(side, device=pixels.device) // 2 for side in like.shape[-2:])
     return pixels.index_select(-2, rows).index_select(-1, columns)
+
+
+def _all_even(pixels: Tensor) -> bool:
+    """Whether height and width are known and even; then blocks are pooled and repeated in a third of the time."""
+    return all(isinstance(side, int) and side % 2 == 0 for side in pixels.shape[-2:])
 
 
 class HighPass(nn.Module):
@@ -115,7 +124,7 @@ class LocalContrast(nn.Module):
         power = F.avg_pool2d(
             detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
         )
-        return self.scale * detail / (power + self.floor**2).sqrt()
+        return detail * (self.scale / (power + self.floor**2).sqrt())
 
 
 FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalContrast}
