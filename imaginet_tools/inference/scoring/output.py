@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imaginet_core.storage.safe_writes import check_writable, lock_or_refuse, remove_parts
+from imaginet_core.storage.safe_writes import PART, check_writable, lock_or_refuse, remove_parts
 from imaginet_tools.inference.scoring import formats
 from imaginet_tools.inference.scoring.made_by import check_same
 from imaginet_tools.inference.scoring.records import table_of
@@ -46,8 +46,9 @@ class Output:
 
     def _check_free(self) -> None:
         begun, there = (self.folder / MADE_BY).exists(), self.place.exists()
-        if there and self.format is None and self.place.is_dir() and not any(self.place.iterdir()):
-            there = False
+        if there and self.format is None and self.place.is_dir():
+            # a run that was killed before it could say what made it leaves its lock and what it was writing
+            there = any(file.name != LOCK and not (file.name.startswith(".") and file.suffix == PART) for file in self.place.iterdir())
         if self.resume and there and self.format is None and not begun:
             raise FileExistsError(f"{self.place} is no output of this command, so it cannot be resumed; choose another place.")
         if not self.resume and (begun or there):

@@ -166,3 +166,19 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_lost(place, tmp_path, monkey
     write(tmp_path / place, range(2000), resume=True)
     assert sorted(each["size"] for each in rows_in(tmp_path / place)) == list(range(2000))
     assert not [file for file in tmp_path.rglob(".*")]
+
+
+def test_a_folder_that_holds_only_what_a_killed_run_left_is_free(tmp_path):
+    for resume in (False, True):
+        place = tmp_path / f"scores {resume}"
+        place.mkdir()
+        for name in ("_lock", "._made_by.json.0123abcd.part"):
+            (place / name).touch()
+        output = Output(str(place), resume)
+        output.begin({"model": "m"})
+        assert not list(place.glob("*.part"))
+        output.leave()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.part").touch()
+    with pytest.raises(FileExistsError):
+        Output(str(tmp_path / "mine"))
