@@ -37,7 +37,7 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
         "scoring": ("scoring",),  # the old name of a script
     },
     {
-        "benchmarks": ("benchmarks", "benchmarks/evaluation", "benchmarks/pages"), "jobs": ("jobs",),
+        "benchmarks": ("benchmarks", "benchmarks/evaluation", "benchmarks/explanations"), "jobs": ("jobs",),
         "metric of evaluate": ("metrics/synthetic_image_detection",),
     },
 )

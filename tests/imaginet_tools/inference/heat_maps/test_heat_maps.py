@@ -156,7 +156,7 @@ def test_with_a_linear_classifier_the_map_is_captum_s_and_grad_cam_s(detectors):
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    from benchmarks.localisation import _Logit
+    from benchmarks.explanations.localisation import _Logit
 
     detector, picture = detectors["resnet"], pixels(256, 256, 7)
     model, before = detector.network.model, detector.network.model.classifier

@@ -1,6 +1,6 @@
 """How long a browser takes to open a page of scores: headless Chromium, against an empty page in the same run.
 
-    python -m benchmarks.pages.score_page --folder PICTURES [--count 2000] [--runs 5] [--browser chromium]
+    python -m benchmarks.explanations.score_page --folder PICTURES [--count 2000] [--runs 5] [--browser chromium]
 
 Makes a page of COUNT pictures as `imaginet score --html` would (the files of PICTURES, again and again, mirrored and turned), opens it and
 an empty page in turn, RUNS times each, and prints the median, least and greatest seconds from the start of the browser until it has

@@ -1,6 +1,6 @@
 """How well heat maps find a pasted region, against maps that know less: shuffled maps, local variance, occlusion, Grad-CAM, gradients.
 
-    python -m benchmarks.localisation --model MODEL --data_dir LAB [--slow] [--pictures 24] [--held_out 0.3] [--seed 42] [--json FILE]
+    python -m benchmarks.explanations.localisation --model MODEL --data_dir LAB [--slow] [--pictures 24] [--held_out 0.3] [--seed 42] [--json FILE]
 
 MODEL was trained on LAB with the same --held_out and --seed; only pictures of its training list that were held out are used. Into each
 of them a region of 64 to 128 pixels a side is pasted from another one, at the same place: synthetic into real, real into synthetic, real
@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from imaginet_core.text_tables import markdown_table  # noqa: E402
