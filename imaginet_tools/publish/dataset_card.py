@@ -13,6 +13,7 @@ from huggingface_hub import DatasetCardData
 import imaginet
 from imaginet_core.safe_text import mask_secrets
 from imaginet_tools.publish import audit_section
+from imaginet_tools.publish.benchmark_tasks import TASKS_FILE, tasks_file
 from imaginet_tools.publish.summary import Description, format_rule
 
 TITLES = {
@@ -44,7 +45,7 @@ def title(description: Description) -> str:
 
 
 def write_card(description: Description, folder: str) -> None:
-    """Writes README.md and LICENSES.md of an export into ``folder``."""
+    """Writes README.md, LICENSES.md and eval.yaml, the tasks of a benchmark, of an export into ``folder``."""
     texts = template_folder()
     datasheet = {"official": "official", "testset": "official", "sample": "sample"}.get(description.kind, "lists")
     with (
@@ -74,6 +75,8 @@ def write_card(description: Description, folder: str) -> None:
         )
     with open(f"{folder}/README.md", "w", encoding="utf-8") as file:
         file.write(mask_secrets(filled))
+    with open(f"{folder}/{TASKS_FILE}", "w", encoding="utf-8") as file:
+        file.write(tasks_file(title(description), description.first_config))
     if description.kind == "sample":
         shutil.copyfile(f"{imaginet.sample_folder()}/{LICENSES}", f"{folder}/{LICENSES}")
     else:

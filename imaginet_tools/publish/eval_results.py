@@ -1,7 +1,6 @@
-"""A report's headline figures as the Hub's evaluation results, and the tasks that a data set asks them for.
+"""A report's headline figures as the Hub's evaluation results.
 
-``.eval_results/*.yaml`` in a model's repository names data set, task and value; ``eval.yaml`` in the data set's repository names the
-tasks (https://huggingface.co/docs/hub/eval-results; a beta, shown for data sets on the Hub's list alone).
+``.eval_results/*.yaml`` in a model's repository names data set, task (``benchmark_tasks.TASKS``) and value (https://huggingface.co/docs/hub/eval-results; a beta, shown for data sets on the Hub's list alone).
 """
 
 import re
@@ -11,12 +10,7 @@ from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from imaginet_tools.evaluation.report import Report
 
-TASKS = {
-    "origin": ("auc", "Is a picture real or synthetic? AUC over all images, undegraded."),
-    "generator": ("accuracy", "Which generator made it, if any? Mean accuracy over the classes, \"real\" among them, undegraded."),
-}
-"""Task of the data set -> (figure, what is asked)."""
-FOLDER, TASKS_FILE = ".eval_results", "eval.yaml"
+FOLDER = ".eval_results"
 
 
 def result_files(report: Report, dataset_id: str, dataset_revision: str | None = None) -> dict[str, str]:
@@ -45,11 +39,3 @@ def result_files(report: Report, dataset_id: str, dataset_revision: str | None =
             ))
     name = dataset_id.partition("/")[2]
     return {f"{FOLDER}/{name}.yaml": yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)}
-
-
-def tasks_file(name: str, config_name: str = "default") -> str:
-    """``eval.yaml`` of a data set: its tasks ``origin`` and ``generator``, each with configuration, split and metric."""
-    tasks = [
-        {"id": task, "config": config_name, "split": "test", "metric": metric, "description": asked} for task, (metric, asked) in TASKS.items()
-    ]
-    return yaml.safe_dump({"name": name, "description": "Detection of synthetic images.", "tasks": tasks}, sort_keys=False, allow_unicode=True)

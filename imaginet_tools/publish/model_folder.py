@@ -7,7 +7,8 @@ from pathlib import Path
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.picture_grids import TITLES
-from imaginet_tools.evaluation.report import Report
+from imaginet_tools.evaluation.report import Report, hub_name
+from imaginet_tools.publish.eval_results import result_files
 from imaginet_tools.publish.model_card import card_of
 
 UPLOADED_PICTURES = {name: TITLES[name] for name in ("roc.png", "scores.png", "confusion.png", "map.png", "training.png")}
@@ -16,6 +17,8 @@ UPLOADED_PICTURES = {name: TITLES[name] for name in ("roc.png", "scores.png", "c
 
 def write_model_card(folder: Path, report: Report, pictures: list[Path], usage: str, repository: str | None = None) -> None:
     """Writes README.md, report.json and the pictures that may be passed on into the model's folder.
+
+    Where the data set has a name on the Hub, its results are told in ``.eval_results`` too, see ``publish.eval_results``.
 
     Args:
         folder: of the saved model.
@@ -33,4 +36,8 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], usage: 
     card = card_of(public, repository or folder.name, usage, [picture.name for picture in kept])
     with write_aside(folder / "README.md") as file:
         file.write_text(mask_secrets(str(card)), encoding="utf-8")
-
+    name = report.data["name"]
+    if "/" in name and hub_name(name) == name and any(row.condition == "clean" and not row.baseline for row in report.figures):
+        for path, text in result_files(public, name).items():
+            with write_aside(folder / path) as file:
+                file.write_text(text, encoding="utf-8")

@@ -6,7 +6,8 @@ from huggingface_hub import parse_eval_result_entries
 
 from imaginet_tools.evaluation.report import Report, rows_of
 from imaginet_tools.metrics.attribution import make_track
-from imaginet_tools.publish.eval_results import result_files, tasks_file
+from imaginet_tools.publish.benchmark_tasks import tasks_file
+from imaginet_tools.publish.eval_results import result_files
 from tests.imaginet_tools.evaluation.simulate import three_generators
 
 
@@ -21,7 +22,7 @@ def test_results_are_read_by_the_hub_s_library_and_name_the_tasks_of_the_data_se
     overall = rows[-6].metrics if rows[-6].kind == "overall" else next(row.metrics for row in rows if row.condition == "clean" and not row.baseline)
     assert path == ".eval_results/imaginet.yaml" and (origin.dataset_id, origin.dataset_revision) == ("me/imaginet", "0" * 40)
     assert origin.value == round(overall.auc.value, 4) and str(overall.auc) in origin.notes and generator.value == 1.0
-    tasks = yaml.safe_load(tasks_file("ImagiNet"))["tasks"]
+    tasks = yaml.safe_load(tasks_file("ImagiNet", "all"))["tasks"]
     assert {task["id"] for task in tasks} == {origin.task_id, generator.task_id} == {"origin", "generator"}
     with pytest.raises(ValueError, match="owner/name; imaginet is none"):
         result_files(report, "imaginet")

@@ -284,7 +284,7 @@ def test_what_a_killed_export_left_is_replaced_but_not_a_running_one(raw, output
         assert half.read_bytes() == b"half"
     export(str(output), data_dir=str(raw))
     assert os.listdir(output.parent) == ["imaginet"] and not (output / "photos" / "train-00000.parquet").exists()
-    assert sorted(os.listdir(output)) == sorted([*imaginet.CONTENTS, "README.md", "LICENSES.md", "croissant.json", "preview.png"])
+    assert sorted(os.listdir(output)) == sorted([*imaginet.CONTENTS, "README.md", "LICENSES.md", "croissant.json", "eval.yaml", "preview.png"])
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(raw, output, monkeypatch):
