@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure (0 to 1, but for log losses and differences) and its 95 % interval. ``low`` and ``high`` are None, and ``reason`` says why, where there is none."""
+    """A figure (0 to 1, but for log losses and differences) and its 95 % interval.
+
+    ``low`` and ``high`` are None, and ``reason`` says why, where there is none.
+    """
 
     value: float
     low: float | None = None

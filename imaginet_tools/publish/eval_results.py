@@ -1,6 +1,7 @@
 """A report's headline figures as the Hub's evaluation results.
 
-``.eval_results/*.yaml`` in a model's repository names data set, task (``benchmark_tasks.TASKS``) and value (https://huggingface.co/docs/hub/eval-results; a beta, shown for data sets on the Hub's list alone).
+``.eval_results/*.yaml`` in a model's repository names data set, task (``benchmark_tasks.TASKS``) and value
+(https://huggingface.co/docs/hub/eval-results; a beta, shown for data sets on the Hub's list alone).
 """
 
 import re

@@ -98,7 +98,9 @@ def evaluate_features(
         probabilities = _fit(kind, tables["clean"][~held], kept.label[~held])
         for name, table in tables.items():
             found[name][held] = probabilities(table[held])
-    return {name: Answers(each) for name, each in found.items()}, f"Cross-validated on the scored images by source image, in {FOLDS} folds: it knows their kind, as no detector does."
+    return {name: Answers(each) for name, each in found.items()}, (
+        f"Cross-validated on the scored images by source image, in {FOLDS} folds: it knows their kind, as no detector does."
+    )
 
 
 def _fit(kind: str, table: np.ndarray, label: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -58,7 +58,10 @@ def comparison_sections(differences: Sequence[Difference], ranks: Sequence[Rank]
         parts.append(markdown_table(header, lines))
     header = ("condition", "first", "second", "figure", "first minus second")
     lines = [
-        (condition_title(each.condition), escape_markdown(each.first), escape_markdown(each.second), FIGURES.get(each.figure, each.figure), signed(each.value))
+        (
+            condition_title(each.condition), escape_markdown(each.first), escape_markdown(each.second),
+            FIGURES.get(each.figure, each.figure), signed(each.value),
+        )
         for each in differences
     ]
     return ["\n\n".join([*parts, markdown_table(header, lines)])]
@@ -69,7 +72,10 @@ def other_sections(open_set: Sequence[OpenSet], pairs: Sequence[Pairs]) -> list[
     parts = []
     if open_set:
         lines = [
-            (condition_title(each.condition), escape_markdown(each.detector), str(each.known), str(each.unknown), str(each.auc), str(each.recall_at_5))
+            (
+                condition_title(each.condition), escape_markdown(each.detector), str(each.known), str(each.unknown), str(each.auc),
+                str(each.recall_at_5),
+            )
             for each in open_set
         ]
         header = ("condition", "detector", "of known generators", "of unknown ones", "AUC", "unknown rejected where 5 % of the known are")
@@ -78,7 +84,13 @@ def other_sections(open_set: Sequence[OpenSet], pairs: Sequence[Pairs]) -> list[
             f"generator.\n\n{markdown_table(header, lines)}"
         )
     if pairs:
-        lines = [(condition_title(each.condition), escape_markdown(each.detector), escape_markdown(each.column), str(each.pairs), str(each.share)) for each in pairs]
+        lines = [
+            (
+                condition_title(each.condition), escape_markdown(each.detector), escape_markdown(each.column), str(each.pairs),
+                str(each.share),
+            )
+            for each in pairs
+        ]
         header = ("condition", "detector", "together by", "groups", "synthetic one scores higher")
         parts.append(f"## Images that belong together\n\n{markdown_table(header, lines)}")
     return parts

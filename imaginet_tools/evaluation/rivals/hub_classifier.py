@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import torch
 import transformers
 from PIL import Image
@@ -48,7 +47,8 @@ class HubClassifier(Detector):
         commit = getattr(self.model.config, "_commit_hash", None)
         self.key = {
             "model": weights_hash(self.model), "revision": commit, "synthetic": self.synthetic.tolist(), "engine": "transformers",
-            "version": transformers.__version__, "precision": str(self.model.dtype).removeprefix("torch."), "processor": _processor_hash(self.processor),
+            "version": transformers.__version__, "precision": str(self.model.dtype).removeprefix("torch."),
+            "processor": _processor_hash(self.processor),
             "place": str(place) if not Path(place).exists() else None,
         }
 
@@ -64,7 +64,8 @@ def weights_hash(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.detach().cpu().contiguous().view(torch.uint8).numpy() if value.dim() else value.detach().cpu().numpy()))
+        content = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(content.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:24]
 
 
