@@ -63,7 +63,7 @@ def test_the_clean_row_is_the_detector_itself_and_stronger_attacks_find_more(det
 
 def test_a_saved_model_can_be_attacked_and_others_are_refused(repository, images):
     saved = open_detector(str(repository / "tests/data/version_0_1/model"), "torch", "cpu")
-    rows = adversarial_floor(saved, images, saved.threshold, (16,), steps=2)
+    rows = adversarial_floor(saved, images.select(np.arange(4)), saved.threshold, (16,), steps=2)
     assert rows[0]["auc"]["value"] >= rows[1]["auc"]["value"]
 
     class Other(Detector):

@@ -28,15 +28,15 @@ def test_pictures_are_drawn_from_their_number_alone(kind):
 
 
 def test_the_share_called_synthetic_is_told_with_an_exact_interval():
-    rows = probe_out_of_scope(Bright(), 0.5, 6)
+    rows = probe_out_of_scope(Bright(), 0.5, 3)
     assert [row["kind"] for row in rows] == list(DRAWN)
     for row in rows:
-        flagged = sum(Bright().scores([drawn_picture(row["kind"], number)]).probability[0] >= 0.5 for number in range(6))
-        assert row["called_synthetic"] == flagged / 6 and row["pictures"] == 6
-        low = 0 if flagged == 0 else beta.ppf(0.025, flagged, 6 - flagged + 1)
+        flagged = sum(Bright().scores([drawn_picture(row["kind"], number)]).probability[0] >= 0.5 for number in range(3))
+        assert row["called_synthetic"] == flagged / 3 and row["pictures"] == 3
+        low = 0 if flagged == 0 else beta.ppf(0.025, flagged, 3 - flagged + 1)
         assert row["low"] == pytest.approx(low, abs=1e-6) and row["high"] > row["called_synthetic"] - 1e-9
     documents = rows[0]["called_synthetic"]
-    assert f"{documents:.0%} of 6 rendered documents" in out_of_scope_sentence(rows) and "Out of scope" in out_of_scope_sentence(rows)
+    assert f"{documents:.0%} of 3 rendered documents" in out_of_scope_sentence(rows) and "Out of scope" in out_of_scope_sentence(rows)
     with pytest.raises(ValueError, match="at least 1 picture"):
         probe_out_of_scope(Bright(), 0.5, 0)
 
