@@ -109,7 +109,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path, repository, how):
     process = subprocess.Popen([sys.executable, script], **pipes, env=environment, start_new_session=True)
     workers = {int(process.stdout.readline()) for _ in range(4 * BATCH)}
     os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()  # as Ctrl-C at a terminal reaches all of them
-    _, told = process.communicate(timeout=20)
+    _, told = process.communicate(timeout=60)
     assert told.count("Traceback") <= 1  # the parent's, none of the workers'
     deadline = time.monotonic() + 10
     while any(_is_alive(worker) for worker in workers) and time.monotonic() < deadline:
