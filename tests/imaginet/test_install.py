@@ -74,7 +74,7 @@ def test_the_wheel_holds_every_file_of_ours_and_nothing_with_a_general_name(whee
     }
     ours = [
         file.relative_to(repository).as_posix() for package in ("imaginet_core", "imaginet_tools")
-        for file in (repository / package).rglob("*.py")
+        for file in (repository / package).rglob("*.*") if file.is_file() and file.suffix != ".pyc"
     ]
     assert sorted(name for name in names if name.startswith(("imaginet_core/", "imaginet_tools/"))) == sorted(ours)
     assert licences == (repository / "sample" / "LICENSES.md").read_bytes()

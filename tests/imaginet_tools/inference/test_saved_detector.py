@@ -127,7 +127,7 @@ def test_a_photograph_of_12_megapixels_costs_its_own_pixels_and_crops_alone(tmp_
     )
     assert done.returncode == 0, done.stderr
     # pixels and crops are 36 MB each; the activations of all 192 windows at once would be 400 MB and more
-    assert float(done.stdout) < 200
+    assert float(done.stdout) < 300
 
 
 def test_it_travels_to_another_process_as_its_place_and_arguments(detector):
