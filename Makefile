@@ -8,8 +8,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 DEMO   := runs/demo
 
-# each room of tests in a process of its own, so that no library of one meets those of another; the last is whatever no other holds
-ROOMS := tests/imaginet_tools/inference tests/training tests/imaginet_core tests/imaginet tests/imaginet_tools tests/modeling tests
+# each room of tests in a process of its own, so that no library of one meets those of another; `tests` is what no other holds
+ROOMS := tests/training tests tests/imaginet_tools tests/imaginet_tools/inference tests/modeling tests/imaginet_core tests/imaginet
 
 .PHONY: demo test test-slow setup setup-test $(ROOMS)
 

@@ -54,6 +54,7 @@ def plain(number: int) -> bytes:
     return saved(picture(number))
 
 
+@pytest.mark.slow
 def test_no_shortcut_is_found_where_there_is_none():
     found = audit.audit(planted(plain, plain))
     assert not any(verdicts(found).values())
@@ -125,6 +126,7 @@ def test_the_official_lists_formats_alone_give_what_jpeg_means_real_gives(shared
     assert balanced_accuracy_score(label, probability >= 0.5) == pytest.approx(0.7875, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_alignment_removes_what_formats_and_sizes_of_the_official_list_tell(shared, tmp_path):
     """Of random pixels nothing else can be told; their traces are looked at as well."""
     root = audit_trees.random_pixels(tmp_path / "raw", shared / "annotations" / "test_annotations.txt", one_in=160)
@@ -145,6 +147,7 @@ def test_alignment_removes_what_formats_and_sizes_of_the_official_list_tell(shar
     assert auc["metadata", "aligned"] < 0.6 and auc["traces", "aligned"] < 0.6
 
 
+@pytest.mark.slow
 def test_alignment_removes_a_bias_of_codecs_from_the_lab(shared, tmp_path):
     images = ImageSet.from_raw("all", data_dir=str(audit_trees.biased_lab(tmp_path / "raw", shared / "lab", one_in=6)))
     before, after = (audit.audit(images, view) for view in ("raw", "aligned"))

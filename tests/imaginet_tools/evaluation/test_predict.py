@@ -86,6 +86,7 @@ def test_a_detector_that_only_takes_pictures_is_given_them(images):
     assert (got.family, got.feature, got.logit) == (None, None, None)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_answers_of_one_in_the_same_order(tiny_dataset, repository, tmp_path):
     module = "tests.imaginet_tools.evaluation.predict_processes"
     launch = {1: [], 2: ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]}

@@ -117,6 +117,7 @@ print(most() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_photograph_of_12_megapixels_costs_its_own_pixels_and_crops_alone(tmp_path):
     file = tmp_path / "large.jpg"
