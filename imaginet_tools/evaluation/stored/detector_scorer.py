@@ -18,13 +18,13 @@ class Unprepared:
 
 
 class PreparedBySaved:
-    """What a saved detector needs of a picture; of an undegraded one it reads the file itself, as everywhere."""
+    """What a saved detector needs of a picture, turned upright or not as it wants them."""
 
     def __init__(self, detector: SavedDetector):
-        self.preparation = detector.preparation
+        self.preparation, self.turn_upright = detector.preparation, detector.preparation.turn_upright
 
     def __call__(self, content: bytes, pixels: np.ndarray, condition: str):
-        prepared = self.preparation.prepare(content if condition == "clean" else pixels)
+        prepared = self.preparation.prepare(pixels)
         if prepared.error is not None:
             raise ValueError(prepared.error)
         return prepared
@@ -35,12 +35,17 @@ class DetectorScorer:
 
     Args:
         detector: a saved one of ours, or any other that answers for pictures.
-        key: of a detector of others, what its scores depend on beside picture and condition.
+        key: of any other detector, what its scores depend on beside picture and condition, such as a hash of its weights.
+
+    Raises:
+        ValueError: for a detector that is no saved one of ours, without a key.
     """
 
     def __init__(self, detector: Detector, key: dict | None = None):
         self.detector, self.name = detector, detector.name
         saved = isinstance(detector, SavedDetector)
+        if not saved and not key:
+            raise ValueError(f"{self.name} is no saved detector, so its stored scores need a key, such as a hash of its weights.")
         self.batch_size = detector.batch_size if saved else getattr(detector, "batch_size", 16)
         self.preparation = PreparedBySaved(detector) if saved else Unprepared(getattr(detector, "reads_files", False))
         self._answer = detector.scores_of_prepared if saved else detector.scores

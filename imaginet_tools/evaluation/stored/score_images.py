@@ -12,7 +12,7 @@ from tqdm import tqdm
 from imaginet_core.errors import first_line
 from imaginet_core.parallel import in_processes
 from imaginet_core.pictures.decode import decode
-from imaginet_core.pictures.degradation_grid.conditions import degrade_all
+from imaginet_core.pictures.degradation_grid.conditions import GRID, degrade_all
 from imaginet_core.pictures.degradations import CONDITIONS
 from imaginet_tools.evaluation.stored.score_store import StoredScores
 from imaginet_tools.images.image_set import ImageSet
@@ -24,7 +24,8 @@ class ImageScorer(Protocol):
     Attributes:
         name: in tables and progress bars.
         batch_size: prepared pictures at a time.
-        preparation: (file's bytes, pixels uint8 RGB (H, W, 3), condition) -> what is needed of a picture; runs in other processes.
+        preparation: (file's bytes, pixels uint8 RGB (H, W, 3), condition) -> what is needed of a picture; runs in other processes. Where
+            it has an attribute ``turn_upright``, that says whether pixels are turned by their EXIF orientation, else the images do.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Preparing(NamedTuple):
 
 
 def score_images(scorer: ImageScorer, images: ImageSet, conditions: Sequence[str], store: Path, workers: int = 1) -> ScoredRows:
-    """Rows of all images under all conditions; what is computed is stored at once.
+    """Rows of all images under all conditions, each image decoded once; what is computed is stored at once.
 
     Args:
         scorer: that computes.
@@ -80,12 +81,17 @@ def score_images(scorer: ImageScorer, images: ImageSet, conditions: Sequence[str
         workers: processes that read pictures, at least 1.
 
     Raises:
-        ValueError: in one sentence naming scorer and picture, where the scorer raises; what it computed before is kept.
+        ValueError: in one sentence naming scorer and picture, where the scorer raises; what it computed before is kept. Also for a
+            condition that there is not.
     """
+    for name in conditions:
+        if name not in GRID and name not in CONDITIONS:
+            raise ValueError(f"There is no condition {name!r}; tiers and kinds become conditions by names_of.")
     with ExitStack() as stack:
         stores = {name: stack.enter_context(StoredScores(store, scorer.key(name))) for name in conditions}
         one_pass = _Pass(scorer, images, stores)
-        jobs = in_processes(Preparing(scorer.preparation, images.turn_upright), one_pass.jobs(), workers)
+        turn_upright = getattr(scorer.preparation, "turn_upright", images.turn_upright)
+        jobs = in_processes(Preparing(scorer.preparation, turn_upright), one_pass.jobs(), workers)
         with tqdm(total=len(images), desc=f"{scorer.name}", unit=" images", smoothing=0.05) as bar:
             for index, prepared, reason in jobs:
                 one_pass.take(index, prepared, reason)

@@ -1,18 +1,25 @@
 """Scores are computed once, of what they depend on; a killed run goes on; a half-written store is mended."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from imaginet_core.pictures import decode
+from imaginet_core.pictures.degradation_grid.conditions import degrade
 from imaginet_core.pictures.degradations import jpeg70
 from imaginet_tools.evaluation.stored.detector_scorer import DetectorScorer
 from imaginet_tools.evaluation.stored.score_images import score_images
 from imaginet_tools.evaluation.stored.score_store import SCORES, StoredScores
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.inference.detector import Answers, Detector
+from imaginet_tools.inference.saved_detector import open_detector
 from tests.imaginet_tools.evaluation.simulate import picture
+
+
+MODEL = Path(__file__).parents[3] / "data" / "version_0_1" / "model"
 
 
 class Brightness(Detector):
@@ -122,3 +129,42 @@ def test_images_that_cannot_be_read_are_told_and_cost_no_others(images, tmp_path
     [(index, reason)] = found.broken.items()
     assert broken.path[index] == "real/broken.png" and reason.startswith("real/broken.png: ")
     assert [row is None for row in found.rows["clean"]] == [path == "real/broken.png" for path in broken.path]
+
+
+GRID = ["clean", "jpeg_30", "noise_100", "resize_bicubic_0.5", "hard_screenshot", "half_and_back"]
+
+
+def test_the_grid_gives_what_each_condition_gives_and_decodes_each_image_once(images, tmp_path, monkeypatch):
+    kept, detector = images.select(np.arange(4)), open_detector(str(MODEL))
+    expected = {
+        name: detector.scores([degrade(kept.pixels(index), str(kept.path[index]), name) for index in range(4)]).probability for name in GRID
+    }
+    decoded, to_rgb = [], decode.to_rgb
+    monkeypatch.setattr(decode, "to_rgb", lambda image, box=None: decoded.append(image) or to_rgb(image, box))
+    found = score_images(DetectorScorer(detector), kept, GRID, tmp_path)
+    assert len(decoded) == 4 and found.computed == 4 * len(GRID)
+    for name in GRID:
+        assert [row["probability"] for row in found.rows[name]] == pytest.approx(expected[name], abs=1e-6), name
+    assert len({tuple(expected[name]) for name in GRID}) == len(GRID)
+
+
+def test_a_detector_sees_every_copy_turned_as_it_wants_pictures(tmp_path):
+    folder, exif = tmp_path / "images", Image.Exif()
+    exif[0x0112] = 6  # shown turned by a quarter
+    for label in ("real", "synthetic"):
+        (folder / label).mkdir(parents=True)
+        Image.fromarray(picture(len(label), 64, 300)).save(folder / label / "a.png", exif=exif)
+    images, detector = ImageSet.from_folder(str(folder)), open_detector(str(MODEL))
+    upright = score_images(DetectorScorer(detector), images, ["clean", "jpeg_30"], tmp_path / "upright").rows
+    detector.preparation = detector.preparation._replace(turn_upright=False)
+    stored = score_images(DetectorScorer(detector), images, ["clean", "jpeg_30"], tmp_path / "stored").rows
+    files = [str(folder / path) for path in images.path]
+    assert [row["probability"] for row in stored["clean"]] == pytest.approx(detector.scores(files).probability, abs=1e-6)
+    assert all(stored[name] != upright[name] for name in ("clean", "jpeg_30"))
+
+
+def test_an_unknown_condition_and_scores_without_a_key_are_refused(images, tmp_path):
+    with pytest.raises(ValueError, match="no condition 'fog'"):
+        run(images, tmp_path, conditions=("clean", "fog"))
+    with pytest.raises(ValueError, match="brightness is no saved detector, so its stored scores need a key"):
+        DetectorScorer(Brightness())
