@@ -13,9 +13,11 @@ from pathlib import Path
 
 from imaginet_core.safe_text import escape_markdown, mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
-from imaginet_tools.evaluation.comparison.comparison_tables import comparison_sections, detector_table, gain_sentences, other_sections
+from imaginet_tools.evaluation.comparison.comparison_tables import (
+    comparison_sections, detector_table, gain_sentences, other_sections, paper_section,
+)
 from imaginet_tools.evaluation.report_parts import (
-    READERS, Curves, DetectorFacts, Difference, Mistake, OpenSet, Pairs, Rank, Row,
+    READERS, Curves, DetectorFacts, Difference, Mistake, OpenSet, Pairs, PaperThreshold, Rank, Row,
 )
 from imaginet_tools.evaluation.summary import false_alarm_sentences, summary_of
 from imaginet_tools.evaluation.tables import error_table, full_table, markdown_tables, track_tables
@@ -28,7 +30,7 @@ OLD_SCHEMAS = ("imaginet-report/2",)
 """That are read too."""
 NEW = {
     "command": None, "protocol": "content", "detectors": [], "gains": [], "differences": [], "ranks": [], "curves": [], "open_set": [],
-    "pairs": [], "mistakes": [], "degradations": None,
+    "pairs": [], "mistakes": [], "degradations": None, "paper_thresholds": [],
 }
 """What older schemas lack -> what it is then."""
 
@@ -60,6 +62,7 @@ class Report:
         open_set: of detectors that tell generators, where images of unknown generators are there.
         pairs: of images that belong together, where a column says which do.
         mistakes: the images on which a detector was most sure and wrong, undegraded.
+        paper_thresholds: balanced accuracies at thresholds that are fitted as in the paper, on images of the test set.
         degradations: what a grid of degradations found (``imaginet_core.pictures.degradation_grid``); None where none was asked for.
     """
 
@@ -86,6 +89,7 @@ class Report:
     pairs: list[Pairs] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     degradations: dict | None = None
+    paper_thresholds: list[PaperThreshold] = field(default_factory=list)
 
     def to_json(self) -> dict:
         """Plain values, with the schema's name first."""
@@ -135,7 +139,7 @@ class Report:
         parts = [f"# Report of {of}", *gain_sentences(self.gains), *filter(None, [summary_of(self.figures)])]
         own = {"threshold": "each detector's own threshold"} if self.detectors else {}
         parts += [*false_alarm_sentences(self.tracks), markdown_tables(self.figures, self.protocol, **own), *error_table(self.figures)]
-        parts += [*full_table(self.figures), *comparison_sections(self.differences, self.ranks), *other_sections(self.open_set, self.pairs)]
+        parts += [*full_table(self.figures), *paper_section(self.paper_thresholds, self.figures), *comparison_sections(self.differences, self.ranks), *other_sections(self.open_set, self.pairs)]
         if self.degradations:
             parts.append("## Degradations\n\n" + "\n".join(f"- {escape_markdown(each)}" for each in self.degradations["sentences"]))
         if self.tracks:

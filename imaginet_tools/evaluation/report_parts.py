@@ -146,6 +146,25 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class PaperThreshold:
+    """A group's balanced accuracy at a threshold that is fitted as in the paper: on some of these very images.
+
+    Attributes:
+        kind, name: of the group, see :class:`Row`.
+        calibration_images: how many of the scored images it was fitted on.
+        threshold: at or above it an image is called synthetic.
+    """
+
+    detector: str
+    condition: str
+    kind: str
+    name: str
+    calibration_images: int
+    threshold: float
+    balanced_accuracy: Estimate
+
+
+@dataclass(frozen=True)
 class Mistake:
     """One of the images on which a detector was most sure and wrong.
 
@@ -199,6 +218,7 @@ READERS: dict[str, tuple[str, Callable[[dict], object]]] = {
     "curves": ("Curve", lambda entry: Curves(**entry)),
     "open_set": ("Open set", lambda entry: OpenSet(**{**entry, "auc": Estimate(**entry["auc"]), "recall_at_5": Estimate(**entry["recall_at_5"])})),
     "pairs": ("Pair", lambda entry: Pairs(**_with_estimates(entry, "share"))),
+    "paper_thresholds": ("Threshold as in the paper", lambda entry: PaperThreshold(**_with_estimates(entry, "balanced_accuracy"))),
     "mistakes": ("Mistake", lambda entry: Mistake(**entry)),
 }
 """Entry of a report that is a list -> (what one of the list is called, how it is read)."""

@@ -14,6 +14,7 @@ from imaginet_tools.commands.output_option import add_output
 from imaginet_tools.evaluation.report_parts import DetectorFacts
 from imaginet_tools.evaluation.reports.build_report import Plan
 from imaginet_tools.evaluation.reports.evaluate_detectors import Contestant, Work, evaluate_detectors
+from imaginet_tools.evaluation.reports.paper_threshold import find_calibration_list, read_calibration_list
 from imaginet_tools.evaluation.reports.report_folder import write_report_folder
 from imaginet_tools.evaluation.stored.score_files import ScoreFile, images_of, read_scores, recorded
 from imaginet_tools.evaluation.stored.score_store import default_store
@@ -54,6 +55,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--by", nargs="+", default=[], metavar="COLUMN", help="tables by the values of columns, e.g. platform release_date")
     add("--pairs", metavar="COLUMN", help="column that says which real and synthetic images belong together")
     add("--protocol", default="content", choices=list(PROTOCOLS), help="; ".join(f"{name}: {what}" for name, what in PROTOCOLS.items()))
+    add("--calibration_list", metavar="FILE",
+        help="with --protocol paper: images that thresholds are fitted on as in the paper, beside the detectors' own "
+        "(default: test_calibration.txt beside the lists of --data_dir)")
     add("--no_baselines", action="store_true", help="leave the metadata and pixel-statistics classifiers out")
     add("--baseline_images", type=int, default=2000, help="training images that baselines are fitted on, where there are (default 2000; 0: none)")
     add("--out_of_scope", type=int, default=20, metavar="N",
@@ -73,6 +77,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.workers < 1 or options.resamples < 2 or min(options.out_of_scope, options.attack) < 0:
         parser.error("--workers must be at least 1, --resamples at least 2, --out_of_scope and --attack not below 0")
     options.threshold = _threshold(parser, options.threshold)
+    if options.calibration_list and (options.protocol != "paper" or options.threshold[0] == "refit"):
+        parser.error("--calibration_list needs --protocol paper, and no --threshold refit, which leaves images out")
     return options
 
 
@@ -130,6 +136,7 @@ def main(arguments: list[str]) -> int:
         )
         plan = Plan(
             tuple(options.by), options.pairs, options.protocol, number if kind == "refit" else None, options.resamples, options.seed,
+            _calibration(options, images),
         )
         command = shlex.join(["imaginet", "evaluate", *(arguments or sys.argv[1:])])
         report, scored = evaluate_detectors(contestants, images, work, plan, limits, command, _title(options, images))
@@ -168,6 +175,17 @@ def _images(options: argparse.Namespace, files: list[ScoreFile]) -> tuple[ImageS
         told.append(f"{len(chosen)} of {len(images)} images, chosen by a checksum of their names.")
         images = images.select(chosen)
     return images, told, train
+
+
+def _calibration(options: argparse.Namespace, images: ImageSet) -> frozenset[str] | None:
+    """Paths of the images that the paper's thresholds are fitted on; None where none are wanted, or there is no list of these images."""
+    if options.protocol != "paper" or options.threshold[0] == "refit":
+        return None
+    if options.calibration_list:
+        return read_calibration_list(options.calibration_list)
+    found = find_calibration_list(options.data_dir, options.annotations) if options.data_dir else None
+    listed = read_calibration_list(found) if found else frozenset()
+    return listed if listed & set(images.path.tolist()) else None
 
 
 def _title(options: argparse.Namespace, images: ImageSet) -> str:

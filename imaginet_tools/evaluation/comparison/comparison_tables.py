@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_core.safe_text import escape_markdown
 from imaginet_core.text_tables import markdown_table
-from imaginet_tools.evaluation.report_parts import DetectorFacts, Difference, OpenSet, Pairs, Rank
+from imaginet_tools.evaluation.report_parts import DetectorFacts, Difference, OpenSet, Pairs, PaperThreshold, Rank, Row
 from imaginet_tools.evaluation.tables import FIGURES
 from imaginet_tools.metrics.estimate import Estimate
 
@@ -94,6 +94,33 @@ def other_sections(open_set: Sequence[OpenSet], pairs: Sequence[Pairs]) -> list[
         header = ("condition", "detector", "together by", "groups", "synthetic one scores higher")
         parts.append(f"## Images that belong together\n\n{markdown_table(header, lines)}")
     return parts
+
+
+PAPER = (
+    "Beside each detector's own threshold stands the one that the paper's code would fit: by a logistic regression of one variable, on images "
+    "that are themselves in these figures. Such a threshold has seen the test set, and its balanced accuracy is here to be compared with the "
+    "paper's and for nothing else."
+)
+PAPER_COLUMNS = (
+    "group", "detector", "AUC (comparable with the paper's)", "balanced accuracy at the detector's own threshold (not comparable)",
+    "balanced accuracy at the threshold as the paper fits it (comparable; it has seen these images)", "own threshold", "as the paper fits it",
+    "fitted on",
+)
+
+
+def paper_section(thresholds: Sequence[PaperThreshold], rows: Sequence[Row]) -> list[str]:
+    """Thresholds as the paper fits them beside the detectors' own: a section, or none without such thresholds."""
+    if not thresholds:
+        return []
+    found = {(row.detector, row.condition, row.kind, row.name): row.metrics for row in rows}
+    lines = []
+    for each in thresholds:
+        own = found[each.detector, each.condition, each.kind, each.name]
+        lines.append((
+            escape_markdown(each.name), escape_markdown(each.detector), str(own.auc), str(own.balanced_accuracy), str(each.balanced_accuracy),
+            f"{own.threshold:.4f}", f"{each.threshold:.4f}", f"{each.calibration_images} images",
+        ))
+    return [f"## Thresholds as the paper fits them\n\n{PAPER}\n\n{markdown_table(PAPER_COLUMNS, lines)}"]
 
 
 def _rank(rank: Estimate) -> str:

@@ -15,7 +15,7 @@ import jinja2
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.html.page_tables import (
-    comparison_tables, confusion_tables, degradation_tables, figure_tables, figure_title,
+    comparison_tables, confusion_tables, degradation_tables, figure_tables, figure_title, paper_tables,
 )
 from imaginet_tools.metrics.estimate import Estimate
 
@@ -51,7 +51,7 @@ def render(report: dict, pictures: Mapping[str, bytes] | None = None) -> str:
     degradations = report.get("degradations") or {}
     return environment.get_template("report.html.jinja").render(
         title=f"Report on {report['data']['name']}", report=report, headline=[_headline(row) for row in clean], gains=_gains(report),
-        tables=[*figure_tables(report["figures"]), *comparison_tables(report)],
+        tables=[*figure_tables(report["figures"]), *paper_tables(report), *comparison_tables(report)],
         charts=[each for each in charts if each not in degraded], degraded=degraded,
         degradations=degradation_tables(degradations), sentences=degradations.get("sentences", []),
         confusions=confusion_tables(report.get("tracks", ())), mistakes=_mistakes(report), splits=report["data"]["splits"],

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from imaginet_core.pictures.degradation_grid.conditions import GRID, condition_title
+from imaginet_tools.evaluation.comparison.comparison_tables import PAPER, PAPER_COLUMNS
 
 FIGURES = {
     "balanced_accuracy": "balanced accuracy", "auc": "AUC", "average_precision": "average precision",
@@ -32,12 +33,13 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table: heading, names of columns, rows of cells; ``more`` are rows that are folded away at first."""
+    """A table: heading, names of columns, rows of cells; ``more`` are rows that are folded away at first, ``about`` is a sentence above."""
 
     title: str
     columns: list[str]
     rows: list[list[Cell]]
     more: list[list[Cell]] = []
+    about: str = ""
 
 
 def estimate_cell(estimate: dict | None, best: bool = False, percent: bool = False) -> Cell:
@@ -130,6 +132,19 @@ def comparison_tables(report: dict) -> list[Table]:
         if rows:
             found.append(Table(title, columns, of[True], of[False]))
     return found
+
+
+def paper_tables(report: dict) -> list[Table]:
+    """Thresholds as the paper fits them beside the detectors' own."""
+    found = {(row["detector"], row["condition"], row["kind"], row["name"]): row["metrics"] for row in report["figures"]}
+    lines = []
+    for each in report.get("paper_thresholds") or ():
+        own = found[each["detector"], each["condition"], each["kind"], each["name"]]
+        lines.append([
+            Cell(each["name"]), Cell(each["detector"]), *map(estimate_cell, (own["auc"], own["balanced_accuracy"], each["balanced_accuracy"])),
+            *(Cell(f"{value:.4f}", value) for value in (own["threshold"], each["threshold"])), Cell(f"{each['calibration_images']} images"),
+        ])
+    return [Table("Thresholds as the paper fits them", list(PAPER_COLUMNS), lines, about=PAPER)] if lines else []
 
 
 def degradation_tables(degradations: dict) -> list[Table]:

@@ -13,6 +13,7 @@ from imaginet_tools.evaluation.figures import (
 )
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.report_parts import DetectorFacts, Mistake, Pairs, Row
+from imaginet_tools.evaluation.reports.paper_threshold import paper_thresholds_of
 from imaginet_tools.evaluation.robustness.report_part import Probes, degradations_of, degraded_of
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics.calibration import operating_points
@@ -41,6 +42,7 @@ class Plan:
         protocol: a name in ``metrics.groups.PROTOCOLS``.
         refit: source images that thresholds are fitted on, and that are then excluded; None keeps each detector's own.
         resamples, seed: of the bootstrap.
+        calibration: paths of images that thresholds are fitted on as in the paper, too, with that protocol; None for no such thresholds.
     """
 
     by: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class Plan:
     refit: int | None = None
     resamples: int = 1000
     seed: int = 0
+    calibration: frozenset[str] | None = None
 
 
 def build_report(
@@ -84,6 +87,8 @@ def build_report(
     in_full = [each for each in scored if few or each.condition == "clean"]
     rows = rows_of_all(in_full, plan.resamples, plan.seed, list(kinds), plan.protocol)
     rows += rows_of_all([each for each in scored if each not in in_full], plan.resamples, plan.seed, (), plan.protocol)
+    as_paper, told = ([], []) if plan.calibration is None else paper_thresholds_of(scored, plan.calibration, plan.resamples, plan.seed)
+    limits += told
     gains, differences, ranks = compare_detectors(scored, plan.resamples, plan.seed, headline)
     splits = {"test": kept} if kept is images else {"test": kept, "excluded": images.select(~np.isin(images.path, kept.path))}
     report = Report(
@@ -102,7 +107,7 @@ def build_report(
         tracks=tracks_of_all(in_full, plan.resamples, plan.seed), embedding_map=map_of(scored, plan.seed), command=command,
         protocol=plan.protocol, detectors=list(facts), gains=gains, differences=differences, ranks=ranks, curves=curves_of(in_full),
         open_set=open_sets_of(scored, plan.resamples, plan.seed), pairs=pairs_of(scored, plan), mistakes=mistakes_of(scored),
-        degradations=degradations_of_all(scored, plan, probes),
+        degradations=degradations_of_all(scored, plan, probes), paper_thresholds=as_paper,
     )
     return report, list(scored)
 
