@@ -14,21 +14,24 @@ ROOMS := tests/training tests tests/imaginet_tools tests/imaginet_tools/inferenc
 .PHONY: demo test test-slow setup setup-test $(ROOMS)
 
 setup: $(VENV)/.ready
-setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
+setup-test:
+	$(MAKE) --no-print-directory --jobs 2 $(VENV)/.ready-test .venv-datasets3/.ready
 
+# --no-compile: what is imported is compiled when it is; compiling all of it takes as long as installing it
 $(VENV)/.ready: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --requirement requirements.txt
+	$(PY) -m pip install --quiet --no-compile --requirement requirements.txt
 	touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready requirements-test.txt
-	$(PY) -m pip install --quiet --requirement requirements-test.txt
-	touch $@
+$(VENV)/.ready-test: requirements.txt requirements-test.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --no-compile --requirement requirements.txt --requirement requirements-test.txt
+	touch $(VENV)/.ready $@
 
 # the builder also works as a loading script of datasets 3; those tests need that version
 .venv-datasets3/.ready: requirements-datasets3.txt
 	test -x .venv-datasets3/bin/python || $(PYTHON) -m venv .venv-datasets3
-	.venv-datasets3/bin/python -m pip install --quiet --requirement requirements-datasets3.txt
+	.venv-datasets3/bin/python -m pip install --quiet --no-compile --requirement requirements-datasets3.txt
 	touch $@
 
 demo: setup

@@ -1,6 +1,7 @@
 """What a file imports, read from its syntax tree: also inside functions and under TYPE_CHECKING, and never by running it."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,13 @@ class Import(NamedTuple):
 
 
 def tree_of(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    """The syntax tree of a file, which nobody may change: who asks for the same text again gets the same tree."""
+    return _parsed(file.read_text(encoding="utf-8"), str(file))
+
+
+@functools.cache
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, filename=name)
 
 
 def module_of(file: Path, root: Path) -> str:
@@ -51,14 +58,15 @@ def imports_of(file: Path, root: Path) -> list[Import]:
     return sorted(found)
 
 
-def with_function(tree: ast.AST, function: str | None = None) -> Iterator[tuple[ast.AST, str | None]]:
+def with_function(tree: ast.AST) -> Iterator[tuple[ast.AST, str | None]]:
     """Every node below ``tree`` with the name of the outermost function that it stands in."""
-    for node in ast.iter_child_nodes(tree):
-        inside = function
-        if function is None and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            inside = node.name
-        yield node, inside
-        yield from with_function(node, inside)
+    waiting = [(tree, None)]
+    while waiting:
+        node, function = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            is_outermost = function is None and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            waiting.append((child, child.name if is_outermost else function))
+            yield waiting[-1]
 
 
 def imports_by_string(file: Path) -> list[tuple[int, str | None]]:

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from accelerate.commands import launch
 from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
 from tests.conftest import ROOT
 
@@ -26,8 +28,15 @@ def test_accelerate_reads_it_and_its_heading_says_the_command_and_whether_it_was
     assert re.search("# Not run: no GPU was at hand." if "gpu" in file.stem or "eight" in file.stem else "# Run on", heading)
 
 
-@pytest.mark.parametrize("name", ["cpu", "cpu_two_processes"])
-def test_it_starts_as_many_processes_on_the_cpu_and_they_know_of_each_other(name, tmp_path):
+def test_one_process_is_started_on_the_cpu(monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, "simple_launcher", lambda arguments: started.append(prepare_simple_launcher_cmd_env(arguments)))
+    launch.launch_command(launch.launch_command_parser().parse_args(["--config_file", str(ROOT / "configs" / "cpu.yaml"), "script.py"]))
+    ((command, environment),) = started
+    assert command[-1] == "script.py" and environment["ACCELERATE_USE_CPU"] == "True" and "WORLD_SIZE" not in environment
+
+
+def test_two_processes_are_started_on_the_cpu_and_know_of_each_other(tmp_path):
     script = tmp_path / "say.py"
     script.write_text(
         "import pathlib, sys\nfrom accelerate import Accelerator\naccelerator = Accelerator(cpu=True)\n"
@@ -35,8 +44,8 @@ def test_it_starts_as_many_processes_on_the_cpu_and_they_know_of_each_other(name
         "pathlib.Path(f'{sys.argv[1]}/{accelerator.process_index}.txt').write_text(said)\n"
         "accelerator.wait_for_everyone()\naccelerator.end_training()\n"
     )
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "configs" / f"{name}.yaml")]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "configs" / "cpu_two_processes.yaml")]
     done = subprocess.run([*command, str(script), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     said = [file.read_text() for file in sorted(tmp_path.glob("*.txt"))]
-    assert said == [f"{PROCESSES[name]} cpu"] * PROCESSES[name]
+    assert said == ["2 cpu"] * 2

@@ -1,12 +1,14 @@
 """What is said of devices and arithmetic that a machine does not have."""
 
-import subprocess
-import sys
+import os
+from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.commands import launch
+from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
-from training.run.hardware import check_device, mixed_precision
+from training.run.hardware import check_device, check_processes, mixed_precision
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -40,13 +42,12 @@ mixed_precision: "no"
 @pytest.mark.parametrize("kind, cpu, processes, said", [
     ("MULTI_CPU", "true", 2, 1), ("MULTI_CPU", "false", 2, 1), ("NO", "true", 3, 1), ("MULTI_CPU", "true", 1, 0), ("NO", "true", 1, 0),
 ])
-def test_one_process_instead_of_several_is_said_loudly(kind, cpu, processes, said, tmp_path, repository):
+def test_one_process_instead_of_several_is_said_loudly(kind, cpu, processes, said, tmp_path, monkeypatch, caplog):
     (tmp_path / "configuration.yaml").write_text(CONFIGURATION.format(kind=kind, cpu=cpu, processes=processes))
-    (tmp_path / "run.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(repository)!r})\nfrom accelerate import Accelerator\n"
-        "from training.run.hardware import check_processes\ncheck_processes(Accelerator(cpu=True))\n"
-    )
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", tmp_path / "configuration.yaml", tmp_path / "run.py"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("ONE process trains, although") == said and done.stderr.count("cpu_two_processes.yaml") == said
+    started = []
+    monkeypatch.setattr(launch, "simple_launcher", lambda arguments: started.append(prepare_simple_launcher_cmd_env(arguments)))
+    launch.launch_command(launch.launch_command_parser().parse_args(["--config_file", str(tmp_path / "configuration.yaml"), "run.py"]))
+    ((_, environment),) = started  # one process, with this environment
+    monkeypatch.setattr(os, "environ", environment)
+    check_processes(SimpleNamespace(num_processes=int(environment.get("WORLD_SIZE", 1))))
+    assert caplog.text.count("ONE process trains, although") == said and caplog.text.count("cpu_two_processes.yaml") == said
