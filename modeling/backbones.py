@@ -1,19 +1,38 @@
-"""Any backbone of timm (https://huggingface.co/docs/timm) as trunk of the detector, through timm's interface of features."""
+"""What every trunk gives; and any backbone of timm (https://huggingface.co/docs/timm) as one, through timm's interface of features."""
 
 import difflib
 from collections.abc import Iterable
 from types import ModuleType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .configuration_selfcon import SelfConConfig
-from .features import Features, at_least_float32
 
 SIZES_IT_MUST_TAKE = (96, 256)
 """Side in pixels of the published recipe's training crops, and of the crops that are scored."""
 QUARTERS = 4
 """Stages of a backbone all of whose blocks have the same resolution (a plain vision transformer)."""
+
+
+class Features(NamedTuple):
+    """What a trunk says of B pictures.
+
+    Attributes:
+        sub, feature: float (B, feature size), features of sub-network and trunk, in float32 or better.
+        maps: feature maps (B, C, h, w), the trunk's last one as last; with ``all_maps`` those before it too: of a ResNet's stem
+            and of each of its layers, of a timm backbone the one that the sub-network sees.
+    """
+
+    sub: Tensor
+    feature: Tensor
+    maps: tuple[Tensor, ...]
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision and whole numbers as float32; float32 and float64 as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def import_timm() -> ModuleType:

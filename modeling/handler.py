@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-PARAMETERS = ("operating_point", "top_k", "crops")
+PARAMETERS = ("operating_point", "top_k", "crops", "heatmap")
 
 
 class EndpointHandler:
@@ -26,7 +26,8 @@ class EndpointHandler:
                 and ``parameters``, a dict of those in PARAMETERS, see ``pipeline_selfcon``. Paths on the server are never read.
 
         Returns:
-            as the task answers; a picture that cannot be read, and a wrong request, have a sentence under "error".
+            as the task answers, a heat map as ``HeatMap.as_dict``; a picture that cannot be read, and a wrong request, have a sentence
+            under "error".
         """
         inputs, parameters = data.get("inputs"), data.get("parameters") or {}
         several = isinstance(inputs, list)
@@ -37,6 +38,9 @@ class EndpointHandler:
             answers = self.detector(pictures, on_error="answer", **parameters)
         except ValueError as error:
             return {"error": str(error)}
+        for answer in answers:
+            if answer.get("heat_map") is not None:
+                answer["heat_map"] = answer["heat_map"].as_dict()
         return answers if several else answers[0]
 
 

@@ -19,9 +19,8 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.utils import can_return_tuple, logging
 
-from .backbones import TimmEncoder
+from .backbones import Features, TimmEncoder, at_least_float32
 from .configuration_selfcon import CustomPipelines, SelfConConfig
-from .features import Features, at_least_float32
 
 # Transformers copies the files that this one imports whenever a model is saved, so the handler and the pipelines must be among them
 from .handler import EndpointHandler  # noqa: F401
@@ -51,7 +50,7 @@ class SelfConOutput(ModelOutput):
         family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
         generator_logits: (B, generators), the same for generators.
         feature: (B, feature size), the trunk's feature, which all classifiers but the sub-network's see.
-        hidden_states: the feature maps if asked for, see ``features.Features.maps``; of each crop where there are several.
+        hidden_states: the feature maps if asked for, see ``backbones.Features.maps``; of each crop where there are several.
     """
 
     loss: Tensor | None = None
@@ -469,7 +468,6 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
         loss = None if labels is None else F.cross_entropy(logits, labels)
         return SelfConOutput(loss=loss, logits=logits, hidden_states=maps if wanted else None, **predictions)
-
 
     @torch.no_grad()
     def forward_early(self, pixel_values: Tensor, is_sure: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor | None]]:

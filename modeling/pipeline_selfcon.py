@@ -4,14 +4,16 @@ import types
 from dataclasses import replace
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 from transformers import ImageClassificationPipeline
 from transformers.utils import logging
 
+from .heat_map import WINDOW, HeatMap, LocalLogits, heat_map_of, local_logits
 from .picture_notes import Note
 from .picture_reader import read_picture
 from .picture_sources import LIMITS, Limits, PictureError
-from .verdict import verdict
+from .verdict import calibrated_probability, verdict
 
 logger = logging.get_logger(__name__)
 LOGGED = ("transparent", "truncated", "flat")
@@ -51,16 +53,16 @@ class SelfConImageClassificationPipeline(ImageClassificationPipeline):
         reading = {"crops": crops, "limits": limits, "on_error": on_error}
         return preprocess | {name: value for name, value in reading.items() if value is not None}, forward, postprocess
 
-    def preprocess(self, image, timeout=None, limits: Limits = LIMITS, on_error: str = "raise", **options):
-        """One picture -> the model's inputs for a batch of one, and ``reading``: its name, notes and error (a sentence or None)."""
+    def preprocess(self, image, timeout=None, limits: Limits = LIMITS, on_error: str = "raise", heatmap: bool = False, **options):
+        """One picture -> the model's inputs for a batch of one, and ``reading``: its name, notes and error (a sentence or None), and with
+        ``heatmap`` all its pixels."""
         limits = limits if timeout is None else replace(limits, seconds=timeout)
         size, crops = self.image_processor.crop_size, options.get("crops", self.image_processor.crops)
         try:
-            picture = read_picture(
-                image, turn=self.image_processor.turn_upright, crop=(size["height"], size["width"]) if crops == 1 else None, limits=limits
-            )
+            seen = (size["height"], size["width"]) if crops == 1 and not heatmap else None
+            picture = read_picture(image, turn=self.image_processor.turn_upright, crop=seen, limits=limits)
             pixels, notes = picture.pixels, [note._asdict() for note in picture.notes]  # Transformers takes tuples apart
-            reading = {"name": picture.name, "notes": notes, "error": None}
+            reading = {"name": picture.name, "notes": notes, "error": None} | ({"pixels": pixels} if heatmap else {})
         except PictureError as error:
             if on_error == "raise":
                 raise
@@ -95,6 +97,7 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
     Args (of the call):
         operating_point: name of one of the model's operating points (default: "balanced", and none where the model has none).
         top_k: name only this many families and generators, the likeliest first (default: all in the model's order).
+        heatmap: say where the picture looks synthetic, too, from a second pass over the whole of it, whatever ``crops`` says.
         crops, timeout, limits, on_error: as in "image-classification".
 
     Returns:
@@ -104,18 +107,20 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
         ``outcome``, the label or "uncertain" where it would be a guess (see ``verdict.is_uncertain``), ``family`` and
         ``generator``: names and probabilities given that the image is synthetic (None where there is no such classifier),
         ``notes``: a list of {"name", "detail", "share"}, see ``picture_notes``, and ``error``: None, or the sentence that refuses
-        the picture, with None for all of the above.
+        the picture, with None for all of the above. With ``heatmap`` also ``heat_map``, a ``heat_map.HeatMap``: local scores at the
+        picture's size, an overlay and the strongest regions; None for a picture that is refused.
 
     Raises:
         ValueError: if the model has no such operating point, or too few images were held out to set it.
     """
 
-    def _sanitize_parameters(self, operating_point=None, top_k=None, **parameters):
+    def _sanitize_parameters(self, operating_point=None, top_k=None, heatmap=None, **parameters):
         preprocess, forward, _ = super()._sanitize_parameters(**parameters)
-        chosen = {"operating_point": operating_point, "top_k": top_k}
-        return preprocess, forward, {name: value for name, value in chosen.items() if value is not None}
+        chosen = {"operating_point": operating_point, "top_k": top_k, "heatmap": heatmap}
+        reading = {} if heatmap is None else {"heatmap": heatmap}
+        return preprocess | reading, forward, {name: value for name, value in chosen.items() if value is not None}
 
-    def postprocess(self, model_outputs, operating_point=None, top_k=None):
+    def postprocess(self, model_outputs, operating_point=None, top_k=None, heatmap=False):
         """Turns one picture's outputs into the dict described above."""
         logits = {
             name: None if model_outputs.get(name) is None else model_outputs[name][0].float().numpy()
@@ -126,4 +131,26 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
         answer = verdict(config=self.model.config, operating_point=operating_point, top_k=top_k, notes=notes, **logits)
         if reading["error"]:
             answer = dict.fromkeys(answer)
-        return {**answer, "notes": reading["notes"], "error": reading["error"]}
+        answer |= {"notes": reading["notes"], "error": reading["error"]}
+        if heatmap:
+            answer["heat_map"] = None if reading["error"] else self.heat_map(reading["pixels"], answer["threshold"])
+        return answer
+
+    def heat_map(self, pixels: np.ndarray, threshold: float) -> HeatMap:
+        """Where a picture looks synthetic: uint8 RGB (H, W, 3), upright -> local scores, with regions cut out at ``threshold``."""
+        size = self.image_processor.crop_size
+        probability = lambda logits: calibrated_probability(logits, self.model.config)
+        return heat_map_of(self._local_logits, probability, pixels, (size["height"], size["width"]), threshold)
+
+    def _local_logits(self, pixels: np.ndarray) -> LocalLogits:
+        classifier = self.model.classifier
+
+        def classify(features: np.ndarray) -> np.ndarray:
+            return classifier(torch.from_numpy(features).to(next(classifier.parameters())))[:, 0].float().cpu().numpy()
+
+        inputs = self.image_processor(
+            images=pixels, input_data_format="channels_last", return_tensors="pt", do_center_crop=False, crops=1
+        )
+        with torch.inference_mode(), self.device_placement():
+            features = self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[-1][0].float().cpu().numpy()
+            return local_logits(features, classify, pixels.shape[:2], WINDOW, halves=self.model.config.backbone is None)

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COPIES = {
     "pictures/decode": "picture_reader", "pictures/notes": "picture_notes", "pictures/sources": "picture_sources",
-    "detection/crops": "crops", "detection/verdict": "verdict",
+    "detection/crops": "crops", "detection/heat_map": "heat_map", "detection/verdict": "verdict",
 }
 """Module below imaginet_core -> module of modeling."""
 

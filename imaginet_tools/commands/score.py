@@ -54,6 +54,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--image_column", help="of data sets and Parquet files (default: the first that holds images)")
     add("--private_addresses", action="store_true", help="let http(s) URLs lead into this machine's own network")
     add("--skip_unreachable", action="store_true", help="give inputs a row, and go on, where the network fails or a bucket is closed")
+    add("--provenance", action="store_true", help="also write what each file states about its origin; no part of any score")
     add("--revision", help="of a model on the Hub")
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
     add("--engine", default="local", choices=("local", "ray"), help='ray: on a cluster (pip install "imaginet[ray]")')
@@ -98,7 +99,9 @@ def _inputs(options: argparse.Namespace, output: Output) -> Iterable[Input]:
 
 def _score(options: argparse.Namespace, inputs: Iterable[Input], detector: SavedDetector, output: Output) -> Summary:
     if options.engine == "local":
-        return score(inputs, detector, output, options.workers, options.image_column, options.skip_unreachable)
+        return score(
+            inputs, detector, output, options.workers, options.image_column, options.skip_unreachable, options.provenance
+        )
     try:
         from imaginet_tools.inference.scoring.ray_engine import score_with_ray
     except ModuleNotFoundError as error:
@@ -106,7 +109,8 @@ def _score(options: argparse.Namespace, inputs: Iterable[Input], detector: Saved
             f'--engine ray needs {error.name}; run pip install "imaginet[ray]".', name=error.name
         ) from error
     return score_with_ray(
-        inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column, options.skip_unreachable
+        inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column, options.skip_unreachable,
+        options.provenance,
     )
 
 

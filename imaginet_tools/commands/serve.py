@@ -29,6 +29,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--max_bytes", type=int, default=2**25, help="of a picture's file (default: 32 MiB)")
     add("--max_pixels", type=int, default=LIMITS.pixels, help=f"of a picture (default: {LIMITS.pixels:,})")
     add("--max_seconds", type=float, default=30.0, help="for a request (default: 30)")
+    add("--max_heatmap_pixels", type=int, default=2**24, help="of a picture of which a heat map is asked (default: 16,777,216)")
     add("--max_queue", type=int, default=256, help="pictures that may wait before others are turned away (default: 256)")
     add("--batch_size", type=int, help="crops that the network takes at a time (default: the backend's)")
     add("--readers", type=int, default=os.cpu_count() or 1, help="threads that decode pictures (default: all cores)")
@@ -39,7 +40,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--revision", help="of a model on the Hub")
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
     options = parser.parse_args(arguments)
-    for name in ("max_bytes", "max_pixels", "max_seconds", "max_queue", "readers", "batch_size"):
+    for name in ("max_bytes", "max_pixels", "max_heatmap_pixels", "max_seconds", "max_queue", "readers", "batch_size"):
         if (value := getattr(options, name)) is not None and value <= 0:
             parser.error(f"--{name} must be positive, got {value}")
     return options
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> int:
             **hub, **({"revision": options.revision} if options.revision else {}),
         )
         service = ServiceOptions(
-            options.max_seconds, options.max_queue, options.urls, os.environ.get(TOKEN) or None, options.readers
+            options.max_seconds, options.max_queue, options.urls, os.environ.get(TOKEN) or None, options.readers, options.max_heatmap_pixels
         )
         print(f"Serving {detector.name} at http://{options.host}:{listening.getsockname()[1]}/score (see /docs)", flush=True)
         config = uvicorn.Config(make_app(detector, service), log_level="warning", timeout_graceful_shutdown=int(options.max_seconds) + 1)

@@ -22,7 +22,7 @@ class Answers(NamedTuple):
         notes: object (N,), of each picture the tuple of its reader's notes (``imaginet_core.pictures.notes.Note``), or None.
         error: object (N,), of each picture None or the sentence that refuses it; then all its numbers are NaN. None where no
             picture can be refused.
-        heat_map: object (N,), of each picture its ``heat_maps.heat_map.HeatMap``, or None where it has none; None where none was asked.
+        heat_map: object (N,), of each picture its ``imaginet_core.detection.heat_map.HeatMap``, or None where it has none; None where none was asked.
         sub_logit: float64 (N,), of "synthetic" from the sub-network; None where there is none.
 
     The arrays of N ≥ 1 pictures; :attr:`log_odds` is computed of them.

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from imaginet_core.detection.crops import check_crops
+from imaginet_core.detection.heat_map import HeatMap
 from imaginet_core.detection.verdict import choose_threshold, is_uncertain
 from imaginet_core.pictures.decode import read_picture
 from imaginet_core.detection.windows import MEAN, check_rule, combine_windows
 from imaginet_core.pictures.sources import LIMITS, Limits
 from imaginet_tools.inference.detector import Answers, Detector
-from imaginet_tools.inference.heat_maps.heat_map import HeatMap
-from imaginet_tools.inference.heat_maps.local_scores import heat_map_of
+from imaginet_tools.inference.heat_maps.local_scores import heat_map_by
 from imaginet_tools.inference.networks.engines import AUTO, open_network
 from imaginet_tools.inference.networks.network import Logits
 from imaginet_tools.inference.preparation import Preparation, Prepared
@@ -94,15 +94,17 @@ class SavedDetector(Detector):
         maps = [None if error else self.heat_map(picture) for picture, error in zip(pictures, answers.error, strict=True)]
         return answers._replace(heat_map=_objects(maps))
 
-    def heat_map(self, picture, name: str | None = None) -> HeatMap:
-        """Local scores over a whole picture, whatever ``crops`` says; a second pass beside its score. ``name``: for messages.
+    def heat_map(self, picture, name: str | None = None, limits: Limits | None = None) -> HeatMap:
+        """Local scores over a whole picture, whatever ``crops`` says; a second pass beside its score.
+
+        ``name``: for messages; ``limits``: of the picture (default: the detector's).
 
         Raises:
             PictureError: for a picture that cannot be read.
             ValueError: for an exported model, which gives scores alone.
         """
-        read = read_picture(picture, name=name, turn=self.preparation.turn_upright, notes=False, limits=self.limits)
-        return heat_map_of(self.network, read.pixels, self.threshold)
+        read = read_picture(picture, name=name, turn=self.preparation.turn_upright, notes=False, limits=limits or self.limits)
+        return heat_map_by(self.network, read.pixels, self.threshold)
 
     def prepare(self, picture, name: str | None = None) -> Prepared:
         """Reads a picture; needs no network, so that other processes can do it. ``name``: for messages."""

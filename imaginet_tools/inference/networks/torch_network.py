@@ -1,16 +1,14 @@
 """PyTorch: a model folder, or a name on the Hub, by the code that travels with it."""
 
 import hashlib
-import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from transformers import PreTrainedConfig
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.image_processing_base import ImageProcessingMixin
 
-from imaginet_tools.inference.heat_maps.local_scores import LocalLogits
+from imaginet_core.detection.heat_map import LocalLogits, local_logits
 from imaginet_tools.inference.networks.early_exit import check_early_exit, early_logits
 from imaginet_tools.inference.networks.network import Logits, Settings
 
@@ -67,21 +65,17 @@ class TorchNetwork:
 
     def local_logits(self, pixels: np.ndarray, window: int) -> LocalLogits:
         """See ``heat_maps.local_scores.LocalNetwork``; raises ValueError for a model whose code gives no feature maps."""
-        classifier = self.model.classifier
         with torch.inference_mode():
             seen = self.model.encoder(self._normalise(pixels[None]))
             if not getattr(seen, "maps", None):
                 raise ValueError("Heat maps need a model whose code gives feature maps; load this one with this version and save it anew.")
-            places = seen.maps[-1].float()
-            stride = [side / count for side, count in zip(pixels.shape[:2], places.shape[2:], strict=True)]
-            first = [(each - 1) / 2 for each in stride]
-            if self.model.config.backbone is None:  # each stage halves, rounding up; its first place lies on the first pixel
-                stride, first = [2.0 ** math.ceil(math.log2(each) - 1e-9) for each in stride], [0.0, 0.0]
-            reach = [int(window / each / 2) for each in stride]
-            around = [2 * each + 1 for each in reach]
-            places = F.avg_pool2d(places, around, stride=1, padding=reach, count_include_pad=False)[0]
-            values = classifier(places.flatten(1).T.to(next(classifier.parameters()).dtype)).float().reshape(places.shape[1:])
-        return LocalLogits(values.cpu().numpy(), tuple(stride), tuple(first))
+            features = seen.maps[-1][0].float().cpu().numpy()
+            return local_logits(features, self._classify, pixels.shape[:2], window, halves=self.model.config.backbone is None)
+
+    def _classify(self, features: np.ndarray) -> np.ndarray:
+        """float32 (N, C) -> the classifier's logits, float32 (N,)."""
+        classifier = self.model.classifier
+        return classifier(torch.from_numpy(features).to(next(classifier.parameters())))[:, 0].float().cpu().numpy()
 
     def _normalise(self, pictures: np.ndarray) -> torch.Tensor:
         """uint8 (B, H, W, 3) -> float (B, 3, H, W), in the image processor's order of operations, so that the numbers are its numbers."""

@@ -18,7 +18,8 @@ KEY = b"imaginet_scores"
 ROWS = 50_000
 """Of a Parquet file's row group, and in memory at a time."""
 JOINT = "; "
-"""Between the notes of a picture where they are one text."""
+"""Between the notes of a picture, and between statements of its file, where they are one text."""
+LISTS = ("notes", "provenance")
 
 
 class Format(NamedTuple):
@@ -89,14 +90,16 @@ def _write_csv(tables: Iterable[pa.Table], file: Path, made_by: dict) -> None:
         writer = csv.DictWriter(stream, SCHEMA.names)
         writer.writeheader()
         for table in tables:
-            writer.writerows({**row, "notes": JOINT.join(row["notes"] or ())} for row in table.to_pylist())
+            writer.writerows(row | {name: JOINT.join(row[name] or ()) for name in LISTS} for row in table.to_pylist())
 
 
 def _read_csv(file: Path) -> Iterator[pa.Table]:
     def typed(row: dict) -> dict:
         values = {name: text if text != "" else None for name, text in row.items()}
-        notes = values.pop("notes")
-        return {name: _number(name, text) for name, text in values.items()} | {"notes": notes.split(JOINT) if notes else []}
+        lists = {name: values.pop(name) for name in LISTS}
+        return {name: _number(name, text) for name, text in values.items()} | {
+            name: text.split(JOINT) if text else [] for name, text in lists.items()
+        }
 
     with open(file, encoding="utf-8", newline="") as stream:
         yield from _batched(map(typed, csv.DictReader(stream)))

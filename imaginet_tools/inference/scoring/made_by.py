@@ -10,7 +10,7 @@ from imaginet_core.detection import crops, early_exit, verdict, windows
 from imaginet_core.pictures import decode, notes, sources
 from imaginet_tools.inference.saved_detector import SavedDetector
 
-FORM = 1
+FORM = 2
 """Of the rows; raised when what is written changes."""
 WORDS = {
     "form": "the form of the rows",
@@ -25,6 +25,7 @@ WORDS = {
     "threshold": "the threshold",
     "reader": "the version of the reader of pictures",
     "limits": "the limits of pictures",
+    "provenance": "whether provenance is read",
 }
 
 

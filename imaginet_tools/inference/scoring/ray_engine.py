@@ -102,11 +102,12 @@ def score_with_ray(
     device: str | None = None,
     image_column: str | None = None,
     skip_unreachable: bool = False,
+    provenance: bool = False,
 ) -> Summary:
     """As ``score.score``, on a cluster.
 
     Args:
-        inputs, output, image_column, skip_unreachable: as there. Files and model must be found by the same paths on every machine.
+        inputs, output, image_column, skip_unreachable, provenance: as there. Files and model must be found by the same paths on every machine.
         detector: of this machine, which tells what the others load; it scores nothing itself.
         address: of the cluster's head, such as "ray://head:10001" or "auto"; None for this machine alone.
         actors: most copies of the network (default: one a GPU, or one a CPU where there is no GPU).
@@ -116,10 +117,11 @@ def score_with_ray(
         ValueError, OSError, FileExistsError: as there. ValueError also where Ray gives up; what came back until then is written.
         ConnectionError: where there is no such cluster.
     """
-    with begin_work(inputs, detector, output) as work:
+    reader = Reader(detector.preparation, skip_unreachable, provenance)
+    with begin_work(inputs, detector, output, provenance) as work:
         try:
             with connected(address):
-                pipeline = _Pipeline(detector, actors, device, image_column, skip_unreachable)
+                pipeline = _Pipeline(detector, reader, actors, device, image_column)
                 todo = iter(work.manifest)
                 while some := list(itertools.islice(todo, ROUND)):
                     for rows in _once_each(pipeline, some, work.summary):
@@ -150,10 +152,8 @@ def _once_each(pipeline: "_Pipeline", inputs: list[Input], summary: Summary) -> 
 class _Pipeline:
     """From inputs to rows, in whatever order they come back."""
 
-    def __init__(
-        self, detector: SavedDetector, actors: int | None, device: str | None, image_column: str | None, skip_unreachable: bool = False
-    ):
-        self.read = ReadTask(Reader(detector.preparation, skip_unreachable), image_column)
+    def __init__(self, detector: SavedDetector, reader: Reader, actors: int | None, device: str | None, image_column: str | None):
+        self.read = ReadTask(reader, image_column)
         (place, backend, _), options = detector.__reduce__()[1]
         self.detector = (os.path.abspath(place) if os.path.exists(place) else place, backend, device), options
         resources = ray.cluster_resources()

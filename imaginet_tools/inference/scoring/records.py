@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from imaginet_core.pictures.sources import Limits
+from imaginet_core.pictures.sources import Limits, PictureError
+from imaginet_core.provenance.read_provenance import read_provenance
 from imaginet_tools.inference.detector import Answers, rank
 from imaginet_tools.inference.preparation import Preparation, Prepared
 from imaginet_tools.inference.scoring.fetch import Content, read, sentence_of
@@ -28,6 +29,7 @@ SCHEMA = pa.schema(
         ("generator", pa.string()),
         ("generator_probability", pa.float64()),
         ("notes", pa.list_(pa.string())),
+        ("provenance", pa.list_(pa.string())),
         ("error", pa.string()),
     ]
 )
@@ -41,6 +43,7 @@ class PreparedInput(NamedTuple):
         id, path, raw_path: as in the row.
         size, sha256: of the file; None where it could not be had.
         prepared: crops, notes or an error; None for what needs no row.
+        provenance: what the file states about its origin, a line for each statement; None where that was not asked.
     """
 
     id: int
@@ -49,6 +52,7 @@ class PreparedInput(NamedTuple):
     size: int | None
     sha256: str | None
     prepared: Prepared | None
+    provenance: tuple[str, ...] | None = None
 
 
 class Reader(NamedTuple):
@@ -57,10 +61,12 @@ class Reader(NamedTuple):
     Attributes:
         preparation: of the detector.
         skip_unreachable: whether an input gets its row also where the network is the reason why it cannot be had.
+        provenance: whether it also reads what each file states about its origin.
     """
 
     preparation: Preparation
     skip_unreachable: bool = False
+    provenance: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -79,8 +85,8 @@ class Reader(NamedTuple):
         if content is None:
             return PreparedInput(each.id, text, raw, None, None, None)
         prepared = self.preparation.prepare(content, name=text)
-        return PreparedInput(each.id, text, raw, len(content), hashlib.sha256(content).hexdigest(), prepared)
-
+        stated = _stated(content, self.limits) if self.provenance else None
+        return PreparedInput(each.id, text, raw, len(content), hashlib.sha256(content).hexdigest(), prepared, stated)
 
     def refuse(self, each: Input, sentence: str) -> PreparedInput:
         """An input that cannot be had, with the reason. Raises as calling it does."""
@@ -114,6 +120,14 @@ def rows_of(
 def table_of(rows: Iterable[dict]) -> pa.Table:
     """Rows as a table; what a row does not tell is null."""
     return pa.Table.from_pylist(list(rows), SCHEMA)
+
+
+def _stated(content: bytes, limits: Limits) -> tuple[str, ...]:
+    """A line for each statement of a file about its origin; none for what is no picture."""
+    try:
+        return tuple(f"{entry.kind}, {entry.where}: {entry.states}" for entry in read_provenance(content, limits=limits).entries)
+    except PictureError:  # the row has the reason
+        return ()
 
 
 def _likeliest(kind: str, names: Sequence[str], logits, number: int) -> dict:

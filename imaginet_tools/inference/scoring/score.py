@@ -22,7 +22,7 @@ KILLS = (
 
 def score(
     inputs: Iterable[Input], detector: SavedDetector, output: Output, workers: int, image_column: str | None = None,
-    skip_unreachable: bool = False,
+    skip_unreachable: bool = False, provenance: bool = False,
 ) -> Summary:
     """Scores everything that the output has not yet.
 
@@ -31,25 +31,25 @@ def score(
         workers: processes that read pictures beside this one, at least 1.
         image_column: as for the inputs.
         skip_unreachable: give inputs a row also where the network is the reason why they cannot be had.
+        provenance: read what each file states about its origin, too; no part of any score.
 
     Raises:
         ValueError, FileExistsError, OSError: as ``work.begin_work``.
         NetworkDown: in one sentence, where the network fails or a bucket is closed; the same command goes on with ``resume``.
         WorkerKilled: where processes were killed again and again; the same command goes on with ``resume``.
     """
-    with begin_work(inputs, detector, output) as work:
+    reader = Reader(detector.preparation, skip_unreachable, provenance)
+    with begin_work(inputs, detector, output, provenance) as work:
         try:
-            for rows in _rows(work, detector, workers, image_column, skip_unreachable):
+            for rows in _rows(work, detector, reader, workers, image_column):
                 output.add(rows)
         except WorkerKilled as error:
             raise WorkerKilled(f"{error} With --resume and a smaller --workers it goes on where it was.") from error
     return work.summary
 
 
-def _rows(
-    work: Work, detector: SavedDetector, workers: int, image_column: str | None, skip_unreachable: bool
-) -> Iterator[list[dict]]:
-    reader, scorer = Reader(detector.preparation, skip_unreachable), Scorer(detector)
+def _rows(work: Work, detector: SavedDetector, reader: Reader, workers: int, image_column: str | None) -> Iterator[list[dict]]:
+    scorer = Scorer(detector)
     jobs = read_streams(work.manifest, detector.limits, image_column)
     large = detector.crops != 1  # then what comes back of one picture may be tens of megabytes
     prepared = _prepare(reader, jobs, workers, 1 if large else BATCH)

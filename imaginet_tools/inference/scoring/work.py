@@ -78,7 +78,7 @@ class Work(NamedTuple):
 
 
 @contextlib.contextmanager
-def begin_work(inputs: Iterable[Input], detector: SavedDetector, output: Output) -> Iterator[Work]:
+def begin_work(inputs: Iterable[Input], detector: SavedDetector, output: Output, provenance: bool = False) -> Iterator[Work]:
     """Claims the output, lists the inputs, and makes the output whole at the end.
 
     Whatever ends it before, rows that were handed to the output are kept, and ``resume`` goes on there.
@@ -87,12 +87,13 @@ def begin_work(inputs: Iterable[Input], detector: SavedDetector, output: Output)
         inputs: as ``inputs.list_inputs`` gives them; listed anew in every run.
         detector: that answers; an output that was begun with another one is refused.
         output: gets rows from whoever has the work.
+        provenance: whether rows say what the files state about their origin.
 
     Raises:
         ValueError, FileExistsError: as ``Output.begin``.
         OSError: in one sentence, where the disk is full.
     """
-    output.begin(made_by(detector))
+    output.begin(made_by(detector) | {"provenance": provenance})
     try:
         write_manifest(inputs, output.inputs)
         manifest = Manifest(output.inputs, output.done())

@@ -19,6 +19,7 @@ from imaginet_core.pictures.sources import PictureError, fetch
 from imaginet_tools.inference.saved_detector import SavedDetector
 from imaginet_tools.inference.service.answer import answer_of, hash_of
 from imaginet_tools.inference.service.batches import Batcher, QueueFull
+from imaginet_tools.inference.service.reasons import MapsFull, Reasons
 
 BODIES = "the picture's bytes (image/* or application/octet-stream), multipart/form-data with a file, or JSON with image (base64) or url"
 
@@ -33,6 +34,7 @@ class ServiceOptions:
         urls: whether pictures may be named by http(s) address, which the service then fetches itself; never from private addresses.
         token: that every request for a score must bring as "Authorization: Bearer TOKEN"; None for none.
         readers: threads that decode pictures.
+        map_pixels: of the largest picture that a heat map is computed of.
     """
 
     seconds: float = 30.0
@@ -40,6 +42,7 @@ class ServiceOptions:
     urls: bool = False
     token: str | None = None
     readers: int = 2
+    map_pixels: int = 2**24
 
 
 class _Figures:
@@ -60,6 +63,7 @@ def make_app(detector: SavedDetector, options: ServiceOptions = ServiceOptions()
     figures = _Figures()
     batcher = Batcher(detector.scores_of_prepared, detector.batch_size, options.queue, seen=figures.batches.observe)
     readers = ThreadPoolExecutor(options.readers, thread_name_prefix="read")
+    reasons = Reasons(detector, options.seconds, options.map_pixels)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,27 +71,38 @@ def make_app(detector: SavedDetector, options: ServiceOptions = ServiceOptions()
         yield
         await batcher.stop()
         readers.shutdown()
+        reasons.close()
 
     app = FastAPI(title="ImagiNet detector", description=f"Scores pictures with {detector.name}.", lifespan=lifespan)
     figures.waiting.set_function(batcher.waiting.qsize)
 
     @app.post("/score", openapi_extra=_REQUEST_BODY, summary=f"Scores one picture: {BODIES}")
-    async def score(request: Request) -> dict:
+    async def score(request: Request, heatmap: bool = False, provenance: bool = True) -> dict:
         _check_token(request, options.token)
         content = await _content(request, detector.limits, options.urls)
+        if heatmap:
+            _check_maps(reasons)
+        stated = asyncio.create_task(reasons.provenance(content)) if provenance else None
         try:
             async with asyncio.timeout(options.seconds):
                 prepared = await asyncio.get_running_loop().run_in_executor(readers, detector.prepare, content, "the picture")
                 if prepared.error is not None:
                     raise HTTPException(422, prepared.error)
                 answers, number = await batcher.answer(prepared)
+                seen = {"heat_map": await reasons.heat_map(content)} if heatmap else {}
+                told = {"provenance": await stated} if provenance else {}
         except TimeoutError:
             raise HTTPException(504, f"The picture was not scored within {options.seconds:g} seconds; try again later.") from None
-        except QueueFull:
+        except (QueueFull, MapsFull):
             raise HTTPException(429, "Too many pictures wait to be scored; try again later.", {"Retry-After": "1"}) from None
+        except PictureError as error:
+            raise HTTPException(422, f"No heat map: {error}") from None
+        finally:
+            if stated is not None:
+                stated.cancel()  # nobody asks for it any more
         answer = answer_of(detector, answers, number)
         figures.outcomes.labels(answer["outcome"]).inc()
-        return hash_of(content) | answer
+        return hash_of(content) | answer | told | seen
 
     @app.middleware("http")
     async def count(request: Request, call_next) -> Response:
@@ -126,6 +141,13 @@ def _check_token(request: Request, token: str | None) -> None:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
         raise HTTPException(401, "This service wants a token: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
+
+
+def _check_maps(reasons: Reasons) -> None:
+    try:
+        reasons.check_maps()
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
 
 
 async def _content(request: Request, limits, urls: bool) -> bytes:

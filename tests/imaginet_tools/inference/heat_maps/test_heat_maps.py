@@ -1,17 +1,22 @@
 """Heat maps hold the classifier's answer at each place, lie where the picture's places lie, and change no score."""
 
+import base64
 import io
+import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import pipeline
 
-from imaginet_tools.inference.heat_maps import local_scores
-from imaginet_tools.inference.heat_maps.heat_map import LEAST_AREA, MOST_OPACITY, HeatMap
-from imaginet_tools.inference.heat_maps.local_scores import LocalLogits, enlarge, heat_map_of
+from imaginet_core.detection import heat_map
+from imaginet_core.detection.heat_map import LEAST_AREA, MOST_OPACITY, WINDOW, HeatMap, LocalLogits, enlarge
+from imaginet_tools.inference.heat_maps.local_scores import heat_map_by
 from imaginet_tools.inference.saved_detector import open_detector
 from modeling import SelfConImageProcessor
+from modeling.handler import EndpointHandler
 from tests.modeling.helpers import pixels, small_model
 
 
@@ -41,7 +46,7 @@ def slow_logits(network, picture: np.ndarray, reach: int) -> np.ndarray:
 def test_each_place_has_the_classifier_s_own_answer(name, detectors):
     network = detectors[name].network
     picture = pixels(256, 288, 5)
-    for window in (1, local_scores.WINDOW):
+    for window in (1, WINDOW):
         found = network.local_logits(picture, window)
         reach = {"laptop": 4, "resnet": 2, "timm": 1}[name] if window > 1 else 0  # of places 8, 16 and 32 pixels apart
         np.testing.assert_allclose(found.values, slow_logits(network, picture, reach), rtol=1e-4, atol=1e-3)
@@ -65,7 +70,7 @@ def test_a_map_has_the_picture_s_size(name, size, detectors):
 def test_tiles_give_the_map_of_a_single_pass(detectors, monkeypatch):
     picture = pixels(520, 900, 2)
     whole = detectors["laptop"].heat_map(picture).scores
-    monkeypatch.setattr(local_scores, "TILE", 384)
+    monkeypatch.setattr(heat_map, "TILE", 384)
     calls, compute = [], detectors["laptop"].network.local_logits
     monkeypatch.setattr(detectors["laptop"].network, "local_logits", lambda part, window: calls.append(part.shape) or compute(part, window))
     np.testing.assert_allclose(detectors["laptop"].heat_map(picture).scores, whole, atol=2e-3)
@@ -75,10 +80,10 @@ def test_tiles_give_the_map_of_a_single_pass(detectors, monkeypatch):
 @pytest.mark.parametrize("side", [1, 256, 1024, 1025, 1791, 1792, 1793, 5000])
 def test_tiles_fill_a_side_once_without_a_gap(side):
     filled = np.zeros(side, int)
-    for span in local_scores._spans(side):
+    for span in heat_map._spans(side):
         filled[span.used] += 1
         seen = np.arange(side)[span.seen]
-        assert (seen[span.inner] == np.arange(side)[span.used]).all() and len(seen) <= local_scores.TILE
+        assert (seen[span.inner] == np.arange(side)[span.used]).all() and len(seen) <= heat_map.TILE
     assert (filled == 1).all()
 
 
@@ -96,13 +101,33 @@ class Brightness:
 def test_regions_lie_where_the_picture_is_told_synthetic():
     picture = np.zeros((300, 400, 3), np.uint8)
     picture[40:104, 200:328], picture[200:296, 16:80] = 255, 200
-    strong, weak = heat_map_of(Brightness(), picture, 0.5).regions()
+    strong, weak = heat_map_by(Brightness(), picture, 0.5).regions()
     assert strong.score > weak.score > 0.5
     for found, box in ((strong, (200, 40, 328, 104)), (weak, (16, 200, 80, 296))):
         assert np.abs(np.array(found.box) - box).max() <= 8
         assert found.area <= (found.box[2] - found.box[0]) * (found.box[3] - found.box[1])
-    assert heat_map_of(Brightness(), picture, 0.5).regions(most=1) == [strong]
-    assert heat_map_of(Brightness(), np.zeros((300, 400, 3), np.uint8), 0.5).regions() == []
+    assert heat_map_by(Brightness(), picture, 0.5).regions(most=1) == [strong]
+    assert heat_map_by(Brightness(), np.zeros((300, 400, 3), np.uint8), 0.5).regions() == []
+
+
+@pytest.mark.parametrize("seed, share", [(0, 0.0), (1, 0.35), (2, 0.6), (3, 0.8), (4, 1.0)])
+def test_regions_are_those_of_opencv(seed, share):
+    """Whatever touches, also at a corner, is one region: spirals, holes, U-shapes; random masks have all of these."""
+    rng = np.random.default_rng(seed)
+    scores = cv2.resize(rng.random((40, 50), dtype=np.float32), (201, 163), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    threshold = float(np.quantile(scores, 1 - share)) if share else 1.1
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats((scores >= threshold).astype(np.uint8), connectivity=8)
+    expected = {
+        ((left, top, left + width, top + height), area): scores[labels == number].mean()
+        for number, (left, top, width, height, area) in enumerate(boxes.tolist()) if number and area >= LEAST_AREA
+    }
+    found = HeatMap(scores, threshold).regions(most=10_000)
+    assert {(region.box, region.area) for region in found} == set(expected) and [each.score for each in found] == sorted(
+        (each.score for each in found), reverse=True
+    )
+    for region in found:
+        assert region.score == pytest.approx(expected[region.box, region.area], abs=1e-5)
+    assert bool(found) == (share > 0)
 
 
 def test_specks_are_no_regions():
@@ -116,7 +141,7 @@ def test_specks_are_no_regions():
 def test_small_pictures_are_filled_by_reflection_as_they_are_for_scores():
     picture = np.zeros((80, 80, 3), np.uint8)
     picture[:, :40] = 255
-    scores = heat_map_of(Brightness(), picture, 0.5).scores
+    scores = heat_map_by(Brightness(), picture, 0.5).scores
     assert (scores[:, :32] > 0.9).all() and (scores[:, 48:] < 0.1).all()
 
 
@@ -139,13 +164,39 @@ def test_answers_carry_maps_when_they_are_asked_for_and_scores_stay_as_they_are(
     assert mapped.heat_map[1] is None and mapped.heat_map[0].scores.shape == (300, 200) and mapped.heat_map[2].scores.shape == (200, 300)
 
 
+def test_the_pipeline_and_the_handler_give_the_detector_s_map(detectors, tmp_path):
+    """A picture larger than a tile, one smaller than a crop, one turned by its EXIF; several at once, with one that is broken."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(pixels(300, 200, 4)).save(tmp_path / "turned.png", exif=turned)
+    pictures = [pixels(260, 1100, 3), pixels(90, 300, 5), str(tmp_path / "turned.png")]
+    for name in ("laptop", "timm"):
+        detector = detectors[name]
+        detect = pipeline("synthetic-image-detection", model=detector.name, trust_remote_code=True, device="cpu")
+        answers = detect([*pictures, b"broken"], heatmap=True, batch_size=2)
+        for picture, answer, plain in zip(pictures, answers, detect(pictures, batch_size=2), strict=False):
+            expected = detector.heat_map(picture)
+            np.testing.assert_allclose(answer["heat_map"].scores, expected.scores, atol=1e-3)  # of logits up to 80
+            assert answer["heat_map"].threshold == expected.threshold == answer["threshold"]
+            assert answer["probability"] == pytest.approx(plain["probability"], abs=1e-5) and "heat_map" not in plain
+        assert answers[3]["heat_map"] is None and answers[3]["error"]
+    file = io.BytesIO()
+    Image.fromarray(pictures[0]).save(file, "PNG")
+    handler = EndpointHandler(detector.name)
+    answer = handler({"inputs": base64.b64encode(file.getvalue()).decode(), "parameters": {"heatmap": True}})
+    assert json.loads(json.dumps(answer))["heat_map"] == json.loads(json.dumps(detect(pictures[0], heatmap=True)["heat_map"].as_dict()))
+    with Image.open(io.BytesIO(base64.b64decode(answer["heat_map"]["overlay_png"]))) as overlay:
+        alpha = np.asarray(overlay)[..., 3] / answer["heat_map"]["most_opacity"]
+    np.testing.assert_allclose(alpha, detector.heat_map(pictures[0]).scores, atol=0.5 / MOST_OPACITY + 1e-3)
+
+
 def test_exports_and_old_folders_say_what_heat_maps_need(saved_models):
     from imaginet_tools.inference.networks.onnx_network import OnnxNetwork
     from imaginet_tools.inference.networks.openvino_network import OpenVinoNetwork
 
     for network in (OnnxNetwork, OpenVinoNetwork):
         with pytest.raises(ValueError, match=f"need the saved model; this export for {network.engine} gives scores alone"):
-            heat_map_of(network.__new__(network), pixels(256, 256, 1), 0.5)
+            heat_map_by(network.__new__(network), pixels(256, 256, 1), 0.5)
     with pytest.raises(ValueError, match="save it anew"):
         open_detector(str(saved_models["version 0.1"])).heat_map(pixels(256, 256, 1))
 

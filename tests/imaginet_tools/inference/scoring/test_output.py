@@ -31,6 +31,7 @@ def row(number: int) -> dict:
         "generator": "a, b",
         "generator_probability": 0.5,
         "notes": ["flat: x", "deep: y"] if number % 2 else [],
+        "provenance": ["camera, EXIF: Leica M11", "program, EXIF Software: x, y"] if number % 4 == 1 else [],
         "error": None if number % 3 else "why; not",
     }
 

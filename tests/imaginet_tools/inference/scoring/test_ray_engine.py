@@ -68,9 +68,11 @@ def test_a_cluster_that_is_not_there_is_one_sentence(model, pictures, tmp_path):
 def test_a_model_of_the_driver_is_named_so_that_others_find_it(model, monkeypatch):
     monkeypatch.chdir(model.parent)
     monkeypatch.setattr(ray_engine.ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 2.0})
-    pipeline = ray_engine._Pipeline(open_detector("model", device="cpu"), None, None, None)
+    detector = open_detector("model", device="cpu")
+    reader = ray_engine.Reader(detector.preparation)
+    pipeline = ray_engine._Pipeline(detector, reader, None, None, None)
     assert pipeline.detector[0] == (str(model), "auto", None) and (pipeline.actors, pipeline.gpus) == (2, 1)
-    assert ray_engine._Pipeline(open_detector("model", device="cpu"), None, "cpu", None).actors == 4
+    assert ray_engine._Pipeline(detector, reader, None, "cpu", None).actors == 4
 
 
 @pytest.mark.slow

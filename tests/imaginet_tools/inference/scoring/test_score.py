@@ -23,6 +23,7 @@ from imaginet_tools.inference.scoring.inputs import list_inputs
 from imaginet_tools.inference.scoring.network import NetworkDown
 from imaginet_tools.inference.scoring.output import Output
 from tests.fuzz.seed_pictures import saved, scene
+from tests.imaginet_core.provenance import signed_pictures
 
 ROOT = Path(__file__).resolve().parents[4]
 MODEL = ROOT / "tests" / "data" / "version_0_1" / "model"
@@ -132,6 +133,24 @@ def test_the_command_writes_and_tells_and_refuses_in_a_sentence(folder, tmp_path
     with pytest.raises(SystemExit) as end:
         command.main([str(folder), "--model", str(tmp_path), "--output", str(tmp_path / "t.csv")])
     assert "There is no model in" in end.value.code and not list(tmp_path.glob("t.csv*"))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_what_files_state_has_a_column_where_it_is_asked_for_and_changes_no_score(ending, tmp_path):
+    (tmp_path / "in").mkdir()
+    image = scene(1, 200, 180)
+    (tmp_path / "in" / "a.png").write_bytes(saved(image, "PNG"))
+    (tmp_path / "in" / "b.png").write_bytes(signed_pictures.saved("PNG", image, pnginfo=signed_pictures.texts(parameters=signed_pictures.STEPS)))
+    (tmp_path / "in" / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    arguments = [str(tmp_path / "in"), "--model", str(MODEL), "--workers", "1", "--device", "cpu", "--output"]
+    assert command.main([*arguments, str(tmp_path / f"s.{ending}"), "--provenance"]) == 0
+    [table] = Output(str(tmp_path / f"s.{ending}"), resume=True).format.read(tmp_path / f"s.{ending}")
+    plain, stated, broken = sorted(table.to_pylist(), key=lambda row: row["path"])
+    [line] = stated["provenance"]
+    assert line.startswith("generator, PNG text parameters: Stable Diffusion web UI") and not plain["provenance"] and broken["error"]
+    assert stated["probability"] == plain["probability"] and not broken["provenance"]
+    with pytest.raises(SystemExit, match="whether provenance is read was True and is False now"):
+        command.main([*arguments, str(tmp_path / f"s.{ending}"), "--resume"])
 
 
 @pytest.fixture

@@ -9,15 +9,22 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from imaginet_tools.commands.main import main
 from imaginet_tools.inference.saved_detector import open_detector
+from imaginet_tools.inference.service import reasons
+from imaginet_tools.inference.service.app import ServiceOptions, make_app
+from modeling import SelfConImageProcessor, save
+from tests.imaginet_core.provenance.signed_pictures import STEPS, Authority, exif, picture, saved, texts
+from tests.modeling.helpers import small_model
 
 ROOT = Path(__file__).resolve().parents[4]
 MODEL = ROOT / "tests" / "data" / "version_0_1" / "model"
@@ -57,6 +64,20 @@ def service():
 
 
 @pytest.fixture(scope="module")
+def own_model(tmp_path_factory) -> str:
+    """A model with this version's code, which gives heat maps."""
+    folder = tmp_path_factory.mktemp("model") / "detector"
+    return str(save(small_model(generators=["a", "b"]).eval(), SelfConImageProcessor(), folder))
+
+
+@pytest.fixture(scope="module")
+def in_process(own_model):
+    """A client of a service in this process, whose heat maps are of pictures up to 400 by 400."""
+    with TestClient(make_app(open_detector(own_model, device="cpu"), ServiceOptions(map_pixels=160_000))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def expected() -> list[float]:
     return open_detector(MODEL, device="cpu").scores(PICTURES).probability.tolist()
 
@@ -93,6 +114,58 @@ def test_many_at_once_get_their_own_answers_in_common_batches(service, expected)
     batches, pictures = (float(re.search(rf"imaginet_batch_pictures_{name} ([\d.e+]+)", metrics)[1]) for name in ("count", "sum"))
     assert pictures >= 120 and batches < pictures / 2
     assert float(re.search(r'imaginet_requests_total{status="200"} ([\d.e+]+)', metrics)[1]) >= 120
+
+
+def test_what_a_file_states_stands_beside_the_score_and_changes_no_bit_of_it(in_process, monkeypatch):
+    image = picture(3, 96)
+    plain, stated = saved("PNG", image), saved("PNG", image, pnginfo=texts(parameters=STEPS), exif=exif({0x010F: "Leica", 0x0110: "M11"}))
+    signed = Authority().sign(plain, "PNG")
+    answers = [in_process.post("/score", content=content).json() for content in (plain, stated, signed)]
+    assert len({(answer["probability"], answer["log_odds"], answer["outcome"]) for answer in answers}) == 1
+    assert answers[0]["provenance"]["entries"] == [] and "proves nothing" in answers[0]["provenance"]["worth"]
+    assert [each["generator"] for each in answers[1]["provenance"]["entries"]] == ["Stable Diffusion web UI", None]
+    assert answers[2]["provenance"]["c2pa"]["state"] == "valid" and "heat_map" not in answers[2]
+    unread = in_process.post("/score", content=signed, params={"provenance": False}).json()
+    assert "provenance" not in unread and unread["log_odds"] == answers[0]["log_odds"]
+    monkeypatch.setattr(reasons, "read_provenance", lambda *given, **options: time.sleep(0.5))
+    monkeypatch.setattr(reasons.Reasons, "provenance", slow_provenance)
+    late = in_process.post("/score", content=stated).json()
+    assert late["log_odds"] == answers[0]["log_odds"] and "took longer than 0.1 seconds" in late["provenance"]["error"]
+
+
+async def slow_provenance(self, content, read=reasons.Reasons.provenance):
+    """As it is where a request may take a fifth of a second."""
+    self.seconds, before = 0.2, self.seconds
+    try:
+        return await read(self, content)
+    finally:
+        self.seconds = before
+
+
+def test_a_heat_map_is_the_detector_s_and_changes_no_bit_of_the_score(in_process, own_model):
+    content = saved("PNG", picture(5, 300))
+    plain, mapped = (in_process.post("/score", content=content, params={"heatmap": asked}).json() for asked in (False, True))
+    assert "heat_map" not in plain and mapped["log_odds"] == plain["log_odds"]
+    expected = open_detector(own_model, device="cpu").heat_map(content).as_dict()
+    assert mapped["heat_map"]["overlay_png"] == expected["overlay_png"] and mapped["heat_map"]["width"] == 300
+    assert mapped["heat_map"] == json.loads(json.dumps(expected))
+
+
+def test_heat_maps_that_cannot_be_are_refused_in_one_sentence(in_process, monkeypatch):
+    large = saved("PNG", picture(5, 401))
+    refused = in_process.post("/score", content=large, params={"heatmap": True})
+    assert refused.status_code == 422 and refused.json()["detail"].startswith("No heat map: the picture") and "160,000" in refused.text
+    assert in_process.post("/score", content=large).status_code == 200
+    assert in_process.post("/score", content=large, params={"heatmap": "perhaps"}).status_code == 422
+    monkeypatch.setattr(reasons, "MOST_MAPS", 0)
+    assert in_process.post("/score", content=saved("PNG", picture(5, 100)), params={"heatmap": True}).status_code == 429
+
+    def check(network):
+        raise ValueError("Heat maps need the saved model; this export for onnx gives scores alone.")
+
+    monkeypatch.setattr(reasons, "check_heat_maps", check)
+    refused = in_process.post("/score", content=large, params={"heatmap": True})
+    assert refused.status_code == 422 and "this export for onnx gives scores alone" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("body, kind, status, said", [
