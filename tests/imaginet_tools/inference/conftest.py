@@ -1,11 +1,13 @@
 """Detectors to export, and their exports, each made once."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from imaginet_tools.inference import export_model_graph
 from imaginet_tools.inference.export_model import Wish, export_model
 from modeling import SelfConImageProcessor
 from tests.modeling.helpers import pixels, small_model
@@ -54,6 +56,23 @@ def few_pictures(tmp_path_factory) -> Path:
         for file in sorted((ROOT / "sample" / "images" / label).rglob("*.jpg"))[::10][:9]:
             (folder / label / file.name).write_bytes(file.read_bytes())
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_graph_a_model(tmp_path_factory) -> None:
+    """The ONNX graph in fp32 of a network's weights is written once for all exports of these tests, which all begin with it."""
+    write, folder = export_model_graph.write_onnx, tmp_path_factory.mktemp("graphs")
+
+    def write_or_copy(network, file: Path) -> None:
+        kept = folder / f"{network.settings.fingerprint}.onnx"
+        if not kept.exists():
+            write(network, kept)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(kept, file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_model_graph, "write_onnx", write_or_copy)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def test_the_comparison_sees_what_differs(exported, few_pictures, saved_models):
 
 
 def test_an_export_that_is_too_far_from_pytorch_is_not_kept(saved_models, few_pictures, tmp_path):
-    wish = Wish("onnx", "int8", str(few_pictures), str(few_pictures), limit=1e-9)
+    wish = Wish("onnx", "fp32", str(few_pictures), limit=1e-12)
     with pytest.raises(ValueError, match="The export was not kept: on 18 pictures"):
         export_model(str(saved_models["resnet"]), str(tmp_path / "out"), wish)
     assert list(tmp_path.iterdir()) == []

@@ -219,26 +219,10 @@ def test_where_the_network_fails_the_run_stops_and_goes_on(detector, folder, tmp
 
 
 def start(folder, place, *more) -> subprocess.Popen:
-    arguments = [
-        str(folder),
-        "--model",
-        str(MODEL),
-        "--output",
-        str(place),
-        "--workers",
-        "1",
-        "--device",
-        "cpu",
-        "--batch_size",
-        "4",
-    ]
+    arguments = f"--output {place} --workers 1 --device cpu --batch_size 4".split()
     return subprocess.Popen(
-        [*SCORE, *arguments, *more],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
+        [*SCORE, str(folder), "--model", str(MODEL), *arguments, *more], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        text=True, start_new_session=True,
     )
 
 
@@ -266,7 +250,7 @@ def test_ctrl_c_is_one_sentence_and_the_work_goes_on(folder, tmp_path, undisturb
 
 def test_killed_at_several_moments_and_resumed_every_input_has_one_row(folder, tmp_path, undisturbed):
     place = tmp_path / "s.parquet"
-    for kills, parts in enumerate((1, 3, 6, 9)):
+    for kills, parts in enumerate((1, 6)):
         process = start(folder, place, "--resume")
         wait_for_parts(process, place, parts)
         time.sleep(0.03 * kills)
