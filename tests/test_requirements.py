@@ -32,7 +32,7 @@ FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks
 OPTIONAL = {
     "captum": ("benchmarks",), "grad-cam": ("benchmarks",),
     "onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "ray": ("benchmarks",),
-    "timm": ("modeling", "training"), "diffusers": ("training",), "evaluate": ("metrics",),
+    "timm": ("benchmarks", "modeling", "training"), "diffusers": ("training",), "evaluate": ("metrics",),
 }
 """Distributions of options that say what to install; requirements-test.txt has them."""
 

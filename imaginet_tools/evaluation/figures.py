@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -74,9 +74,8 @@ def columns_of_images(images: ImageSet) -> dict[str, np.ndarray]:
 
 
 def tracks_of_all(scored: Sequence[Scored], resamples: int, seed: int) -> list[Track]:
-    """Both tracks under each condition, of the first detector that is no baseline."""
-    first = next((each.detector for each in scored if not each.detector.is_baseline), None)
-    return [track for each in scored if each.detector is first for track in tracks_of(each, resamples, seed)]
+    """Both tracks under each condition, of every detector that is no baseline."""
+    return [track for each in scored if not each.detector.is_baseline for track in tracks_of(each, resamples, seed)]
 
 
 def tracks_of(scored: Scored, resamples: int, seed: int) -> list[Track]:
@@ -95,7 +94,7 @@ def tracks_of(scored: Scored, resamples: int, seed: int) -> list[Track]:
             tracks.append(
                 make_track(name, condition, true, answer, [REAL, *names], if_synthetic=alone, probability=chances, **common)
             )
-    return tracks
+    return [replace(track, detector=detector.name) for track in tracks]
 
 
 def open_sets_of(scored: Sequence[Scored], resamples: int, seed: int) -> list[OpenSet]:

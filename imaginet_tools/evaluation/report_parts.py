@@ -172,6 +172,7 @@ class Mistake:
         path: of the image in its data set.
         label: "real" or "synthetic", what it is.
         thumbnail: of the picture, JPEG in base64, at most 160 pixels; None where there are scores alone.
+        heat_map: the same with the detector's heat map laid over it; None where none was asked for, or the detector gives none.
     """
 
     detector: str
@@ -182,6 +183,7 @@ class Mistake:
     content: str
     probability: float
     thumbnail: str | None = None
+    heat_map: str | None = None
 
 
 def read_row(entry: dict) -> Row:

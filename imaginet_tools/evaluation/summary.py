@@ -21,11 +21,19 @@ def summary_of(rows: list) -> str:
 
 
 def false_alarm_sentences(tracks: Sequence[Track]) -> list[str]:
-    """One sentence for each degradation after which many more real images are called synthetic than before it.
+    """One sentence for each detector and degradation after which many more real images are called synthetic than before it.
 
     Args:
-        tracks: of one detector, those named "origin" under all conditions.
+        tracks: of a report, of which those named "origin" tell.
     """
+    detectors = list(dict.fromkeys(track.detector for track in tracks))
+    return [
+        sentence if len(detectors) == 1 else f"{name}: {sentence}"
+        for name in detectors for sentence in _of_one([track for track in tracks if track.detector == name])
+    ]
+
+
+def _of_one(tracks: Sequence[Track]) -> list[str]:
     shares = {track.condition: counts for track in tracks if track.name == "origin" and (counts := _false_alarms(track))}
     clean = shares.get("clean")
     told = f", of undegraded ones {_share(*clean)}" if clean else ""

@@ -94,13 +94,13 @@ def track_tables(tracks: list) -> str:
         "called \"real\", any other by its most likely family or generator; \"if known to be synthetic\" leaves the first step out. "
         "A class without figure had no training images, so that the model cannot name it."
     ]
-    shown = {}
-    for name in dict.fromkeys(track.name for track in tracks):
-        of_name = [track for track in tracks if track.name == name]
-        counts = repr([(track.condition, track.counts) for track in of_name])
+    shown, several = {}, len({track.detector for track in tracks}) > 1
+    for detector, name in dict.fromkeys((track.detector, track.name) for track in tracks):
+        of_name = [track for track in tracks if (track.detector, track.name) == (detector, name)]
+        counts = repr([(track.detector, track.condition, track.counts) for track in of_name])
         if counts in shown and all(len(track.classes) == 2 for track in of_name):
             classes = ", ".join(escape_markdown(each.name) for each in of_name[0].classes if each.name != REAL)
-            parts.append(f"By {name} ({classes}) the figures are those by {shown[counts]}.")
+            parts.append(f"By {name} ({classes}) the figures{f' of {escape_markdown(detector)}' if several else ''} are those by {shown[counts]}.")
             continue
         shown[counts] = name
         lines = [("condition", name, "images", "accuracy", "if known to be synthetic", "AUC against the rest")]
@@ -114,7 +114,7 @@ def track_tables(tracks: list) -> str:
             lines = [line[:-1] for line in lines]
         if all(track.accuracy_if_synthetic is None for track in of_name):  # the first track has no second step
             lines = [(*line[:4], *line[5:]) for line in lines]
-        parts.append(f"## By class: {name}\n\n{markdown_table(lines[0], lines[1:])}")
+        parts.append(f"## By class: {name}{f', {escape_markdown(detector)}' if several else ''}\n\n{markdown_table(lines[0], lines[1:])}")
     return "\n\n".join(parts)
 
 

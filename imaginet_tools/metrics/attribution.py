@@ -52,6 +52,7 @@ class Track:
         counts: rows of images by class (in the order of ``classes``), columns by answer.
         classes: figures of each class that occurs.
         accuracy, accuracy_if_synthetic: mean over the known classes, so that each weighs the same.
+        detector: whose answers; "" in reports before 0.3, which have one detector's alone.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Track:
     classes: list[ClassFigures]
     accuracy: Estimate | None
     accuracy_if_synthetic: Estimate | None
+    detector: str = ""
 
 
 def make_track(

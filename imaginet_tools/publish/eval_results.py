@@ -34,7 +34,8 @@ def result_files(report: Report, dataset_id: str, dataset_revision: str | None =
     row = overall[0]
     entries = [EvalResultEntry(task_id="origin", value=round(row.metrics.auc.value, 4), notes=f"AUC {row.metrics.auc}", **common)]
     for track in report.tracks:
-        if (track.name, track.condition) == ("generator", "clean") and track.accuracy is not None:
+        own = track.detector in ("", row.detector)
+        if own and (track.name, track.condition) == ("generator", "clean") and track.accuracy is not None:
             entries.append(EvalResultEntry(
                 task_id="generator", value=round(track.accuracy.value, 4), notes=f"mean accuracy over classes {track.accuracy}", **common,
             ))

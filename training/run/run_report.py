@@ -14,12 +14,16 @@ from imaginet_tools.evaluation.detectors import PixelStatisticsDetector, TorchDe
 from imaginet_tools.evaluation.figures import Scored
 from imaginet_tools.evaluation.picture_grids import TITLES, draw_mistakes
 from imaginet_tools.evaluation.report import Report
+from imaginet_tools.evaluation.robustness.out_of_scope import out_of_scope_sentence, probe_out_of_scope
 from imaginet_tools.images.splits import Splits
 from training.options import TrainingOptions
 from training.run.limits import limits_of
 from training.run.shortcuts import find_shortcuts
 from training.run.training_views_picture import draw_training_views
 from training.views.random_views import RandomViews
+
+OUT_OF_SCOPE = 10
+"""Pictures of each kind that detectors are not made for, drawn by the probe."""
 
 
 def evaluate_run(
@@ -54,6 +58,8 @@ def evaluate_run(
         "images_seen": sum(row["images"] for row in history), "history": history,
     }
     report = report_without_figures(detector.model.config, splits, options, training)
+    scope = probe_out_of_scope(detector, detector.threshold, OUT_OF_SCOPE)  # in every process, as what is scored above
+    report = replace(report, limits=[*report.limits, out_of_scope_sentence(scope)])
     if accelerator.is_main_process:
         resamples, seed = options.scoring.bootstrap, options.run.seed
         audit = find_shortcuts(splits.train, options.scoring.audit_images, report.data["name"])

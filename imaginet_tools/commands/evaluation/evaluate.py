@@ -22,7 +22,7 @@ from imaginet_tools.evaluation.summary import summary_of
 from imaginet_tools.evaluation.tables import screen_table
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.layouts.conventions import parse_label_map
-from imaginet_tools.images.layouts.read_benchmark import LAYOUTS, read_benchmark
+from imaginet_tools.images.layouts.read_benchmark import LAYOUTS, read_benchmark, read_several_lists
 from imaginet_tools.metrics.groups import PROTOCOLS
 
 RESUMABLE = "every score that was computed is kept; the same command goes on where it was"
@@ -41,7 +41,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--model", nargs="+", default=[], metavar="[NAME=]M",
         help="folder of a saved or exported model, or of any classifier of transformers, a name on the Hub, package.module:name, http address",
     )
-    of.add_argument("--scores", nargs="+", default=[], metavar="[NAME=]CSV", help="CSV files with path and probability, in place of models")
+    of.add_argument("--scores", nargs="+", default=[], metavar="[NAME=]FILE",
+                    help="CSV, JSON lines or Parquet with path and probability, or a folder of imaginet score, in place of models")
     of.add_argument("--label_map", type=parse_label_map, help='what labels of detectors (or of --dataset) mean, e.g. "LABEL_0=real,LABEL_1=fake"')
     of.add_argument("--threshold", nargs="+", default=["model"], metavar="T",
                     help='model (its operating point, default), a number, or "refit N": fitted on N source pictures that are then excluded')
@@ -63,6 +64,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--out_of_scope", type=int, default=20, metavar="N",
         help="also N documents, N screenshots and N flat graphics, drawn on the spot, that no detector was made for (default 20; 0: none)")
     add("--attack", type=int, default=0, metavar="N", help="also the adversarial floor (PGD) of models of ours, on N images (default 0: not)")
+    add("--feature_map", nargs="?", type=int, const=500, default=0, metavar="N",
+        help="also a map in two dimensions of what the first model of ours sees in N images (without N: 500); a second pass over these")
+    add("--heatmaps", action="store_true", help="show where models of ours see the most confident mistakes as synthetic; a pass over each of them")
     add("--on_corrupt", default="error", choices=("error", "skip"), help="what to do about images that cannot be read")
     add("--resamples", type=int, default=1000, help="draws of source pictures for the intervals (default 1000)")
     add("--seed", type=int, default=0)
@@ -74,8 +78,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("name a detector: --model, or --scores")
     if not _named_images(options) and options.model:
         parser.error("name the images: --folder, --csv, --dataset, --data_dir or --sample")
-    if options.workers < 1 or options.resamples < 2 or min(options.out_of_scope, options.attack) < 0:
-        parser.error("--workers must be at least 1, --resamples at least 2, --out_of_scope and --attack not below 0")
+    if options.workers < 1 or options.resamples < 2 or min(options.out_of_scope, options.attack, options.feature_map) < 0:
+        parser.error("--workers must be at least 1, --resamples at least 2, --out_of_scope, --attack and --feature_map not below 0")
+    if options.root and not options.csv:
+        parser.error("--root is the folder of the images of lists; name them with --csv")
     options.threshold = _threshold(parser, options.threshold)
     if options.calibration_list and (options.protocol != "paper" or options.threshold[0] == "refit"):
         parser.error("--calibration_list needs --protocol paper, and no --threshold refit, which leaves images out")
@@ -88,11 +94,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--data_dir", metavar="RAW", help="folder of ImagiNet's raw images, as for load_dataset")
     which.add_argument("--dataset", help="a prepared data set: a folder of save_to_disk, Parquet files, or a name on the Hub")
     which.add_argument("--folder", help="a benchmark's folder, e.g. with real/ and synthetic/")
-    which.add_argument("--csv", help="CSV file with the columns path and label, or the paper's lists")
+    which.add_argument("--csv", nargs="+", metavar="FILE", help="CSV file with the columns path and label, or one or several of the paper's lists")
     which.add_argument("--sample", action="store_true", help="the embedded sample")
     of.add_argument("--layout", choices=list(LAYOUTS), help="of --folder, --csv or --dataset, where it is not recognised")
     of.add_argument("--config_name", help="configuration of --data_dir (all) or --dataset")
     of.add_argument("--split", help="default: test, where there is one")
+    of.add_argument("--root", help="folder that the paths of lists start from (default: where the lists lie)")
     for name in ("annotations", "locations", "registry"):
         of.add_argument(f"--{name}", help="with --data_dir, as for load_dataset")
     for name in ("image_column", "label_column", "real"):
@@ -133,6 +140,7 @@ def main(arguments: list[str]) -> int:
         work = Work(
             tuple(names_of(["clean", *options.conditions])), options.store or default_store(), options.workers, options.on_corrupt,
             has_pictures and not options.no_baselines, train, options.out_of_scope, options.attack,
+            options.feature_map,
         )
         plan = Plan(
             tuple(options.by), options.pairs, options.protocol, number if kind == "refit" else None, options.resamples, options.seed,
@@ -140,7 +148,7 @@ def main(arguments: list[str]) -> int:
         )
         command = shlex.join(["imaginet", "evaluate", *(arguments or sys.argv[1:])])
         report, scored = evaluate_detectors(contestants, images, work, plan, limits, command, _title(options, images))
-        report = write_report_folder(report, scored, Path(options.output))
+        report = write_report_folder(report, scored, Path(options.output), options.heatmaps)
     print(screen_table([row for row in report.figures if row.kind == "overall"]))
     print("\n".join(filter(None, ["", summary_of(report.figures), *report.limits, f"Written to {options.output}"])))
     return 0
@@ -165,10 +173,13 @@ def _images(options: argparse.Namespace, files: list[ScoreFile]) -> tuple[ImageS
     else:
         columns = {"image": options.image_column, "label": options.label_column, "real": options.real}
         labels = options.label_map if options.dataset else None
-        images, description = read_benchmark(
-            options.folder or options.csv or options.dataset, options.layout, labels, options.split, options.config_name,
-            **{name: value for name, value in columns.items() if value},
-        )
+        if len(options.csv or ()) > 1:
+            images, description = read_several_lists(options.csv, options.root)
+        else:
+            images, description = read_benchmark(
+                options.folder or (options.csv or [None])[0] or options.dataset, options.layout, labels, options.split, options.config_name,
+                options.root, **{name: value for name, value in columns.items() if value},
+            )
         told.append(str(description))
     chosen = images.choose(options.limit)
     if len(chosen) < len(images):
@@ -192,7 +203,9 @@ def _title(options: argparse.Namespace, images: ImageSet) -> str:
     """What the images are called in the report; of a place on this machine only its last part."""
     if options.sample:
         return "imaginet-sample"
-    place = options.data_dir or options.folder or options.csv or options.dataset or images.title
+    if options.csv:
+        return ", ".join(Path(file).name for file in options.csv)
+    place = options.data_dir or options.folder or options.dataset or images.title
     return Path(place).resolve().name if os.path.exists(place) else place
 
 
@@ -224,5 +237,8 @@ def _opened(options: argparse.Namespace) -> list[Contestant]:
 
 def _recorded(name: str, file: ScoreFile, images: ImageSet, options: argparse.Namespace) -> Contestant:
     detector, answers = recorded(name, file, images)
-    facts = DetectorFacts(name, "scores", file.file, detector.threshold, "0.5, as scores from a file have no operating points")
+    told = "0.5, as the file tells of no operating point"
+    if file.threshold is not None:
+        told = f"its operating point {file.threshold[1]}" if file.threshold[1] else "0.5, as the model has no operating points"
+    facts = DetectorFacts(name, "scores", file.file, detector.threshold, told)
     return Contestant(facts, detector, given=answers)

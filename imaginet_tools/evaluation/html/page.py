@@ -14,9 +14,8 @@ import jinja2
 
 from imaginet_core.safe_text import mask_secrets
 from imaginet_core.storage.safe_writes import write_aside
-from imaginet_tools.evaluation.html.page_tables import (
-    comparison_tables, confusion_tables, degradation_tables, figure_tables, figure_title, paper_tables,
-)
+from imaginet_tools.evaluation.html.class_tables import class_tables, confusion_tables, other_tables
+from imaginet_tools.evaluation.html.page_tables import comparison_tables, degradation_tables, figure_tables, figure_title, paper_tables
 from imaginet_tools.metrics.estimate import Estimate
 
 NAME = "report.html"
@@ -24,6 +23,10 @@ SHOWN_AS_TABLES = ("confusion.png",)
 """Pictures of a report's folder that the page shows as tables."""
 DEGRADED = ("degradation",)
 """How names of pictures begin that belong to the section on degradations."""
+HEAT_MAPS = (
+    "Orange: where the network sees what it calls synthetic. Local scores do not average to the picture's score and are weaker evidence than it; "
+    "how well they find a pasted region is measured in docs/heat_maps.md."
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
@@ -37,7 +40,7 @@ def render(report: dict, pictures: Mapping[str, bytes] | None = None) -> str:
     Returns:
         HTML, UTF-8, with everything in it.
     """
-    report = {"command": None, "detectors": [], "limits": [], **_without_secrets(report)}  # older reports have not all of them
+    report = {"command": None, "detectors": [], "limits": [], "mistakes": [], **_without_secrets(report)}  # older reports have not all of them
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -51,13 +54,13 @@ def render(report: dict, pictures: Mapping[str, bytes] | None = None) -> str:
     degradations = report.get("degradations") or {}
     return environment.get_template("report.html.jinja").render(
         title=f"Report on {report['data']['name']}", report=report, headline=[_headline(row) for row in clean], gains=_gains(report),
-        tables=[*figure_tables(report["figures"]), *paper_tables(report), *comparison_tables(report)],
+        tables=[*figure_tables(report["figures"]), *paper_tables(report), *comparison_tables(report), *other_tables(report)],
+        classes=class_tables(report.get("tracks", ())), heat_map_note=HEAT_MAPS if any(each.get("heat_map") for each in report["mistakes"]) else "",
         charts=[each for each in charts if each not in degraded], degraded=degraded,
         degradations=degradation_tables(degradations), sentences=degradations.get("sentences", []),
         confusions=confusion_tables(report.get("tracks", ())), mistakes=_mistakes(report), splits=report["data"]["splits"],
         options=json.dumps(report["options"], indent=1, ensure_ascii=False),
     )
-
 
 
 def write_page(report: dict, folder: str | Path) -> Path:
@@ -100,14 +103,16 @@ def _mistakes(report: dict) -> list[dict]:
     for mistake in report.get("mistakes", ()):
         thumbnail = mistake.get("thumbnail")
         if thumbnail and _BASE64.fullmatch(thumbnail):
-            found.append({**mistake, "source": f"data:image/jpeg;base64,{thumbnail}"})
+            heat_map = mistake.get("heat_map") or ""
+            shown = f"data:image/jpeg;base64,{heat_map}" if _BASE64.fullmatch(heat_map) else None
+            found.append({**mistake, "source": f"data:image/jpeg;base64,{thumbnail}", "heat_map": shown})
     return found
 
 
 def _without_secrets(value):
     """Plain values with every text masked; pictures in base64 stay as they are."""
     if isinstance(value, dict):
-        return {key: each if key == "thumbnail" else _without_secrets(each) for key, each in value.items()}
+        return {key: each if key in ("thumbnail", "heat_map") else _without_secrets(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_without_secrets(each) for each in value]
     return mask_secrets(value) if isinstance(value, str) else value

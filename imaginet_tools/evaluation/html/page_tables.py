@@ -1,6 +1,6 @@
 """What the page's tables hold: cells with their text, the value that they are sorted by, and whether they are the best."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from imaginet_core.pictures.degradation_grid.conditions import GRID, condition_title
@@ -33,13 +33,15 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table: heading, names of columns, rows of cells; ``more`` are rows that are folded away at first, ``about`` is a sentence above."""
+    """A table: heading, names of columns, rows of cells; ``more`` are rows that are folded away at first, ``about`` is a sentence above,
+    ``folds`` are (title, rows) that open one by one."""
 
     title: str
     columns: list[str]
     rows: list[list[Cell]]
     more: list[list[Cell]] = []
     about: str = ""
+    folds: list[tuple[str, list[list[Cell]]]] = []
 
 
 def estimate_cell(estimate: dict | None, best: bool = False, percent: bool = False) -> Cell:
@@ -56,7 +58,7 @@ def figure_tables(rows: Sequence[dict]) -> list[Table]:
     """A table per kind of group; of several detectors the best one of each group and condition is marked.
 
     All images are shown under up to MOST_CONDITIONS conditions (of more: undegraded and after chains), other groups under the first
-    one; the rest is folded away.
+    one, with a part to open for each other condition.
     """
     kinds = dict.fromkeys([*(kind for kind in TITLES if any(row["kind"] == kind for row in rows)), *(row["kind"] for row in rows)])
     first = rows[0]["condition"] if rows else ""
@@ -66,7 +68,7 @@ def figure_tables(rows: Sequence[dict]) -> list[Table]:
 def _figure_table(kind: str, rows: list[dict], first: str) -> Table:
     figures = [name for name in FIGURES if any(row["metrics"].get(name) for row in rows)]
     best = _best(rows, figures)
-    lines, more = [], []
+    lines, more, folds = [], [], {}
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     names = list(dict.fromkeys(row["name"] for row in rows))
     together = sorted(enumerate(rows), key=lambda pair: (conditions.index(pair[1]["condition"]), names.index(pair[1]["name"])))
@@ -79,11 +81,14 @@ def _figure_table(kind: str, rows: list[dict], first: str) -> Table:
             *(estimate_cell(metrics.get(name), (number, name) in best) for name in figures),
         ]
         few = len(conditions) <= MOST_CONDITIONS or (row["condition"] in GRID and GRID[row["condition"]].tier != "")
-        (lines if row["condition"] == first or (kind == "overall" and few) else more).append(line)
+        if kind != "overall" and row["condition"] != first:
+            folds.setdefault(condition_title(row["condition"]), []).append(line)
+        else:
+            (lines if row["condition"] == first or few else more).append(line)
     if "," in kind:  # a row for each pair of values
         lines, more = lines[:MOST_PAIRS], lines[MOST_PAIRS:] + more
     columns = ["condition", "group", "detector", "real + synthetic", *(FIGURES[name] for name in figures)]
-    return Table(TITLES.get(kind, f"By {kind}"), columns, lines, more)
+    return Table(TITLES.get(kind, f"By {kind}"), columns, lines, more, folds=list(folds.items()))
 
 
 def _best(rows: list[dict], figures: list[str]) -> set[tuple[int, str]]:
@@ -204,17 +209,3 @@ def _lines(detectors: dict, entry: str, cells) -> list[list[Cell]]:
 
 def _folded(rows: list, shown: int) -> tuple[list, list]:
     return rows[:shown], rows[shown:]
-
-
-def confusion_tables(tracks: Iterable[dict]) -> list[dict]:
-    """Of each track without degradation: title, answers, and a line per class with counts and shares of its images."""
-    tracks = list(tracks)
-    first = tracks[0]["condition"] if tracks else ""
-    found = []
-    for track in (track for track in tracks if track["condition"] == first):
-        lines = [
-            {"name": each["name"], "cells": [{"count": count, "share": count / max(1, sum(counts))} for count in counts]}
-            for each, counts in zip(track["classes"], track["counts"], strict=True)
-        ]
-        found.append({"title": f"{track['name']}, {condition_title(track['condition'])}", "answers": track["answers"], "lines": lines})
-    return found

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from imaginet_core.pictures.degradation_grid.conditions import GRID
 from imaginet_tools.evaluation.comparison.differences import compare_detectors
 from imaginet_tools.evaluation.figures import (
     LIBRARIES, Scored, columns_of_images, curves_of, describe_split, map_of, open_sets_of, rows_of_all, tracks_of_all, versions_of,
@@ -26,7 +27,7 @@ REVERSED = 0.3
 RELEASE_DATE = "release_date"
 MOST_NAMED = 6
 MOST_CONDITIONS = 10
-"""With more of them, tables by content type and generator are of undegraded images alone."""
+"""With more of them, tables by content type and generator are of the tiers (undegraded and after chains), not of single steps."""
 MOST_RESAMPLES_OF_CELLS = 200
 MOST_MISTAKES = 12
 """Of each class, for each detector."""
@@ -56,7 +57,7 @@ class Plan:
 
 def build_report(
     scored: Sequence[Scored], facts: Sequence[DetectorFacts], plan: Plan, headline: str | None = None, limits: Sequence[str] = (),
-    command: str | None = None, title: str | None = None, probes: Mapping[str, Probes] | None = None,
+    command: str | None = None, title: str | None = None, probes: Mapping[str, Probes] | None = None, feature_map: dict | None = None,
 ) -> tuple[Report, list[Scored]]:
     """The report, and what was scored without the images that thresholds were fitted on.
 
@@ -69,6 +70,7 @@ def build_report(
         command: the command line.
         title: what the images are called.
         probes: name of a detector -> what was asked of it beside the images.
+        feature_map: of a detector's features, see ``evaluation.embedding_map``; by default of those in the answers, where there are.
 
     Raises:
         ValueError: for images of one class only, a column that is not there, and too few source images to fit thresholds on.
@@ -84,7 +86,7 @@ def build_report(
     if RELEASE_DATE in kept.extra:
         kinds.setdefault(RELEASE_DATE)
     few = len({each.condition for each in scored}) <= MOST_CONDITIONS
-    in_full = [each for each in scored if few or each.condition == "clean"]
+    in_full = [each for each in scored if few or each.condition == "clean" or (each.condition in GRID and GRID[each.condition].tier)]
     rows = rows_of_all(in_full, plan.resamples, plan.seed, list(kinds), plan.protocol)
     rows += rows_of_all([each for each in scored if each not in in_full], plan.resamples, plan.seed, (), plan.protocol)
     as_paper, told = ([], []) if plan.calibration is None else paper_thresholds_of(scored, plan.calibration, plan.resamples, plan.seed)
@@ -104,7 +106,7 @@ def build_report(
         },
         training=None, calibration=None, operating_points=points, figures=rows,
         limits=[*limits, *([] if plan.protocol == "content" else [f"Pairing: {PROTOCOLS[plan.protocol]}."]), *warnings_of(rows)],
-        tracks=tracks_of_all(in_full, plan.resamples, plan.seed), embedding_map=map_of(scored, plan.seed), command=command,
+        tracks=tracks_of_all(in_full, plan.resamples, plan.seed), embedding_map=feature_map or map_of(scored, plan.seed), command=command,
         protocol=plan.protocol, detectors=list(facts), gains=gains, differences=differences, ranks=ranks, curves=curves_of(in_full),
         open_set=open_sets_of(scored, plan.resamples, plan.seed), pairs=pairs_of(scored, plan), mistakes=mistakes_of(scored),
         degradations=degradations_of_all(scored, plan, probes), paper_thresholds=as_paper,

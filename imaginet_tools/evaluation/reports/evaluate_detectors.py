@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imaginet_tools.evaluation.baselines.feature_baselines import METADATA, STATISTICS, Baseline, FeatureScorer, evaluate_features
+from imaginet_tools.evaluation.embedding_map import embedding_map
 from imaginet_tools.evaluation.figures import Scored
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.report_parts import DetectorFacts
@@ -46,6 +47,7 @@ class Work(NamedTuple):
         train: images that baselines are fitted on; None for cross-validation on the scored ones.
         out_of_scope: pictures of each kind that detectors were not made for; 0 for none.
         attacked: images that the adversarial floor is measured on; 0 leaves it out.
+        mapped: images on the map of the first saved detector's features; 0 leaves it out.
     """
 
     conditions: tuple[str, ...]
@@ -56,6 +58,7 @@ class Work(NamedTuple):
     train: ImageSet | None = None
     out_of_scope: int = 0
     attacked: int = 0
+    mapped: int = 0
 
 
 def evaluate_detectors(
@@ -105,7 +108,20 @@ def evaluate_detectors(
         facts.append(DetectorFacts(kind, "baseline", kind, 0.5, "0.5", True, notes=[sentence]))
         scored += [Scored(Baseline(kind), condition, kept, each, 0.5) for condition, each in answers.items()]
     headline = STATISTICS if any(each.name == STATISTICS for each in facts) else None
-    return build_report(scored, facts, plan, headline, limits, command, title, _probes(contestants, kept, work))
+    probes, features = _probes(contestants, kept, work), _feature_map(contestants, kept, work, plan.seed)
+    return build_report(scored, facts, plan, headline, limits, command, title, probes, features)
+
+
+def _feature_map(contestants: Sequence[Contestant], images: ImageSet, work: Work, seed: int) -> dict | None:
+    """The map of the first saved detector's features of some images (``evaluation.embedding_map``); their features are stored like scores."""
+    first = next((each for each in contestants if each.scorer is not None and hasattr(each.detector, "network")), None)
+    if not work.mapped or first is None:
+        return None
+    from imaginet_tools.evaluation.stored.detector_scorer import NetworkFeatureScorer, feature_of_row  # needs what computes
+
+    shown = images.select(images.choose(work.mapped))
+    rows = score_images(NetworkFeatureScorer(first.detector), shown, ("clean",), work.store, work.workers).rows["clean"]
+    return {**embedding_map(np.stack([feature_of_row(row) for row in rows]), shown.label, shown.generator, seed), "images": len(images)}
 
 
 def _probes(contestants: Sequence[Contestant], images: ImageSet, work: Work) -> dict[str, Probes]:
@@ -121,7 +137,9 @@ def _probes(contestants: Sequence[Contestant], images: ImageSet, work: Work) -> 
         if attacked is not None:
             from imaginet_tools.evaluation.robustness.adversarial import adversarial_floor  # needs PyTorch, which other detectors do not
 
-            attacks = adversarial_floor(each.detector, attacked, each.facts.threshold)
+            attacks = adversarial_floor(
+                each.detector, attacked, each.facts.threshold, store=work.store, key=each.scorer.facts, workers=work.workers,
+            )
         found[each.facts.name] = Probes(scope, attacks)
     return found
 

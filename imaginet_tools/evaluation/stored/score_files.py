@@ -1,13 +1,13 @@
-"""Scores in CSV files: those that others computed, and every score of a report. Needs no PyTorch.
+"""Scores in files: those that others computed, and every score of a report. Needs no PyTorch.
 
-A file has a header with ``path`` and ``probability`` (or ``score``), 0 to 1 of "synthetic"; ``imaginet score`` writes such files, too.
+A file has columns ``path`` and ``probability`` (or ``score``), 0 to 1 of "synthetic"; ``imaginet score`` writes such files, too.
 Classes of synthetic pictures are columns ``family:NAME`` and ``generator:NAME``, with the probability of each.
 """
 
 import csv
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,14 @@ import numpy as np
 from imaginet_core.label_words import NAMES
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.figures import Scored
-from imaginet_tools.images.image_set import ImageSet, read_text
+from imaginet_tools.evaluation.stored.score_rows import read_rows, read_threshold
+from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.layouts.conventions import understand_labels
 from imaginet_tools.inference.detector import Answers, Detector
 
 PROBABILITY = ("probability", "score")
+OF_SCORING = {"sha256", "outcome", "label"}
+"""Columns of what ``imaginet score`` writes; the label there is the detector's answer, not the truth."""
 OF_IMAGES = ("content", "family", "generator", "source_image")
 SMALLEST = 1e-12
 """Stands for a class's probability of 0, whose logarithm there is not."""
@@ -34,12 +37,14 @@ class ScoreFile:
         path: str (N,), no two of them alike.
         probability: float64 (N,), 0 to 1.
         columns: str (N,) each, all other columns by name.
+        threshold: (threshold, name of the operating point) of the model that gave them; None where the file does not tell.
     """
 
     file: str
     path: np.ndarray
     probability: np.ndarray
     columns: dict[str, np.ndarray]
+    threshold: tuple[float, str] | None = None
 
 
 class RecordedScores(Detector):
@@ -66,7 +71,7 @@ class NoFiles:
 
 
 def read_scores(file: str) -> ScoreFile:
-    """Reads a file with the scores of one detector.
+    """Reads a file or folder (see ``score_rows.read_rows``) with the scores of one detector.
 
     Raises:
         ValueError: in one sentence, for columns that are missing, a path that stands there twice, a score that is no number from 0
@@ -76,7 +81,7 @@ def read_scores(file: str) -> ScoreFile:
     if len(found) > 1:
         which = "; ".join(" ".join(filter(None, each)) for each in list(found)[:4])
         raise ValueError(f"{file} holds scores of {len(found)} detectors and conditions ({which}, …); keep the lines of one in a file.")
-    return next(iter(found.values()))
+    return replace(next(iter(found.values())), threshold=read_threshold(file))
 
 
 def read_all_scores(file: str) -> dict[tuple[str, str], ScoreFile]:
@@ -84,8 +89,7 @@ def read_all_scores(file: str) -> dict[tuple[str, str], ScoreFile]:
 
     Raises ValueError as :func:`read_scores`.
     """
-    reader = csv.DictReader(io.StringIO(read_text(file), newline=""))
-    rows, names = list(reader), list(reader.fieldnames or ())
+    rows, names = read_rows(file)
     column = next((name for name in PROBABILITY if name in names), None)
     if "path" not in names or column is None:
         raise ValueError(f"{file} needs a header with the columns path and probability (it has {', '.join(names) or 'none'}).")
@@ -129,6 +133,11 @@ def images_of(scores: ScoreFile, label_map: dict[str, int] | None = None) -> Ima
     if "label" not in scores.columns:
         raise ValueError(
             f"{scores.file} has no column label; add it, or name the images that were scored with --folder, --csv, --dataset or --data_dir."
+        )
+    if OF_SCORING <= scores.columns.keys():
+        raise ValueError(
+            f"{scores.file} was written by imaginet score, so its labels are answers and not the truth; name the images that were scored with "
+            "--folder, --csv, --dataset or --data_dir."
         )
     words = scores.columns["label"].tolist()
     stated = {"0": 0, "1": 1}  # of this project's own CSV files
@@ -176,8 +185,12 @@ def _by_ending(place: dict[str, int], depths: set[int]) -> dict[str, int]:
     return {ending: number for ending, number in found.items() if endings[ending] == 1}
 
 
-def recorded(name: str, scores: ScoreFile, images: ImageSet, threshold: float = 0.5) -> tuple[RecordedScores, Answers]:
-    """A file's scores as a detector and its answers for the images, in their order. Raises ValueError as :func:`match_scores`."""
+def recorded(name: str, scores: ScoreFile, images: ImageSet) -> tuple[RecordedScores, Answers]:
+    """A file's scores as a detector and its answers for the images, in their order. Raises ValueError as :func:`match_scores`.
+
+    Its threshold is that of the model, where the file tells it, else 0.5.
+    """
+    threshold = 0.5 if scores.threshold is None else scores.threshold[0]
     place = match_scores(scores, images)
     kinds = {}
     for kind in ("family", "generator"):

@@ -5,6 +5,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,45 +38,63 @@ def match_line(line: str) -> re.Match | None:
     return next((found for form in _LINES if (found := form.fullmatch(line)) is not None), None)
 
 
-def read_list(file: str, root: str | None = None) -> tuple[ImageSet, list[str]]:
-    """The images of a list that are there, and sentences on those that are not.
+def read_lists(files: Sequence[str], root: str | None = None) -> tuple[ImageSet, list[str]]:
+    """The images of one list or several that are there, and sentences on those that are not.
+
+    An image that several lists name counts once; ``extra["list"]`` holds the first list's name where there are several.
 
     Args:
-        file: the list; 0 is real, 1 is synthetic in both.
-        root: the folder that the paths start from; by default the list's own.
+        files: the lists; 0 is real, 1 is synthetic in all.
+        root: the folder that the paths start from; by default the lists' own.
 
     Raises:
-        ValueError: with the line's number for one of another form; for a name that stands twice, a list of which nothing is
-            there, and images of one class only.
+        ValueError: with the line's number for one of another form; for a name that stands twice in a list or has two labels, lists in
+            several folders without ``root``, lists of which nothing is there, and images of one class only.
     """
-    root = root or os.path.dirname(os.path.abspath(file))
-    lines = [(number, line) for number, line in enumerate(read_text(file).splitlines(), start=1) if line.strip()]
-    paths, labels = [], []
-    for number, line in lines:
-        if (found := match_line(line)) is None:
-            raise ValueError(f"{file}, line {number} is not of the form name,label or name,label,number or name label: {line[:200]!r}.")
-        if os.path.isabs(found["path"]) or ".." in found["path"].split("/"):
-            raise ValueError(f"{file}, line {number} leads out of the folder of images: {found['path']!r}; write a path below it.")
-        paths.append(found["path"].removeprefix("./"))
-        labels.append(int(found["label"]))
-    if twice := _first_twice(paths):
-        raise ValueError(f"{file} names {twice} more than once; keep one line.")
-    there = [index for index, path in enumerate(paths) if os.path.isfile(os.path.join(root, path))]
-    absent = sorted(set(range(len(paths))) - set(there))
-    example = f"e.g. {paths[absent[0]]}" if absent else ""
-    if not there:
-        raise ValueError(f"Of the {len(paths)} images that {file} names none lies below {root}, {example}; say where they are.")
-    if len({labels[index] for index in there}) < 2:
-        only = NAMES[labels[there[0]]]
-        raise ValueError(f"Of the images that {file} names only {only} ones are there; detection needs both.")
-    kept = [paths[index] for index in there]
-    told = [f"{len(absent)} of {len(paths)} listed images are not there, {example}; figures are of the rest."] if absent else []
+    folders = {os.path.dirname(os.path.abspath(file)) for file in files}
+    if root is None and len(folders) > 1:
+        raise ValueError(f"{' and '.join(files)} lie in {len(folders)} folders; say with --root which folder their paths start from.")
+    root, label_of, list_of, repeated = root or folders.pop(), {}, {}, 0
+    for file in files:
+        for path, label in _entries(file):
+            if label_of.setdefault(path, label) != label:
+                raise ValueError(f"{path} is {NAMES[label]} in {file} and {NAMES[label_of[path]]} in {list_of[path]}; mend one of the lists.")
+            repeated += path in list_of
+            list_of.setdefault(path, file)
+    title, several = ", ".join(files), len(files) > 1
+    kept = [path for path in label_of if os.path.isfile(os.path.join(root, path))]
+    absent = [path for path in label_of if path not in set(kept)] if len(kept) < len(label_of) else []
+    example = f"e.g. {absent[0]}" if absent else ""
+    if not kept:
+        raise ValueError(f"Of the {len(label_of)} images that {title} names none lies below {root}, {example}; say where they are with --root.")
+    if len({label_of[path] for path in kept}) < 2:
+        raise ValueError(f"Of the images that {title} names only {NAMES[label_of[kept[0]]]} ones are there; detection needs both.")
+    told = [f"{len(absent)} of {len(label_of)} listed images are not there, {example}; figures are of the rest."] if absent else []
+    told += [f"{repeated} images are named by several lists and count once."] if repeated else []
+    extra = {"folder": np.array([os.path.dirname(path) for path in kept], dtype=str)}
+    if several:
+        extra["list"] = np.array([os.path.splitext(os.path.basename(list_of[path]))[0] for path in kept], dtype=str)
     images = ImageSet.from_files(
-        file, root, kept, [labels[index] for index in there],
-        ["real" if labels[index] == 0 else generator_of(paths[index]) for index in there],
-        extra={"folder": np.array([os.path.dirname(path) for path in kept], dtype=str)},
+        title, root, kept, [label_of[path] for path in kept], ["real" if label_of[path] == 0 else generator_of(path) for path in kept], extra=extra,
     )
     return replace(images, missing=len(absent)), told
+
+
+def _entries(file: str) -> list[tuple[str, int]]:
+    """(path, label) of each line of a list, as read_lists raises."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        if not line.strip():
+            continue
+        if (match := match_line(line)) is None:
+            raise ValueError(f"{file}, line {number} is not of the form name,label or name,label,number or name label: {line[:200]!r}.")
+        if os.path.isabs(match["path"]) or ".." in match["path"].split("/"):
+            raise ValueError(f"{file}, line {number} leads out of the folder of images: {match['path']!r}; write a path below it.")
+        path = match["path"].removeprefix("./")
+        if path in found:
+            raise ValueError(f"{file} names {path} more than once; keep one line.")
+        found[path] = int(match["label"])
+    return list(found.items())
 
 
 def generator_of(path: str) -> str:
@@ -86,8 +105,3 @@ def generator_of(path: str) -> str:
     if not parts:
         return "unknown"
     return next((name for start, name in CORVI_GENERATORS.items() if parts[0].startswith(start)), parts[0])
-
-
-def _first_twice(paths: list[str]) -> str | None:
-    seen = set()
-    return next((path for path in paths if path in seen or seen.add(path)), None)

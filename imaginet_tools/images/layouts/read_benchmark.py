@@ -1,6 +1,7 @@
 """Any benchmark's images with their labels, whatever their layout: folders, lists, CSV files, Parquet files, data sets of the Hub."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from imaginet_core.label_words import NAMES
@@ -18,6 +19,7 @@ LAYOUTS = {
     "table": "any other Parquet files or data set of the Hub with images and labels",
 }
 """Name for ``layout`` -> what it is."""
+OF_LISTS = "0 is real and 1 is synthetic, as in the lists of the paper."
 
 
 class Description(NamedTuple):
@@ -75,11 +77,24 @@ def read_benchmark(
     if kind == "csv":
         return _described(ImageSet.from_csv(place), "csv", why, "Labels are the words of its column label; 0 is real and 1 is synthetic.")
     if kind == "list":
-        images, notes = lists.read_list(place, root)
-        return _described(images, "list", why, "0 is real and 1 is synthetic, as in the lists of the paper.", notes)
+        images, notes = lists.read_lists([place], root)
+        return _described(images, "list", why, OF_LISTS, notes)
     if kind == "folder":
         return _read_folder(place, layout, split)
     return _read_table(place, layout, label_map, split, config_name, image, label, real)
+
+
+def read_several_lists(files: Sequence[str], root: str | None = None) -> tuple[ImageSet, Description]:
+    """The images of several lists as one benchmark; ``images.extra["list"]`` says which of them names an image.
+
+    Raises ValueError as :func:`read_benchmark`, and for a file that is no list.
+    """
+    for file in files:
+        kind = _kind_of(file, None)[0]
+        if kind != "list":
+            raise ValueError(f"Several files at once are read where all are lists of lines name,label; {file} is read as {kind}. Name it alone.")
+    images, notes = lists.read_lists(files, root)
+    return _described(images, "list", f"{' and '.join(files)} are lists of names and labels.", OF_LISTS, notes)
 
 
 def _kind_of(place: str, layout: str | None) -> tuple[str, str]:

@@ -22,7 +22,10 @@ def test_results_are_read_by_the_hub_s_library_and_name_the_tasks_of_the_data_se
     overall = rows[-6].metrics if rows[-6].kind == "overall" else next(row.metrics for row in rows if row.condition == "clean" and not row.baseline)
     assert path == ".eval_results/imaginet.yaml" and (origin.dataset_id, origin.dataset_revision) == ("me/imaginet", "0" * 40)
     assert origin.value == round(overall.auc.value, 4) and str(overall.auc) in origin.notes and generator.value == 1.0
-    tasks = yaml.safe_load(tasks_file("ImagiNet", "all"))["tasks"]
+    told = yaml.safe_load(tasks_file("ImagiNet", "all"))
+    tasks = told["tasks"]
+    assert list(told) == ["name", "description", "evaluation_framework", "tasks"]  # as the Hub documents it
+    assert all(task == {"id": task["id"], "config": "all", "split": "test"} and f"{task['id']}: " in told["description"] for task in tasks)
     assert {task["id"] for task in tasks} == {origin.task_id, generator.task_id} == {"origin", "generator"}
     with pytest.raises(ValueError, match="owner/name; imaginet is none"):
         result_files(report, "imaginet")

@@ -14,7 +14,9 @@ from imaginet_tools.evaluation.calibrate import calibrate
 from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.evaluation.report import Report
+from imaginet_tools.evaluation.robustness.out_of_scope import out_of_scope_sentence, probe_out_of_scope
 from imaginet_tools.images.splits import load_splits
+from imaginet_tools.publish.model_card import card_of
 from modeling import SelfConImageProcessor
 from tests.training.stages.two_processes import small_model
 from tests.training.tiny_data import GENERATORS
@@ -98,6 +100,12 @@ def test_every_picture_is_drawn_and_shown_and_the_report_is_whole(run, tmp_path)
     assert replace(read, pictures=[]) == run.report
     assert read.embedding_map["images"] == len(run.splits.test)
     assert {point["generator"] for point in read.embedding_map["points"]} == {"real", *GENERATORS}
+
+
+def test_what_the_detector_was_not_made_for_is_told_in_report_and_card(run):
+    said = out_of_scope_sentence(probe_out_of_scope(run.detector, run.detector.threshold, 10))
+    assert said in run.report.limits and "of 10 screenshots" in said
+    assert said in run.report.to_markdown() and said in str(card_of(run.report, "model", "Use", []))
 
 
 def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scored(run, tmp_path):

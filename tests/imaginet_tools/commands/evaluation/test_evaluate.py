@@ -98,7 +98,9 @@ def test_pairs_and_generators_that_are_not_known(report):
     largest = np.array([0.7 if each == "A" else 0.8 for each in generator[label == 1]])
     assert (open_set.known, open_set.unknown) == (known.sum(), (~known).sum())
     assert open_set.auc.value == pytest.approx(roc_auc_score(~known, 1 - largest))
-    [track] = [each for each in read.tracks if each.name == "generator"]
+    [track, other] = [each for each in read.tracks if each.name == "generator"]
+    assert (track.detector, other.detector) == ("good", "second") and track.counts != other.counts
+    assert "## By class: generator, second" in (report / "report.md").read_text(encoding="utf-8")
     of_a = next(each for each in track.classes if each.name == "A")
     assert of_a.auc.value == pytest.approx(roc_auc_score(generator == "A", probability * np.where(generator == "A", 0.7, 0.2)))
 

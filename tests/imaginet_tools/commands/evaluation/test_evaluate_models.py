@@ -1,6 +1,8 @@
 """`imaginet evaluate --model` on pictures: a detector of ours with baselines, scored once."""
 
+import base64
 import csv
+import io
 import shutil
 from pathlib import Path
 
@@ -9,9 +11,14 @@ import pytest
 from PIL import Image
 
 from imaginet_tools.commands.evaluation.evaluate import main
+from imaginet_tools.evaluation.embedding_map import embedding_map
 from imaginet_tools.evaluation.report import Report
+from imaginet_tools.images.image_set import ImageSet
+from imaginet_tools.inference.heat_maps.heat_map import COLOUR, MOST_OPACITY
 from imaginet_tools.inference.saved_detector import open_detector
+from modeling import SelfConImageProcessor
 from tests.imaginet_tools.evaluation.simulate import picture
+from tests.modeling.helpers import small_model
 
 MODEL = Path(__file__).parents[3] / "data" / "version_0_1" / "model"
 
@@ -33,8 +40,10 @@ def store(tmp_path_factory):
 
 
 def evaluate(folder, output, store, *options):
+    others = [option for option in options if option.startswith("new=")]
+    options = [option for option in options if option not in others]
     main([
-        "--model", f"ours={MODEL}", "--folder", str(folder), "--output", str(output), "--store", str(store), "--workers", "1", "--resamples", "50",
+        "--model", f"ours={MODEL}", *others, "--folder", str(folder), "--output", str(output), "--store", str(store), "--workers", "1", "--resamples", "50",
         "--out_of_scope", "1",
         *options,
     ])
@@ -109,3 +118,39 @@ def test_a_given_threshold_is_taken_and_said(folder, store, tmp_path):
     flagged = np.array([float(line["probability"]) for line in lines_of(tmp_path / "given")]) >= 0.9
     label = np.array([line["label"] == "synthetic" for line in lines_of(tmp_path / "given")])
     assert overall.metrics.accuracy.value == pytest.approx((flagged == label).mean())
+
+
+def test_heat_maps_lie_over_mistakes_where_they_are_asked_for(folder, output, store, tmp_path):
+    assert {each.heat_map for each in Report.read(output / "report.json").mistakes} == {None}
+    small_model(bias=14.0).save_pretrained(tmp_path / "model")
+    SelfConImageProcessor(crop_size={"height": 64, "width": 64}).save_pretrained(tmp_path / "model")
+    report = evaluate(folder, tmp_path / "maps", store, f"new={tmp_path / 'model'}", "--heatmaps", "--no_baselines")
+    detector, opened = open_detector(str(tmp_path / "model")), lambda text: np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))).astype(int)
+    new, old = ([each for each in report.mistakes if each.detector == name] for name in ("new", "ours"))
+    moved = []
+    for each in new:
+        plain, shown = opened(each.thumbnail), opened(each.heat_map)
+        opacity = detector.heat_map(str(folder / each.path)).scores[..., None] * (MOST_OPACITY / 255)
+        expected = plain * (1 - opacity) + np.array(COLOUR) * opacity
+        assert np.abs(shown - expected).mean() < 8  # both are JPEG
+        moved.append(np.abs(shown - plain).mean())
+    assert max(moved) > 16
+    assert new and (tmp_path / "maps" / "report.html").read_text(encoding="utf-8").count("heat map of") == len(new)
+    assert old and {each.heat_map for each in old} == {None}
+    assert any(limit.startswith("ours shows no heat maps: Heat maps need a model whose code gives feature maps") for limit in report.limits)
+
+
+def test_a_map_of_features_is_drawn_where_it_is_asked_for_and_its_features_are_stored(folder, output, store, tmp_path, monkeypatch):
+    assert Report.read(output / "report.json").embedding_map is None
+    first = evaluate(folder, tmp_path / "first", store, "--feature_map", "20", "--no_baselines").embedding_map
+    assert first["images"] == 24 and [point["label"] for point in first["points"]].count("real") == 10 and len(first["points"]) == 20
+    assert len({(point["x"], point["y"]) for point in first["points"]}) > 15 and (tmp_path / "first" / "map.png").exists()
+    chosen = ImageSet.from_folder(str(folder))
+    chosen = chosen.select(chosen.choose(20))
+    feature = open_detector(str(MODEL)).scores([str(folder / path) for path in chosen.path]).feature
+    expected = embedding_map(feature.astype(np.float16).astype(np.float32), chosen.label, chosen.generator)
+    assert [[point[axis] for axis in "xy"] for point in first["points"]] == [
+        pytest.approx([point[axis] for axis in "xy"], abs=5e-3) for point in expected["points"]
+    ]
+    monkeypatch.setattr("imaginet_tools.inference.saved_detector.SavedDetector.scores_of_prepared", None)
+    assert evaluate(folder, tmp_path / "second", store, "--feature_map", "20", "--no_baselines").embedding_map == first

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imaginet_core.pictures.degradation_grid.conditions import condition_title
 from imaginet_tools.evaluation.charts import save_figure
 from imaginet_tools.evaluation.html.page import render, write_page
 from imaginet_tools.evaluation.report import Report, rows_of
@@ -66,11 +67,12 @@ def report(tmp_path_factory) -> tuple[dict, object]:
         pictures.append({"file": file, "title": title})
     answers = np.where(clean.probability >= 0.5, "synthetic", "real")
     track = make_track("origin", "clean", np.array(["real", "synthetic"])[clean.label], answers, ["real", "synthetic"], source_image=clean.source_image, resamples=20)
+    tracks = [replace(track, detector=name, condition=condition) for name in NAMES[:2] for condition in ("clean", "jpeg_50")]
     made = Report(
         created="2026-11-28T00:00:00+00:00", versions={"python": "3.11", HOSTILE: "1"}, options={"seed": 0, "title": "</script>"}, training=None,
         data={"name": "simulated <b>pictures</b>", "description": "", "splits": {"test": {
             "images": 300, "real": 150, "synthetic": 150, "source_images": 150, "fingerprint": "0123456789abcdef"}}},
-        calibration=None, operating_points=[], figures=rows, limits=[f"A limit {HOSTILE}"], tracks=[track], pictures=pictures,
+        calibration=None, operating_points=[], figures=rows, limits=[f"A limit {HOSTILE}"], tracks=tracks, pictures=pictures,
     ).to_json()
     made |= {
         "degradations": degradations, "command": "imaginet evaluate --model https://user:secret@host/m",
@@ -80,9 +82,13 @@ def report(tmp_path_factory) -> tuple[dict, object]:
                    "value": {"value": -0.222, "low": None, "high": None, "reason": "few"}}],
         "ranks": [{"detector": "ours", "condition": "clean", "figure": "auc", "best": 0.9,
                    "rank": {"value": 1, "low": 1, "high": 2, "reason": None}}],
+        "open_set": [{"detector": "ours", "condition": "clean", "known": 71, "unknown": 53, "auc": {"value": 0.613, "low": 0.5, "high": 0.7,
+                      "reason": None}, "recall_at_5": {"value": 0.127, "low": None, "high": None, "reason": "few"}}],
+        "pairs": [{"detector": "ours", "condition": "clean", "column": f"id {HOSTILE}", "pairs": 37, "share": {"value": 0.784, "low": 0.7,
+                   "high": 0.9, "reason": None}}],
         "mistakes": [
             {"detector": "ours", "condition": "clean", "path": f"{HOSTILE}.png", "label": "synthetic", "generator": "A", "content": "faces",
-             "probability": 0.01, "thumbnail": thumbnail(90)},
+             "probability": 0.01, "thumbnail": thumbnail(90), "heat_map": thumbnail(200)},
             {"detector": "ours", "condition": "clean", "path": "b.png", "label": "real", "generator": "real", "content": "faces",
              "probability": 0.99, "thumbnail": '"><script>window.hacked=1</script>'},
         ],
@@ -123,7 +129,29 @@ def test_every_figure_and_fact_is_on_the_page(report, page):
     assert "-0.222 AUC" not in text and "-0.222" in text  # the headline is of undegraded images
     assert "Ranks, with their uncertainty" in text and "1 to 2" in text and "secret" not in page
     sources = [attributes["src"] for tag, attributes in Elements(page).elements if tag == "img"]
-    assert len(sources) == len(values["pictures"]) + 1 == 4  # a thumbnail that is no base64 is left out
+    assert len(sources) == len(values["pictures"]) + 2 == 5  # a thumbnail that is no base64 is left out
+    assert f"data:image/jpeg;base64,{thumbnail(200)}" in sources and "weaker evidence" in text
+
+
+def test_classes_unknown_generators_and_pairs_have_tables(report, page):
+    values, _ = report
+    text = " ".join(" ".join(Elements(page).text).split())
+    for wanted in ("By class: origin", "Generators that the detector does not know", "71", "53", "0.613", "0.127", "Images that belong together",
+                   "37", "0.784", f"id {HOSTILE}", "By origin, clean, ours", f"By origin, clean, {HOSTILE}"):
+        assert wanted in text, wanted
+    for each in values["tracks"][0]["classes"]:
+        assert text.count(f"{each['accuracy']['value']:.3f}") >= 4  # both detectors, both conditions
+    older = [{name: value for name, value in track.items() if name != "detector"} for track in values["tracks"][:2]]
+    assert "By origin, clean<" in render({**values, "tracks": older, "open_set": [], "pairs": []})
+
+
+def test_other_conditions_open_one_by_one(report, page):
+    values, _ = report
+    folds = [(title, int(count)) for title, count in re.findall(r"<summary>([^<]*): (\d+) rows</summary>", page)]
+    for kind in ("content", "generator"):
+        groups = {row["name"] for row in values["figures"] if row["kind"] == kind}
+        expected = [(condition_title(name), len(groups) * len(NAMES)) for name in CONDITIONS if name != "clean"]
+        assert [fold for fold in folds if fold in expected][: len(expected)] == expected, kind
 
 
 def test_the_best_detector_is_bold_and_ties_are_too(report, page):
