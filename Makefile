@@ -45,3 +45,14 @@ $(ROOMS): setup-test
 
 test-slow: setup-test
 	$(PY) -m pytest -m slow -rs -o faulthandler_timeout=3600
+
+# the page in a browser, which needs Chromium; its Gradio needs an older Pillow, so it has an environment of its own over the other
+.PHONY: test-app
+.venv-app/.ready: requirements-app.txt $(VENV)/.ready-test
+	test -x .venv-app/bin/python || $(PYTHON) -m venv .venv-app
+	$(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(.venv-app/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/shared.pth
+	.venv-app/bin/python -m pip install --quiet --no-compile --requirement requirements-app.txt
+	touch $@
+
+test-app: .venv-app/.ready
+	OMP_NUM_THREADS=1 .venv-app/bin/python -m pytest -rs tests/imaginet_tools/inference/app

@@ -19,8 +19,8 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"images": ("imaginet_tools", "imaginet_tools/images", "imaginet_tools/images/layouts"), "metrics": ("imaginet_tools/metrics",)},
     {"audit": ("imaginet_tools/audit",), "doctor": ("imaginet_tools/doctor",)},
     {"inference": (
-        "imaginet_tools/inference", "imaginet_tools/inference/heat_maps", "imaginet_tools/inference/networks",
-        "imaginet_tools/inference/score_report", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
+        "imaginet_tools/inference", "imaginet_tools/inference/app", "imaginet_tools/inference/heat_maps",
+        "imaginet_tools/inference/networks", "imaginet_tools/inference/score_report", "imaginet_tools/inference/scoring", "imaginet_tools/inference/service",
     )},
     {"evaluation": (
         "imaginet_tools/evaluation", "imaginet_tools/evaluation/baselines", "imaginet_tools/evaluation/comparison",
@@ -28,7 +28,7 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
         "imaginet_tools/evaluation/robustness", "imaginet_tools/evaluation/stored",
     )},
     {"publish": ("imaginet_tools/publish",)},
-    {"commands": ("imaginet_tools/commands", "imaginet_tools/commands/evaluation")},
+    {"commands": ("imaginet_tools/commands", "imaginet_tools/commands/evaluation", "imaginet_tools/commands/serving")},
     {"training": (
         "training", "training/reconstructions", "training/run", "training/stages", "training/stages/losses", "training/views",
     )},

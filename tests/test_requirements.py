@@ -25,7 +25,8 @@ EXTRAS = {
     "imaginet_tools/inference/export_model.py": "openvino", "imaginet_tools/inference/export_model_int8.py": "onnx",
     "imaginet_tools/inference/export_model_parity.py": "onnx", "imaginet_tools/inference/export_model_graph.py": "openvino score",
     "imaginet_tools/inference/scoring/ray_engine.py": "ray",
-    "imaginet_tools/inference/score_report": "report", "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serve.py": "serve", "imaginet_tools/metrics": "audit",
+    "imaginet_tools/inference/score_report": "report", "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serving/serve.py": "serve",
+    "imaginet_tools/inference/app": "app", "imaginet_tools/metrics": "audit",
 }
 """Of what is installed, what may import more than ``pip install imaginet`` brings: path or folder -> extras that bring it."""
 FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks", "examples", "jobs", "metrics")
@@ -104,13 +105,15 @@ def test_what_runs_from_the_clone_declares_what_it_imports(repository):
         return needed | {name for name, places in OPTIONAL.items() if name in for_tests and path.startswith(places)}
 
     assert undeclared(repository, python_files(repository, *FROM_CLONE), declared) == []
-    assert undeclared(repository, python_files(repository, "tests"), lambda path: needed | for_tests) == []
+    for_page = read(repository / "requirements-app.txt").keys()
+    of_page = "tests/imaginet_tools/inference/app/"
+    assert undeclared(repository, python_files(repository, "tests"), lambda path: needed | for_tests | (for_page if path.startswith(of_page) else set())) == []
 
 
 def test_versions_agree_wherever_they_stand(repository, project):
     everywhere = [parsed(project["dependencies"]), *(parsed(each) for each in project["optional-dependencies"].values())]
     of_clone = read(repository / "requirements.txt")
-    known = {**read(repository / "requirements-test.txt"), **of_clone}
+    known = {**read(repository / "requirements-app.txt"), **read(repository / "requirements-test.txt"), **of_clone}
     for each in everywhere:
         assert each == {name: known.get(name, versions) for name, versions in each.items()}
     missing = {name for each in everywhere for name in each} - known.keys() - {"imaginet"}

@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "how good any detectors are on any images: a report with intervals and baselines",
     "compare": "what two reports on the same images differ by, with intervals",
     "serve": "a detector as an HTTP service",
+    "app": "a detector as a page in the browser",
     "calibrate": "thresholds set on your own pictures, in a copy of a model's folder",
     "provenance": "what picture files state about their origin, and what that is worth",
     "export-model": "a saved detector for ONNX Runtime or OpenVINO, compared with PyTorch",
@@ -40,7 +41,9 @@ def find_command(name: str) -> Callable[[list[str]], int]:
         case "compare":
             from imaginet_tools.commands.evaluation.compare import main as command
         case "serve":
-            from imaginet_tools.commands.serve import main as command
+            from imaginet_tools.commands.serving.serve import main as command
+        case "app":
+            from imaginet_tools.commands.serving.app import main as command
         case "calibrate":
             from imaginet_tools.commands.calibrate import main as command
         case "provenance":

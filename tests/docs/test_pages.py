@@ -8,7 +8,7 @@ from imaginet_core.pictures import decode
 from imaginet_core.storage import archives, files, tar_archives
 from scripts.update_results_picture import rows_of
 
-PAGES = ("README.md", "docs/benchmarks_of_others.md", "docs/data.md",
+PAGES = ("README.md", "docs/app.md", "docs/benchmarks_of_others.md", "docs/data.md",
          "docs/degradations.md", "docs/detecting.md", "docs/evaluation.md", "docs/heat_maps.md", "docs/house.md", "docs/provenance.md", "docs/publishing.md",
          "docs/reading_a_result.md", "docs/reading_pictures.md",
          "docs/results.md", "docs/scoring.md", "docs/shortcuts.md", "docs/training.md", "docs/your_own_images.md")

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def facts_of(detector: SavedDetector) -> list[tuple[str, str]]:
     """(name, value) of each, for people."""
     made = made_by(detector)
     return [
-        ("model", f"{_public(detector.name)}, fingerprint {made['model']}, settings {made['settings']}"),
+        ("model", f"{public_name(detector.name)}, fingerprint {made['model']}, settings {made['settings']}"),
         ("computed by", f"{made['engine']} in {made['precision']}, crops: {made['crops']}"),
         ("threshold", threshold_sentence(detector)),
         ("called uncertain", uncertain_sentence(detector)),
@@ -27,11 +28,15 @@ def facts_of(detector: SavedDetector) -> list[tuple[str, str]]:
 
 def threshold_sentence(detector: SavedDetector) -> str:
     """The threshold, and on how many pictures it was set."""
-    points = {point["name"]: point for point in detector.network.settings.operating_points}
-    point = points.get(detector.operating_point)
+    return point_sentence(detector.network.settings.operating_points, detector.operating_point, detector.threshold)
+
+
+def point_sentence(points: Sequence[dict], name: str | None, threshold: float) -> str:
+    """The same for one of a model's operating points; ``name``: None without one, where ``threshold`` was not set on pictures."""
+    point = {each["name"]: each for each in points}.get(name)
     if point is None:
-        return f"{detector.threshold:.3f}; the model has no threshold that was set on pictures, so nothing is known of its errors"
-    parts = [f"{detector.threshold:.3f} (operating point “{detector.operating_point}”)"]
+        return f"{threshold:.3f}; the model has no threshold that was set on pictures, so nothing is known of its errors"
+    parts = [f"{threshold:.3f} (operating point “{name}”)"]
     if "n_real" in point and "n_synthetic" in point:
         parts.append(f"set on {point['n_real']} real and {point['n_synthetic']} synthetic pictures")
     if point.get("fitted_on"):
@@ -51,7 +56,7 @@ def uncertain_sentence(detector: SavedDetector) -> str:
     return f"scores from {band['low']:.3f} to {band['high']:.3f}, where the model was often wrong on held-out pictures; and {found}"
 
 
-def _public(name: str) -> str:
+def public_name(name: str) -> str:
     """The name of a model without the folders that lead to it on this machine."""
     return Path(name).resolve().name if Path(name).exists() else name
 

@@ -3,11 +3,11 @@
 import argparse
 import os
 import signal
-import socket
 from dataclasses import replace
 
 from imaginet_core.pictures.sources import LIMITS
 from imaginet_tools.commands.errors import in_one_sentence
+from imaginet_tools.commands.serving.listen import listen
 from imaginet_tools.inference.networks.engines import AUTO, ENGINES
 from imaginet_tools.inference.saved_detector import open_detector
 
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
         from imaginet_tools.inference.service.app import ServiceOptions, make_app
 
-        listening = _listen(options.host, options.port)
+        listening = listen(options.host, options.port)
         hub = {"trust_remote_code": True} if options.trust_remote_code else {}
         detector = open_detector(
             options.model, options.backend, options.device, operating_point=options.operating_point, batch_size=options.batch_size,
@@ -70,17 +70,3 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn answers what was asked, stops, and raises it once more
         uvicorn.Server(config).run(sockets=[listening])
     return 0
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; found out before the model is loaded. Raises OSError in one sentence where that cannot be."""
-    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(kind, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(1024)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise OSError(f"Port {port} of {host} cannot be had ({error}); stop what uses it, or choose another with --port.") from error
-    return listening

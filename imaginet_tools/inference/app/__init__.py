@@ -1,0 +1,1 @@
+"""A detector as a page in a browser: `imaginet app`."""
