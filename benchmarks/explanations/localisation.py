@@ -1,6 +1,6 @@
 """How well heat maps find a pasted region, against maps that know less: shuffled maps, local variance, occlusion, Grad-CAM, gradients.
 
-    python -m benchmarks.explanations.localisation --model MODEL --data_dir LAB [--slow] [--pictures 24] [--held_out 0.3] [--seed 42] [--json FILE]
+    python -m benchmarks.explanations.localisation --model MODEL --data_dir LAB [--slow] [--pictures 24] [--held_out 0.3] [--seed 42] [--json FILE] [--into_card]
 
 MODEL was trained on LAB with the same --held_out and --seed; only pictures of its training list that were held out are used. Into each
 of them a region of 64 to 128 pixels a side is pasted from another one, at the same place: synthetic into real, real into synthetic, real
@@ -33,6 +33,7 @@ from imaginet_tools.images.data_options import DataOptions  # noqa: E402
 from imaginet_tools.images.image_set import REAL, SYNTHETIC, ImageSet  # noqa: E402
 from imaginet_tools.images.splits import load_splits  # noqa: E402
 from imaginet_tools.inference.saved_detector import SavedDetector, open_detector  # noqa: E402
+from imaginet_tools.publish.heat_map_section import store_localisation  # noqa: E402
 
 SIDES = (64, 128)
 PAIRS = {"synthetic into real": (REAL, SYNTHETIC), "real into synthetic": (SYNTHETIC, REAL), "real into real": (REAL, REAL)}
@@ -249,12 +250,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--slow", action="store_true", help="occlusion, Grad-CAM and captum too; take few pictures")
     parser.add_argument("--pictures", type=int, help="at most so many of each pair (default: all held-out pictures)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--into_card", action="store_true", help="keep the figures in MODEL, and tell them in its card")
     options = parser.parse_args(arguments)
     held_out = load_splits(DataOptions(data_dir=options.data_dir, held_out=options.held_out), options.seed).held_out
     found = compare(open_detector(options.model), held_out, options.slow, options.seed, options.pictures)
     print(tables(found))
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
+    if options.into_card:
+        store_localisation(Path(options.model), found)
 
 
 if __name__ == "__main__":

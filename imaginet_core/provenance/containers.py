@@ -12,8 +12,8 @@ from typing import NamedTuple
 from imaginet_core.pictures.decode import opened
 from imaginet_core.pictures.sources import Limits, PictureError
 
-EXIF, XMP, IPTC, TEXT, C2PA = "EXIF", "XMP", "IPTC", "text", "C2PA"
-"""Kinds of parts."""
+EXIF, XMP, XMP_PIECE, IPTC, TEXT, C2PA = "EXIF", "XMP", "piece of XMP", "IPTC", "text", "C2PA"
+"""Kinds of parts; a piece is of XMP that is too long for one JPEG segment, and its key names the whole."""
 LONGEST_TEXT = 2**22
 """Bytes of one text, unpacked; the workflows that some generators write reach hundreds of kilobytes."""
 MOST_PARTS = 1000
@@ -23,7 +23,8 @@ C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 C2PA_JUMBF = bytes.fromhex("6332706100110010800000AA00389B71")
 """The type of a manifest store in JUMBF (C2PA specification, "Use of JUMBF")."""
 C2PA_OF_TIFF, XMP_OF_TIFF = 0xCD41, 700
-_XMP_OF_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_OF_JPEG, _MORE_XMP_OF_JPEG = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_GIF_XMP, _GIF_XMP_END = b"XMP DataXMP", b"\x01\xff\xfe\xfd"
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
@@ -99,6 +100,9 @@ def _part_of_segment(marker: int, body: bytes) -> Part | None:
         return Part(EXIF, body[6:])
     if marker == 0xE1 and body.startswith(_XMP_OF_JPEG):
         return Part(XMP, body[len(_XMP_OF_JPEG) :])
+    if marker == 0xE1 and body.startswith(_MORE_XMP_OF_JPEG):
+        rest = body[len(_MORE_XMP_OF_JPEG) :]
+        return Part(XMP_PIECE, rest[32:], rest[:32].decode("latin-1"))
     if marker == 0xED and body.startswith(b"Photoshop 3.0\0"):
         return Part(IPTC, body[14:])
     if marker == 0xEB and body[:2] == b"JP" and body[12:16] == b"jumb" and body[20:24] == b"jumd" and body[24:40] == C2PA_JUMBF:
@@ -182,6 +186,56 @@ def _webp_parts(content: bytes) -> Iterator[Part]:
         place += 8 + size + size % 2
 
 
+# GIF: blocks (GIF89a, appendix A); XMP in them by ISO 16684-3
+
+
+def _gif_parts(content: bytes) -> Iterator[Part]:
+    place = 13 + _colours(content[10:11])
+    while True:
+        kind, label = content[place : place + 1], content[place + 1 : place + 2]
+        if kind == b";":
+            return
+        if kind == b",":
+            place = _after_blocks(content, place + 11 + _colours(content[place + 9 : place + 10]))
+            continue
+        if kind != b"!" or not label:
+            raise _at(place)
+        first = place + 3  # past the length of the first of its blocks
+        end = _after_blocks(content, place + 2)
+        if label == b"\xff" and content[first : first + 11] == _GIF_XMP:
+            yield Part(XMP, content[first + 11 : end].partition(_GIF_XMP_END)[0])
+            end += content[end : end + 1] == b"\0"  # of its trailer, where the walk came out one byte early
+        elif label == b"\xff" and content[first : first + 8] == b"C2PA_GIF":
+            yield Part(C2PA, b"")
+        elif label == b"\xfe":
+            yield Part(TEXT, _as_utf8(_of_blocks(content[place + 2 : end])), "Comment")
+        place = end
+
+
+def _colours(flags: bytes) -> int:
+    """Bytes of the table of colours that these flags declare."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
+
+
+def _after_blocks(content: bytes, place: int) -> int:
+    """Where the blocks that begin there have ended, each of a length and so many bytes, the last of none."""
+    while True:
+        if place >= len(content):
+            raise _at(len(content))
+        size = content[place]
+        place += 1 + size
+        if not size:
+            return place
+
+
+def _of_blocks(content: bytes) -> bytes:
+    place, found = 0, bytearray()
+    while content[place]:
+        found += content[place + 1 : place + 1 + content[place]]
+        place += 1 + content[place]
+    return bytes(found)
+
+
 def _has_manifest_box(content: bytes) -> bool:
     place = 0
     while place + 8 <= len(content):
@@ -210,9 +264,8 @@ def _by_decoder(content: bytes, format: str, limits: Limits) -> Iterator[Part]:
         xmp = tags.get(XMP_OF_TIFF) or image.info.get("xmp")
         if isinstance(xmp, bytes):
             yield Part(XMP, xmp)
-        comment = image.info.get("comment")
-        if isinstance(comment, bytes):
-            yield Part(TEXT, _as_utf8(comment), "Comment")
 
 
-WALKERS: dict[str, Callable[[bytes], Iterator[Part]]] = {"JPEG": _jpeg_parts, "PNG": _png_parts, "WEBP": _webp_parts}
+WALKERS: dict[str, Callable[[bytes], Iterator[Part]]] = {
+    "JPEG": _jpeg_parts, "PNG": _png_parts, "WEBP": _webp_parts, "GIF": _gif_parts,
+}

@@ -12,7 +12,10 @@ STATES = ("none", "present", "valid", "trusted", "invalid")
 INSTALL = 'c2pa-python is not installed: pip install "imaginet[provenance]"'
 SECONDS = 10.0
 """That checking one file may take."""
-MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "AVIF": "image/avif", "HEIF": "image/heif", "TIFF": "image/tiff"}
+MIME = {
+    "JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "AVIF": "image/avif", "HEIF": "image/heif",
+    "TIFF": "image/tiff",
+}
 
 
 class Manifest(NamedTuple):

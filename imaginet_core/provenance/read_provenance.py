@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 from imaginet_core.pictures.sources import LIMITS, NO_FORMAT, Limits, PictureError, content_of_source, format_of
-from imaginet_core.provenance.containers import C2PA, EXIF, IPTC, TEXT, XMP, parts_of
+from imaginet_core.provenance.containers import C2PA, EXIF, IPTC, TEXT, XMP, XMP_PIECE, Part, parts_of
 from imaginet_core.provenance.exif import POSITION, read_exif
 from imaginet_core.provenance.generators import Facts, found_generators
 from imaginet_core.provenance.iptc import read_iptc
 from imaginet_core.provenance.manifest import SECONDS, Manifest, check_anchors, check_manifest
 from imaginet_core.provenance.plain_text import plain
-from imaginet_core.provenance.xmp import read_xmp
+from imaginet_core.provenance.xmp import EXTENDED, join_pieces, read_xmp
 
 NOTHING = "The file states nothing about its origin. That proves nothing: most sites and programs remove such statements."
 WORTH = {
@@ -107,7 +107,7 @@ def read_provenance(
     return Provenance(format, manifest, entries, "; ".join([*([broken] if broken else []), *faults]) or None)
 
 
-def _facts(parts: list) -> tuple[Facts, list[str]]:
+def _facts(parts: list[Part]) -> tuple[Facts, list[str]]:
     """What was read of all parts (the first of several that say the same), and which could not be read."""
     texts, read, faults = {}, {EXIF: {}, XMP: {}, IPTC: {}}, []
     readers = {EXIF: read_exif, XMP: read_xmp, IPTC: read_iptc}
@@ -119,6 +119,12 @@ def _facts(parts: list) -> tuple[Facts, list[str]]:
                 read[part.kind] = readers[part.kind](part.data) | read[part.kind]
             except ValueError as error:
                 faults.append(str(error))
+    if named := read[XMP].get(EXTENDED):
+        try:
+            rest = join_pieces(named, [part.data for part in parts if part.kind == XMP_PIECE and part.key == named])
+            read[XMP] = read_xmp(rest) | read[XMP]
+        except ValueError as error:
+            faults.append(str(error))
     return Facts(texts, read[EXIF], read[XMP], read[IPTC]), list(dict.fromkeys(faults))
 
 

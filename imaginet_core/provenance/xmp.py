@@ -1,5 +1,7 @@
 """The properties of an XMP packet (ISO 16684-1), by the standard library's parser, with no document type and so no entities."""
 
+import hashlib
+from collections.abc import Sequence
 from xml.parsers import expat
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -7,10 +9,12 @@ IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 PREFIXES = {
     IPTC_EXTENSION: "Iptc4xmpExt", "http://ns.adobe.com/xap/1.0/": "xmp", "http://ns.adobe.com/photoshop/1.0/": "photoshop",
     "http://purl.org/dc/elements/1.1/": "dc", "http://purl.org/dc/terms/": "dcterms", "http://ns.adobe.com/exif/1.0/": "exif",
-    "http://ns.adobe.com/tiff/1.0/": "tiff",
+    "http://ns.adobe.com/tiff/1.0/": "tiff", "http://ns.adobe.com/xmp/note/": "xmpNote",
 }
 """Namespaces whose properties are read -> the prefix that they go by here, whatever the packet calls them."""
-LARGEST = 2**23
+LARGEST, MOST_PIECES = 2**23, 1000
+EXTENDED = "xmpNote:HasExtendedXMP"
+"""The property that names the rest of a packet which is too long for one segment of a JPEG file (ISO 16684-3, 6.3)."""
 
 
 def read_xmp(packet: bytes) -> dict[str, str]:
@@ -27,6 +31,31 @@ def read_xmp(packet: bytes) -> dict[str, str]:
     except expat.ExpatError as error:
         raise ValueError("its XMP cannot be read") from error
     return reader.found
+
+
+def join_pieces(name: str, pieces: Sequence[bytes]) -> bytes:
+    """The rest of a packet, which lies in several segments in any order.
+
+    Args:
+        name: of the rest, as :data:`EXTENDED` gives it: the MD5 sum of all its bytes.
+        pieces: each of the whole's length (4 bytes), its own place in it (4 bytes) and its bytes.
+
+    Raises:
+        ValueError: in plain words, where it is too large, not whole, or another one.
+    """
+    if not pieces:
+        raise ValueError("its XMP names a second part that the file has not")
+    length = int.from_bytes(pieces[0][:4], "big")
+    if length > LARGEST:
+        raise ValueError(f"its XMP has more than {LARGEST:,} bytes")
+    placed = sorted((int.from_bytes(piece[4:8], "big"), piece[8:]) for piece in pieces)
+    whole = b"".join(data for _, data in placed)
+    starts = [sum(len(data) for _, data in placed[:number]) for number in range(len(placed))] if len(placed) <= MOST_PIECES else None
+    if len(whole) != length or starts != [start for start, _ in placed]:
+        raise ValueError("the second part of its XMP is not whole")
+    if hashlib.md5(whole, usedforsecurity=False).hexdigest() != name.lower():
+        raise ValueError("the second part of its XMP is not the one that the first part names")
+    return whole
 
 
 class _Reader:

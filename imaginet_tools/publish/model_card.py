@@ -10,6 +10,7 @@ import imaginet
 from imaginet_tools.evaluation.report import Report, audit_sentence, hub_name, split_lines
 from imaginet_tools.evaluation.summary import false_alarm_sentences
 from imaginet_tools.evaluation.tables import FIGURES, markdown_tables, track_tables
+from imaginet_tools.publish.heat_map_section import TITLE
 
 IN_INDEX = tuple(FIGURES)
 """Overall figures of the model that go into the card's metadata, for each condition."""
@@ -21,7 +22,7 @@ calibrated on {images} held-out training images. Where synthetic pictures are ra
 threshold by the false alarms that you can bear."""
 
 
-def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> ModelCard:
+def card_of(report: Report, name: str, usage: str, pictures: list[str], heat_maps: str | None = None) -> ModelCard:
     """The card with its metadata.
 
     Args:
@@ -29,6 +30,7 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> Model
         name: of the model.
         usage: the section "Use" with its heading, Markdown; the model's code knows how it is used.
         pictures: file names of the report's pictures that lie beside the card.
+        heat_maps: of ``heat_map_section``; None for a card without that section.
     """
     data = ModelCardData(
         library_name="transformers", pipeline_tag="image-classification", license="apache-2.0",
@@ -40,6 +42,7 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str]) -> Model
         "What a score means": SCORES.format(images=report.calibration["images"]) + "\n\n" + operating_point_table(report),
         "Data": data_section(report),
         "Figures": figures_section(report, pictures),
+        **({} if heat_maps is None else {TITLE: heat_maps}),
         "How it was made": made_section(report),
         "Licence": LICENCE,
         "Citation": f"```bibtex\n{imaginet.CITATION}\n```",

@@ -9,6 +9,7 @@ from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.picture_grids import TITLES
 from imaginet_tools.evaluation.report import Report, hub_name
 from imaginet_tools.publish.eval_results import result_files
+from imaginet_tools.publish.heat_map_section import heat_map_section
 from imaginet_tools.publish.model_card import card_of
 
 UPLOADED_PICTURES = {name: TITLES[name] for name in ("roc.png", "scores.png", "confusion.png", "map.png", "training.png")}
@@ -33,7 +34,7 @@ def write_model_card(folder: Path, report: Report, pictures: list[Path], usage: 
     listed = [{"file": picture.name, "title": UPLOADED_PICTURES[picture.name]} for picture in kept]
     public = replace(report.without_paths(), pictures=listed)
     public.write_json(folder)
-    card = card_of(public, repository or folder.name, usage, [picture.name for picture in kept])
+    card = card_of(public, repository or folder.name, usage, [picture.name for picture in kept], heat_map_section(folder))
     with write_aside(folder / "README.md") as file:
         file.write_text(mask_secrets(str(card)), encoding="utf-8")
     name = report.data["name"]

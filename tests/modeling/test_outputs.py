@@ -104,7 +104,14 @@ def test_transformers_trainer_trains_on_a_last_batch_of_one_and_scores_logits_al
     before = model.classifier[1].weight.detach().clone()
     assert trainer.train().global_step == 2
     assert not torch.equal(before, model.classifier[1].weight)
-    assert 0 <= trainer.evaluate()["eval_accuracy"] <= 1 and seen == [(9, 2)]
+    evaluated = trainer.evaluate()
+    assert seen == [(9, 2)]
+    with torch.no_grad():
+        rows = [Pictures(9)[index] for index in range(9)]
+        logits = model.eval()(torch.stack([row["pixel_values"] for row in rows])).logits
+    labels = torch.tensor([row["labels"] for row in rows])
+    assert evaluated["eval_loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-4)
+    assert evaluated["eval_accuracy"] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
     assert trainer.predict(Pictures(3)).predictions.shape == (3, 2)
 
 

@@ -44,7 +44,8 @@ def page_of(
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((FOLDER / "report.html.jinja").read_text(encoding="utf-8"))
     return template.render(
-        pictures=pictures, details=[_details(each) for each in pictures], facts=facts, threshold=threshold, place=place,
+        pictures=pictures, details=[_details(each) for each in pictures], facts=facts,
+        images=[(each["thumbnail"], each["overlay"]) for each in pictures] if place.count == 1 else [], threshold=threshold, place=place,
         folders=sorted({each["folder"] for each in pictures}), outcomes=sorted({each["outcome"] for each in pictures}),
         script=script, style=style, script_hash=_hash(script), style_hash=_hash(style),
     )

@@ -3,6 +3,27 @@
 const pictures = JSON.parse(document.getElementById("details").textContent);
 const list = document.getElementById("cards"), filters = document.getElementById("filters"), dialog = document.getElementById("one");
 const cards = Array.from(list.children);
+// On a page that holds its images, they become elements when their card comes near: thousands at once would keep the browser for seconds.
+const images = JSON.parse(document.getElementById("images").textContent);
+
+function fillFrame(index) {
+  const [thumbnail, overlay] = images[index] || [];
+  images[index] = null;
+  if (!thumbnail) return;
+  cards[index].querySelector(".frame").append(...[thumbnail, overlay].filter(Boolean).map((source, layer) => {
+    const image = document.createElement("img");
+    image.alt = "";
+    image.className = layer ? "heat" : "";
+    image.src = source;
+    return image;
+  }));
+}
+
+const near = new IntersectionObserver((entries) => entries.forEach((entry) => {
+  if (!entry.isIntersecting) return;
+  near.unobserve(entry.target);
+  fillFrame(cards.indexOf(entry.target));
+}), { rootMargin: "600px" });
 
 function wanted(picture, values) {
   const low = values.low === "" ? -1 : Number(values.low), high = values.high === "" ? 2 : Number(values.high);
@@ -45,12 +66,13 @@ function open() {
     return;
   }
   const picture = pictures[index], frame = dialog.querySelector(".frame");
+  fillFrame(index);
   document.getElementById("one-name").textContent = picture.name;
-  const images = Array.from(cards[index].querySelectorAll("img"));
-  frame.replaceChildren(...images.map((image, layers) => {  // the picture, and beside it the picture under its heat map
+  const shown = Array.from(cards[index].querySelectorAll("img"));
+  frame.replaceChildren(...shown.map((image, layers) => {  // the picture, and beside it the picture under its heat map
     const stack = document.createElement("span");
     stack.className = "stack";
-    stack.append(...images.slice(0, layers + 1).map((each) => each.cloneNode()));
+    stack.append(...shown.slice(0, layers + 1).map((each) => each.cloneNode()));
     return stack;
   }));
   fill(document.getElementById("one-facts"), [
@@ -70,7 +92,9 @@ filters.addEventListener("input", show);
 filters.addEventListener("reset", () => setTimeout(show));
 filters.addEventListener("submit", (event) => event.preventDefault());
 window.addEventListener("hashchange", open);
+window.addEventListener("beforeprint", () => { if (!dialog.open) cards.forEach((card, index) => fillFrame(index)); });
 document.getElementById("print").addEventListener("click", () => window.print());
 dialog.addEventListener("close", () => { if (location.hash) history.pushState(null, "", location.pathname + location.search); });
 list.dataset.order = "down";
+if (images.length) cards.forEach((card) => near.observe(card));
 open();

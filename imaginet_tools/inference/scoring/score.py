@@ -84,10 +84,10 @@ def _prepare(reader: Reader, jobs: Iterable, workers: int, batch: int) -> Iterat
             breaks += 1
             if breaks > BREAKS:
                 raise
-        yield from _prepare_alone(reader, under_way)
+        yield from prepare_alone(reader, under_way)
 
 
-def _prepare_alone(reader: Reader, jobs: deque) -> Iterator[PreparedInput]:
+def prepare_alone(reader: Reader, jobs: deque) -> Iterator[PreparedInput]:
     """Every job in a single process, which reads one after the other; the one that kills it gets that as its reason."""
     while jobs:
         try:

@@ -1,6 +1,7 @@
 """Pictures with metadata of every kind, made here: a certificate of our own that signs manifests, PNG texts, XMP, EXIF, IPTC."""
 
 import datetime
+import hashlib
 import io
 import json
 import struct
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 CREATED = {"action": "c2pa.created", "digitalSourceType": SYNTHETIC, "softwareAgent": {"name": "Example Model"}}
 STEPS = "a red fox\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64"
@@ -66,6 +67,22 @@ def xmp(attributes: str, inner: str = "") -> bytes:
         'xmlns:ps="http://ns.adobe.com/photoshop/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
         f'xmlns:dcterms="http://purl.org/dc/terms/" {attributes}>{inner}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     ).encode()
+
+
+def extended_xmp(first: str, rest: bytes, size: int = 100, name: str | None = None) -> list[bytes]:
+    """JPEG segments APP1 with their markers: a packet with the attributes ``first`` that names the rest, and the rest in pieces."""
+    name = name or hashlib.md5(rest).hexdigest().upper()
+    main = xmp(f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{name}" {first}')
+    bodies = [b"http://ns.adobe.com/xap/1.0/\0" + main] + [
+        b"http://ns.adobe.com/xmp/extension/\0" + name.encode() + struct.pack(">II", len(rest), start) + rest[start : start + size]
+        for start in range(0, len(rest), size)
+    ]
+    return [b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body for body in bodies]
+
+
+def gif_xmp(packet: bytes) -> bytes:
+    """A GIF's application extension with XMP and the trailer that lets readers of blocks pass over it."""
+    return b"!\xff\x0bXMP DataXMP" + packet + b"\x01" + bytes(range(255, -1, -1)) + b"\0"
 
 
 def stored_png(values: bytes) -> bytes:

@@ -2,13 +2,14 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 import zlib
 
 import pytest
 
-from imaginet_core.pictures.sources import PictureError
+from imaginet_core.pictures.sources import LIMITS, PictureError
 from imaginet_core.provenance import c2pa_process, containers, manifest
 from imaginet_core.provenance.generators import NAMES, SIGNS
 from imaginet_core.provenance.read_provenance import NOTHING, WORTH
@@ -16,7 +17,7 @@ from imaginet_core.provenance.read_provenance import read_provenance as read
 from imaginet_tools.commands import main
 from tests.fuzz.mutate_pictures import ANY, OF_FORMAT, mutated
 from tests.imaginet_core.provenance.signed_pictures import (
-    STEPS, SYNTHETIC, Authority, comment, exif, iptc, picture, png_chunk, saved, stored_png, texts, xmp,
+    STEPS, SYNTHETIC, Authority, comment, exif, extended_xmp, gif_xmp, iptc, picture, png_chunk, saved, stored_png, texts, xmp,
 )
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -217,6 +218,57 @@ def test_a_document_type_is_refused_before_its_entities_grow():
     found = read(saved("JPEG", xmp=bomb))
     assert found.entries == () and "document type" in found.broken
     assert "cannot be read" in read(saved("JPEG", xmp=b"<x:xmpmeta")).broken
+
+
+def with_segments(segments: list[bytes]) -> bytes:
+    content = saved("JPEG")
+    return content[:2] + b"".join(segments) + content[2:]
+
+
+def test_xmp_that_is_longer_than_a_segment_is_put_together():
+    rest = xmp(TYPE, f"<dc:description>{'x' * 500}</dc:description>")
+    main, *pieces = extended_xmp('xmp:CreatorTool="Editor"', rest)
+    assert len(pieces) > 5
+    for order in (pieces, pieces[::-1]):
+        found = read(with_segments([*order, main]))
+        assert {each.states for each in found.entries} == {"trainedAlgorithmicMedia", "Editor"} and found.broken is None
+    assert read(with_segments([main.replace(b"Editor", b"Other!"), *pieces])).broken is None  # of a main part that was edited later
+    stray = read(with_segments([xmp_segment for xmp_segment in pieces]))  # nothing names it
+    assert stray.entries == () and stray.broken is None
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda main, pieces: [main, *pieces[:-1]], "is not whole"), (lambda main, pieces: [main, *pieces, pieces[0]], "is not whole"),
+    (lambda main, pieces: [main, *pieces[:2], pieces[3], pieces[2][:79], *pieces[4:]], "breaks off|not whole"),
+    (lambda main, pieces: [main], "that the file has not"),
+    (lambda main, pieces: [main, *(piece.replace(b"xx", b"yy") for piece in pieces)], "not the one that the first part names"),
+    (lambda main, pieces: [main, *(piece.replace(piece[71:75], b"\x7f\xff\xff\xff") for piece in pieces)], "more than 8,388,608 bytes"),
+])
+def test_the_rest_of_xmp_that_is_not_whole_is_told_and_the_first_part_stays(change, said):
+    rest = xmp(TYPE, f"<dc:description>{'x' * 500}</dc:description>")
+    main, *pieces = extended_xmp('xmp:CreatorTool="Editor"', rest)
+    found = read(with_segments(change(main, pieces)))
+    assert [each.states for each in found.entries] == ["Editor"] and re.search(said, found.broken)
+
+
+def test_a_gif_s_manifest_comment_and_xmp_are_found_and_what_lies_in_its_pixels_is_not(authority):
+    plain = saved("GIF", comment=b"made by hand")
+    assert read(plain).entries == () and read(plain).broken is None
+    signed = authority.sign(plain, "GIF")
+    assert read(signed, trust_anchors=authority.anchors).manifest.state == "trusted"
+    damaged = bytearray(signed)
+    damaged[-300] ^= 1
+    assert read(bytes(damaged)).manifest.state == "invalid"
+    start = 13 + 3 * 256
+    assert plain[start : start + 1] == b"!"
+    for length in range(256):  # the trailer is passed over wherever the walk comes into it
+        stated = plain[:start] + gif_xmp(xmp(TYPE) + b" " * length) + plain[start:]
+        found = read(stated)
+        assert [each.states for each in found.entries] == ["trainedAlgorithmicMedia"] and found.broken is None, length
+    commented = plain[:start] + b"!\xfe" + bytes([len(STEPS)]) + STEPS.encode() + b"\0" + plain[start:]
+    assert containers.parts_of(commented, "GIF", LIMITS)[0][0].data == STEPS.encode()
+    assert "breaks off" in read(plain[:-20]).broken and "breaks off" in read(stated[: start + 40]).broken
+    assert read(plain + gif_xmp(xmp(TYPE))).entries == ()
 
 
 def test_a_text_that_unpacks_to_a_great_length_is_cut(monkeypatch):

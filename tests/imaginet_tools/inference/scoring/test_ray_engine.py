@@ -1,5 +1,11 @@
 """Scoring with Ray: the rows of the engine for one machine, and each once whatever is killed."""
 
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 
 ray = pytest.importorskip("ray")
@@ -8,7 +14,8 @@ from benchmarks import ray_exactly_once  # noqa: E402
 from imaginet_tools.commands import score as command  # noqa: E402
 from imaginet_tools.inference.saved_detector import open_detector  # noqa: E402
 from imaginet_tools.inference.scoring import ray_engine  # noqa: E402
-from imaginet_tools.inference.scoring.inputs import Input  # noqa: E402
+from imaginet_tools.inference.preparation import Preparation  # noqa: E402
+from imaginet_tools.inference.scoring.inputs import Input, list_inputs  # noqa: E402
 from imaginet_tools.inference.scoring.work import Summary  # noqa: E402
 from tests.imaginet_tools.inference.scoring.test_score import assert_same, rows_of  # noqa: E402
 
@@ -47,7 +54,7 @@ def test_rows_that_were_lost_are_asked_for_again_and_those_that_come_twice_are_w
     asked = []
 
     class Forgetful:
-        def run(self, some):
+        def run(self, some, carefully=False):
             asked.append([int(each.path) for each in some])
             yield [rows[each.id] for each in some[::2]] * 2
 
@@ -55,6 +62,56 @@ def test_rows_that_were_lost_are_asked_for_again_and_those_that_come_twice_are_w
     assert sorted(written) == ["0", "1", "2", "3"] and asked == [[0, 1, 2, 3], [1, 3], [3]]
     with pytest.raises(ValueError, match="Ray lost 1 inputs, e.g. 7; run the same command with --resume"):
         list(ray_engine._once_each(Forgetful(), inputs, Summary()))
+
+
+class Killed(ray_engine.Reader):
+    """A reader that one picture ends."""
+
+    def __call__(self, job):
+        if Path(job.path).name.startswith("000007"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(job)
+
+
+def test_what_reading_ends_is_read_carefully_and_has_its_reason(pictures):
+    inputs = list(list_inputs([str(pictures / f"{number:06}.jpg") for number in range(5, 10)], lambda path: False))
+    task = ray_engine.ReadTask(Killed(Preparation((256, 256))), None, carefully=True)
+    found = [pickle.loads(each) for each in task(pa.table({"input": [pickle.dumps(each) for each in inputs]})).column("prepared").to_pylist()]
+    assert [each.path for each in found] == [each.path for each in inputs]
+    assert [each.prepared.error is None for each in found] == [True, True, False, True, True]
+    assert "ends the process that reads it, also when it is read alone" in found[2].prepared.error
+
+    asked = []
+
+    class Crashing:
+        def run(self, some, carefully=False):
+            asked.append((len(some), carefully))
+            row = lambda each: {**dict.fromkeys(ray_engine.SCHEMA.names), "id": each.id, "path": each.path, "left_out": False}
+            yield [row(each) for each in (some if carefully else some[:2])]
+            if not carefully:
+                raise ray_engine.WorkerCrashedError
+
+    rows = [row["path"] for some in ray_engine._once_each(Crashing(), inputs, Summary()) for row in some]
+    assert sorted(rows) == sorted(each.path for each in inputs) and asked == [(5, False), (3, True)]
+
+    class AlwaysCrashing:
+        def run(self, some, carefully=False):
+            yield []
+            raise ray_engine.OutOfMemoryError("full")
+
+    with pytest.raises(ray_engine.OutOfMemoryError):
+        list(ray_engine._once_each(AlwaysCrashing(), inputs, Summary()))
+
+
+@pytest.mark.slow  # Ray in the process of the tests may end it
+def test_a_picture_that_ends_its_readers_costs_only_itself(model, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "Reader", Killed)
+    place = f"{tmp_path}/s.parquet"
+    arguments = ["--model", str(model), "--output", place, "--device", "cpu", "--engine", "ray"]
+    assert command.main([str(pictures), *arguments]) == 0
+    rows = rows_of(place)
+    [killer] = [row for row in rows if Path(row["path"]).name.startswith("000007")]
+    assert len(rows) == 300 and "ends the process that reads it" in killer["error"] and sum(row["error"] is not None for row in rows) <= 4
 
 
 @pytest.mark.slow  # Ray in the process of the tests may end it

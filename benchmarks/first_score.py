@@ -1,0 +1,91 @@
+"""From a model's folder to the first score of one picture, against Transformers' own loading and one eager pass.
+
+    python -m benchmarks.first_score [--networks laptop resnet50] [--runs 5] [--work_dir DIR]
+
+Every run is a process of its own that has imported everything before the clock starts. Rival: ``AutoModelForImageClassification`` and
+``AutoImageProcessor`` by ``from_pretrained``, Pillow, one pass in fp32. Ours: ``open_detector`` and ``scores``. Both take turns. Printed:
+medians of seconds by the clock to open and to score the first picture and a second one, and the ratio of the rival's sum to ours.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+IMPORTS = """
+import json, sys, time
+import numpy as np, torch, transformers.modeling_utils, transformers.image_processing_backends
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification, ImageClassificationPipeline
+import imaginet_tools.inference.networks.torch_network
+from imaginet_tools.inference.saved_detector import open_detector
+place, picture = sys.argv[1:]
+times = [time.perf_counter()]
+"""
+OURS = """
+detector = open_detector(place, device="cpu")
+times.append(time.perf_counter())
+for _ in range(2):
+    score = float(detector.scores([picture]).probability[0])
+    times.append(time.perf_counter())
+"""
+RIVAL = """
+model = AutoModelForImageClassification.from_pretrained(place, trust_remote_code=True).eval()
+processor = AutoImageProcessor.from_pretrained(place, trust_remote_code=True)
+times.append(time.perf_counter())
+for _ in range(2):
+    with torch.no_grad(), Image.open(picture) as image:
+        score = model(**processor(image.convert("RGB"), return_tensors="pt")).logits.softmax(1)[0, 1].item()
+    times.append(time.perf_counter())
+"""
+END = "\nprint(json.dumps([score, *np.diff(times).tolist()]))"
+CONTESTANTS = {"Transformers, eager": RIVAL, "open_detector": OURS}
+
+
+def run(code: str, place: Path, picture: Path) -> list[float]:
+    """The score, and seconds to open, to score the first time and the second."""
+    command = [sys.executable, "-c", IMPORTS + code + END, str(place), str(picture)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"A run failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--networks", nargs="+", default=["laptop", "resnet50"], choices=("laptop", "resnet50"))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--work_dir", help="where models are kept (default: a temporary folder)")
+    options = parser.parse_args(arguments)
+
+    from benchmarks.inference import network_of, sample_files
+    from imaginet_core.text_tables import markdown_table
+    from modeling import SelfConImageProcessor, save
+
+    lines = []
+    with tempfile.TemporaryDirectory(dir=options.work_dir) as folder:
+        for name in options.networks:
+            place = save(network_of(name), SelfConImageProcessor(), Path(folder, name))
+            found = {each: [] for each in CONTESTANTS}
+            for _ in range(options.runs):
+                for each, code in CONTESTANTS.items():
+                    found[each].append(run(code, place, sample_files()[0]))
+            scores = {each: runs[0][0] for each, runs in found.items()}
+            medians = {each: [statistics.median(column) for column in list(zip(*runs, strict=True))[1:]] for each, runs in found.items()}
+            totals = {each: statistics.median(one[1] + one[2] for one in runs) for each, runs in found.items()}
+            rival = next(iter(CONTESTANTS))
+            for each, (opening, first, second) in medians.items():
+                off = "–" if each == rival else f"{abs(scores[each] - scores[rival]):.1g}"
+                lines.append([
+                    name, each, f"{opening:.2f}", f"{first:.2f}", f"{totals[each]:.2f}", f"{totals[rival] / totals[each]:.2f}", f"{second:.2f}", off,
+                ])
+    print(markdown_table(["network", "way", "open, s", "first score, s", "both, s", "ratio", "second score, s", "difference"], lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
