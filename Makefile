@@ -14,8 +14,7 @@ ROOMS := tests/training tests tests/imaginet_tools tests/imaginet_tools/inferenc
 .PHONY: demo test test-slow setup setup-test $(ROOMS)
 
 setup: $(VENV)/.ready
-setup-test:
-	$(MAKE) --no-print-directory --jobs 2 $(VENV)/.ready-test .venv-datasets3/.ready
+setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
 
 # --no-compile: what is imported is compiled when it is; compiling all of it takes as long as installing it
 $(VENV)/.ready: requirements.txt
@@ -37,7 +36,7 @@ $(VENV)/.ready-test: requirements.txt requirements-test.txt
 demo: setup
 	@$(PY) -m examples.demo --output $(DEMO)
 
-test: setup-test
+test:
 	$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target $(ROOMS)
 
 $(ROOMS): setup-test
