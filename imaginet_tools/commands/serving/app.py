@@ -2,7 +2,11 @@
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from imaginet_core.pictures.sources import LIMITS
@@ -52,14 +56,25 @@ def main(arguments: list[str]) -> int:
 
             print(f"Wrote {write_space(options.model, options.export, examples)}; it was not run on the Hub. See its README.md.")
             return 0
-        with tempfile.TemporaryDirectory(prefix="imaginet-app-") as uploads:
-            os.environ["GRADIO_TEMP_DIR"] = uploads  # where Gradio stores them; the folder goes when the page does
+        with _folder_of_uploads() as uploads:
+            os.environ["GRADIO_TEMP_DIR"] = uploads  # where Gradio stores them
             try:
                 from imaginet_tools.inference.app.page import PageOptions, launch_page, make_page
             except ModuleNotFoundError as error:
                 raise ModuleNotFoundError(MISSING) if error.name == "gradio" else error
             _serve(options, examples, make_page, launch_page, PageOptions)
     return 0
+
+
+@contextmanager
+def _folder_of_uploads() -> Iterator[str]:
+    """A folder that goes when the page does, also on SIGTERM."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with tempfile.TemporaryDirectory(prefix="imaginet-app-", ignore_cleanup_errors=True) as folder:
+            yield folder
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(options: argparse.Namespace, examples, make_page, launch_page, make_options) -> None:

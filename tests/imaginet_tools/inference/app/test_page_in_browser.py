@@ -234,11 +234,13 @@ def test_an_example_is_scored(uploaded):
     assert hashlib.sha256(examples_of_sample()[1].content).hexdigest() == uploaded.inner_text("#sha256")
 
 
-def test_too_large_a_file_gets_a_sentence(uploaded, tmp_path, uploads):
+def test_too_large_a_file_gets_a_sentence(uploaded, address, tmp_path, uploads):
     (tmp_path / "large.jpg").write_bytes(b"\xff\xd8\xff" + b"\0" * MOST_BYTES)
     uploaded.set_input_files("#pictures input[type=file]", [str(tmp_path / "large.jpg")])
-    uploaded.wait_for_selector("text=/maximum allowed size/i")
-    assert [file for file in uploads.rglob("*") if file.is_file()] == []
+    uploaded.wait_for_selector("text=/maximum allowed size .*large.jpg/i")
+    file = {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": (tmp_path / "large.jpg").read_bytes()}
+    answer = uploaded.request.post(f"{address}gradio_api/upload", multipart={"files": file})  # past the browser's own check
+    assert answer.status == 413 and [file for file in uploads.rglob("*") if file.is_file()] == []
 
 
 def test_a_session_sees_its_own_pictures_alone_and_is_forgotten_when_it_is_closed(uploaded, browser, address, sessions):
