@@ -5,7 +5,8 @@
 MODEL was trained on RAW. It is exported for each engine and precision that this processor computes; pictures of the training list, as many
 of each class as there are, 64 at most, set the scales of int8 and compare exports. Then all of them score the test list, which chooses nothing.
 Printed: the AUC with its 95 % interval (DeLong, by source picture), its difference from the whole network in PyTorch, the largest difference
-of a probability, and with early exit the share of pictures that left early.
+of a probability, and with early exit the share of pictures that left early. An export that is refused, since a probability is further off than
+is admitted, is made once more with another limit.
 """
 
 import argparse
@@ -49,13 +50,17 @@ def detectors_of(model: str, pictures: Path, folder: Path) -> dict[str, SavedDet
     except ValueError as error:
         found["PyTorch fp32, early exit"] = str(error)
     for format, precision in EXPORTS:
-        wish, place = Wish(format, precision, str(pictures), str(pictures)), folder / f"{format}_{precision}"
-        try:
-            check_processor(wish)
-            export_model(model, str(place), wish)
-            found[f"{format} {precision}"] = open_detector(str(place), device="cpu")
-        except ValueError as error:
-            found[f"{format} {precision}"] = str(error)
+        place = folder / f"{format}_{precision}"
+        for limit, name in ((None, f"{format} {precision}"), (1.0, f"{format} {precision}, beyond the usual limit")):
+            wish = Wish(format, precision, str(pictures), str(pictures), limit)
+            try:
+                check_processor(wish)
+                export_model(model, str(place), wish)
+                found[name] = open_detector(str(place), device="cpu")
+                break
+            except ValueError as error:
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+                found[name] = str(error)
     return found
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 import ray
 import ray.data
-from ray.exceptions import OutOfMemoryError, RayError, WorkerCrashedError
+from ray.exceptions import RayError
 
 from imaginet_core.errors import first_line
 from imaginet_tools.inference.saved_detector import SavedDetector
@@ -36,28 +36,30 @@ PATIENCE = 15
 """Seconds in which a cluster's head must answer."""
 ATTEMPTS = 3
 """How often inputs are handed out whose rows did not come back."""
-CRASHES = (WorkerCrashedError, OutOfMemoryError)
-"""What Ray says where a task ended its process again and again, as some picture may."""
 ROWS = pa.schema([*SCHEMA, ("left_out", pa.bool_())])
 
 
 class ReadTask:
     """A batch of inputs, pickled, to the same prepared.
 
-    Args:
-        reader: of single inputs.
-        image_column: of data sets.
-        carefully: in a process beside the task's own, so that a picture that ends it costs only itself.
+    Ray repeats a task whose process ended for as long as it ends. So a repeated task reads in a process beside its own, and a picture
+    that ends that one, too, costs only itself.
     """
 
-    def __init__(self, reader: Reader, image_column: str | None, carefully: bool = False):
-        self.reader, self.image_column, self.carefully = reader, image_column, carefully
+    def __init__(self, reader: Reader, image_column: str | None):
+        self.reader, self.image_column = reader, image_column
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         inputs = [pickle.loads(each) for each in batch.column("input").to_pylist()]
         jobs = read_streams(inputs, self.reader.limits, self.image_column)
-        prepared = prepare_alone(self.reader, deque(jobs)) if self.carefully else map(self.reader, jobs)
+        prepared = prepare_alone(self.reader, deque(jobs)) if _is_repeated() else map(self.reader, jobs)
         return pa.table({"prepared": pa.array([pickle.dumps(each) for each in prepared], pa.large_binary())})
+
+
+def _is_repeated() -> bool:
+    """Whether the task that this process works on was begun before. Ray tells that in no public way (2.60)."""
+    worker = ray._private.worker.global_worker
+    return worker.connected and worker.core_worker.get_current_task_attempt_number() > 0
 
 
 class ScoreActor:
@@ -145,19 +147,14 @@ def score_with_ray(
 
 
 def _once_each(pipeline: "_Pipeline", inputs: list[Input], summary: Summary) -> Iterator[list[dict]]:
-    """Rows of the inputs, each once; those that Ray lost are handed out again, and read carefully where reading ended a process."""
-    waiting, carefully = {each.id: each for each in inputs}, False
+    """Rows of the inputs, each once; those that Ray lost are handed out again."""
+    waiting = {each.id: each for each in inputs}
     for _ in range(ATTEMPTS):
-        try:
-            for rows in pipeline.run(list(waiting.values()), carefully):
-                new = [row for row in rows if waiting.pop(row["id"], None) is not None]
-                for row in new:
-                    summary.leave_out(row["path"]) if row["left_out"] else summary.count(row)
-                yield [{name: row[name] for name in SCHEMA.names} for row in new if not row["left_out"]]
-        except CRASHES:
-            if carefully:  # then it is not the pictures
-                raise
-            carefully = True
+        for rows in pipeline.run(list(waiting.values())):
+            new = [row for row in rows if waiting.pop(row["id"], None) is not None]
+            for row in new:
+                summary.leave_out(row["path"]) if row["left_out"] else summary.count(row)
+            yield [{name: row[name] for name in SCHEMA.names} for row in new if not row["left_out"]]
         if not waiting:
             return
     raise ValueError(
@@ -169,7 +166,7 @@ class _Pipeline:
     """From inputs to rows, in whatever order they come back."""
 
     def __init__(self, detector: SavedDetector, reader: Reader, actors: int | None, device: str | None, image_column: str | None):
-        self.reader, self.image_column = reader, image_column
+        self.read = ReadTask(reader, image_column)
         (place, backend, _), options = detector.__reduce__()[1]
         self.detector = (os.path.abspath(place) if os.path.exists(place) else place, backend, device), options
         resources = ray.cluster_resources()
@@ -180,9 +177,8 @@ class _Pipeline:
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
 
-    def run(self, inputs: Sequence[Input], carefully: bool = False) -> Iterator[list[dict]]:
-        """Rows, the column ``left_out`` among them; ``carefully``: see :class:`ReadTask`."""
-        read = ReadTask(self.reader, self.image_column, carefully)
+    def run(self, inputs: Sequence[Input]) -> Iterator[list[dict]]:
+        """Rows, the column ``left_out`` among them."""
         blocks = [
             pa.table({"input": [pickle.dumps(each) for each in inputs[start : start + self.task]]})
             for start in range(0, len(inputs), self.task)
@@ -192,7 +188,7 @@ class _Pipeline:
         reading, asking = ({"num_cpus": 1}, {"num_gpus": 1}) if self.gpus else ({"num_cpus": 0.2}, {"num_cpus": 0.8})
         scored = (
             ray.data.from_arrow(blocks)
-            .map_batches(read.__call__, batch_size=None, batch_format="pyarrow", **reading)
+            .map_batches(self.read.__call__, batch_size=None, batch_format="pyarrow", **reading)
             .map_batches(
                 ScoreActor, batch_size=None, batch_format="pyarrow", compute=pool, fn_constructor_args=self.detector, **asking
             )

@@ -54,7 +54,7 @@ def test_rows_that_were_lost_are_asked_for_again_and_those_that_come_twice_are_w
     asked = []
 
     class Forgetful:
-        def run(self, some, carefully=False):
+        def run(self, some):
             asked.append([int(each.path) for each in some])
             yield [rows[each.id] for each in some[::2]] * 2
 
@@ -73,34 +73,14 @@ class Killed(ray_engine.Reader):
         return super().__call__(job)
 
 
-def test_what_reading_ends_is_read_carefully_and_has_its_reason(pictures):
+def test_what_ended_its_reader_is_read_in_a_process_apart_and_has_its_reason(pictures, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_is_repeated", lambda: True)
     inputs = list(list_inputs([str(pictures / f"{number:06}.jpg") for number in range(5, 10)], lambda path: False))
-    task = ray_engine.ReadTask(Killed(Preparation((256, 256))), None, carefully=True)
+    task = ray_engine.ReadTask(Killed(Preparation((256, 256))), None)
     found = [pickle.loads(each) for each in task(pa.table({"input": [pickle.dumps(each) for each in inputs]})).column("prepared").to_pylist()]
     assert [each.path for each in found] == [each.path for each in inputs]
     assert [each.prepared.error is None for each in found] == [True, True, False, True, True]
     assert "ends the process that reads it, also when it is read alone" in found[2].prepared.error
-
-    asked = []
-
-    class Crashing:
-        def run(self, some, carefully=False):
-            asked.append((len(some), carefully))
-            row = lambda each: {**dict.fromkeys(ray_engine.SCHEMA.names), "id": each.id, "path": each.path, "left_out": False}
-            yield [row(each) for each in (some if carefully else some[:2])]
-            if not carefully:
-                raise ray_engine.WorkerCrashedError
-
-    rows = [row["path"] for some in ray_engine._once_each(Crashing(), inputs, Summary()) for row in some]
-    assert sorted(rows) == sorted(each.path for each in inputs) and asked == [(5, False), (3, True)]
-
-    class AlwaysCrashing:
-        def run(self, some, carefully=False):
-            yield []
-            raise ray_engine.OutOfMemoryError("full")
-
-    with pytest.raises(ray_engine.OutOfMemoryError):
-        list(ray_engine._once_each(AlwaysCrashing(), inputs, Summary()))
 
 
 @pytest.mark.slow  # Ray in the process of the tests may end it
