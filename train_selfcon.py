@@ -35,7 +35,7 @@ from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.summary import false_alarm_sentences
 from imaginet_tools.evaluation.tables import screen_table
 from imaginet_tools.images.aligned import align_images
-from imaginet_tools.images.image_set import ImageSet
+from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
 from imaginet_tools.images.splits import Splits, calibration_images, load_splits
 from imaginet_tools.images.streamed import load_streamed_splits
 from imaginet_tools.publish.hub import check_write_access, upload
@@ -56,9 +56,10 @@ from training.run.hardware import (
     use_cpu_threads,
 )
 from training.run.initial_weights import load_initial_weights
-from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, is_finished, output_folder
+from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, SIMULATED, is_finished, output_folder
 from training.run.run_report import evaluate_run, write_report
 from training.run.trackers import log_figures, start_trackers, tracker_arguments
+from training.simulation.simulated import SimulatedPictures, make_simulated, with_simulated
 from training.stages import classifiers, contrastive
 from training.stages.held_out_loss import HeldOutViews
 from training.views.batches import Batches, ShuffledBatches
@@ -67,6 +68,8 @@ from training.views.random_views import RandomViews, margin_for, view_of_stage
 from training.views.recipes import TURNED_UPRIGHT
 from training.views.streamed_batches import StreamedBatches
 
+Counterparts = Reconstructions | SimulatedPictures | None
+"""Synthetic counterparts of the real training images."""
 PROCESS_TIMEOUT = timedelta(days=1)
 """How long processes wait for one that prepares data, cuts out windows or uploads."""
 
@@ -102,8 +105,8 @@ def load(options: TrainingOptions) -> Splits:
     turn_upright = TURNED_UPRIGHT[options.views.views]
     if options.data.streaming:
         return load_streamed_splits(options.data, options.run.seed, Path(options.run.output_dir)).as_seen(turn_upright)
-    splits = load_splits(options.data, options.run.seed).as_seen(turn_upright)
-    if not options.views.aligned:
+    splits = load_splits(options.data, options.run.seed, real_only=bool(options.views.simulate)).as_seen(turn_upright)
+    if not options.views.aligned or not (splits.train.label == SYNTHETIC).any():
         return splits
     alignment = align_images(splits.train, available_cores())
     return splits._replace(train=alignment.images, description=f"{splits.description} {alignment.description}".strip())
@@ -127,54 +130,71 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
 
 
 def make_views(
-    run: Run, images: ImageSet, stage: int, splits: Splits, reconstructions: Reconstructions | None = None, cached: bool = False
+    run: Run, images: ImageSet, stage: int, splits: Splits, counterparts: Counterparts = None, cached: bool = False
 ) -> RandomViews:
-    """Random views of the images as stage 1 or 2 sees them; ``cached``: from the crop cache, if the options have one."""
+    """Random views of the images, and counterparts of the real ones, as stage 1 or 2 sees them; ``cached``: from the crop cache, if
+    the options have one."""
     (view, degraded), cache, seed, options = view_of_stage(stage, run.options), None, run.options.run.seed, run.options.views
     if options.crop_cache and cached:
         cache = CropCache(
             Path(options.crop_cache), images, view, seed, options.crop_cache_windows, options.crop_cache_epochs,
             int(options.crop_cache_gb * 1e9), margin=margin_for(view, degraded),
         )
+    kind = "simulated" if run.options.views.simulate else "reconstructions"
     return RandomViews(
-        images, view, splits.families, splits.generators, seed, degraded=degraded, reconstructions=reconstructions, crops=cache
+        images, view, splits.families, splits.generators, seed, degraded=degraded, crops=cache, **{kind: counterparts}
     )
 
 
-def make_batches(run: Run, stage: int, splits: Splits, reconstructions: Reconstructions | None) -> Batches:
+def make_batches(run: Run, stage: int, splits: Splits, counterparts: Counterparts) -> Batches:
     """A stage's batches of training images; stage 2 sees those of the calibration list where there is one."""
     options = run.options
     if splits.stream is not None:
         return StreamedBatches(run.accelerator, splits, stage, options)
     images, batch_size, share = splits.train, options.stage_1.batch_size, 2 * run.accelerator.num_processes
     if stage == 2:
-        listed = calibration_images(images, options.data.calibration_list)
-        images, reconstructions = images.select(listed), reconstructions.select(listed) if reconstructions else None
+        listed = calibration_images(images, options.data.calibration_list, real_only=bool(options.views.simulate))
+        images, counterparts = images.select(listed), counterparts.select(listed) if counterparts else None
         batch_size = min(batch_size, len(images) // share * share)  # of a short list
         if not batch_size:
             raise ValueError(f"The calibration list has only {len(images)} training images, too few for a batch of {share}.")
-    views = make_views(run, images, stage, splits, reconstructions, cached=stage == 1)
+    views = make_views(run, images, stage, splits, counterparts, cached=stage == 1)
     return ShuffledBatches(run.accelerator, views, batch_size, options.run.seed, options.views.num_workers)
+
+
+def make_counterparts(run: Run, splits: Splits) -> Counterparts:
+    """What the options put beside each real training image; None without such an option."""
+    options, output, seed = run.options.views, Path(run.options.run.output_dir), run.options.run.seed
+    if options.reconstructions:
+        made = make_reconstructions(
+            splits.train, options.reconstructions, output / RECONSTRUCTIONS, seed, run.accelerator, options.num_workers
+        )
+        run.say(made.description)
+        return made
+    return simulate(run, splits, splits.train) if options.simulate else None
+
+
+def simulate(run: Run, splits: Splits, images: ImageSet) -> SimulatedPictures:
+    """Simulated counterparts of the images by the run's generators, which are fitted to the real training images."""
+    options = run.options
+    return make_simulated(
+        splits.train, images, options.views.simulate, options.views.simulated_networks, Path(options.run.output_dir) / SIMULATED,
+        options.run.seed, run.accelerator,
+    )
 
 
 def train_stages(run: Run, model: SelfConForImageClassification, splits: Splits) -> RandomViews:
     """Both stages, or what is left of them; returns stage 1's views for the report's pictures."""
-    options, reconstructions = run.options, None
-    if options.views.reconstructions:
-        reconstructions = make_reconstructions(
-            splits.train, options.views.reconstructions, Path(options.run.output_dir) / RECONSTRUCTIONS, options.run.seed,
-            run.accelerator, options.views.num_workers,
-        )
-        run.say(reconstructions.description)
-    views = make_views(run, splits.train, 1, splits, reconstructions)
+    options, counterparts = run.options, make_counterparts(run, splits)
+    views = make_views(run, splits.train, 1, splits, counterparts)
 
     if run.state.stage != classifiers.NAME:
-        batches = make_batches(run, 1, splits, reconstructions)
+        batches = make_batches(run, 1, splits, counterparts)
         rows = options.stage_1.embed_chunk or options.stage_1.batch_size
         held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 1, splits), rows)
         contrastive.train_contrastive(run, model, batches, held_out)
 
-    batches = make_batches(run, 2, splits, reconstructions)
+    batches = make_batches(run, 2, splits, counterparts)
     held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 2, splits), options.stage_1.batch_size)
     classifiers.train_classifiers(run, model, batches, held_out)
     copy_weights_to_all(run.accelerator, model)
@@ -208,7 +228,10 @@ def train(options: TrainingOptions) -> Path:
     # what a score means: fitted on images that trained nothing
     processor = SelfConImageProcessor(crops=options.scoring.test_crops, turn_upright=splits.train.turn_upright)
     detector = TorchDetector(model, processor)
-    calibrate(detector, splits.held_out, accelerator, options.views.num_workers)
+    held_out = splits.held_out
+    if not (held_out.label == SYNTHETIC).any():  # trained on real images alone
+        held_out = with_simulated(held_out, simulate(run, splits, held_out))
+    calibrate(detector, held_out, accelerator, options.views.num_workers)
 
     # how good it is, beside the pixel statistics
     report, scored = evaluate_run(accelerator, detector, splits, options, state.history, training_seconds)

@@ -12,21 +12,19 @@ accuracy by condition with 95 % intervals, and training seconds.
 """
 
 import argparse
-import io
 import statistics
-import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-
-import filelock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.trainings.resumed import finish_run, steps_per_epoch  # noqa: E402
 from imaginet_core.pictures.degradations import CONDITION_TITLES  # noqa: E402
 from imaginet_tools.evaluation.report import Report  # noqa: E402
-from training.run.output_folder import FINISHED  # noqa: E402
+from imaginet_tools.images.splits import load_splits  # noqa: E402
+from training.command_line import parse_options  # noqa: E402
+from training.run.output_folder import is_finished  # noqa: E402
 
 VARIANTS = {
     "selfcon": ("--objective", "selfcon"),
@@ -40,14 +38,8 @@ FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
 
 def train(variant: str, seed: int, options: argparse.Namespace) -> None:
     """One run, from where it stands to its end; nothing if it is finished. Raises SystemExit if it fails."""
-    folder = folder_of(variant, seed, options)
-    with alone(folder) as lock:
-        if not finished(folder):
-            print(f"== {variant}, seed {seed}", flush=True)
-            command = [*command_of(variant, seed, options), "--output_dir", str(folder), "--resume"]
-            done = subprocess.run(command, cwd=ROOT, pass_fds=(lock.fileno(),))
-            if done.returncode:
-                sys.exit(f"objectives.py: the run in {folder} failed (see above); the same command goes on when that is mended.")
+    command = command_of(variant, seed, options)
+    finish_run(folder_of(variant, seed, options), command, "objectives.py", f"{variant}, seed {seed}")
 
 
 def command_of(variant: str, seed: int, options: argparse.Namespace) -> list[str]:
@@ -63,42 +55,21 @@ def command_of(variant: str, seed: int, options: argparse.Namespace) -> list[str
 
 def epochs_with_reconstructions(arguments: list[str], epochs: int) -> int:
     """How many epochs with reconstructions have about as many steps as ``epochs`` without."""
-    from imaginet_tools.images.splits import load_splits
-    from training.command_line import parse_options
-    from training.views.batches import BatchOrder
-
     options = parse_options(arguments)
-    real = load_splits(options.data, options.run.seed).train.label == 0
-    batch_size, seed = options.stage_1.batch_size, options.run.seed
-    with_reconstructions, without = (BatchOrder(has, batch_size, seed).steps for has in (real, real & False))
+    images = load_splits(options.data, options.run.seed).train
+    with_reconstructions, without = (steps_per_epoch(each, images) for each in (options, options.replace(reconstructions=None)))
     return max(1, round(epochs * without / with_reconstructions))
-
-
-@contextmanager
-def alone(folder: Path):
-    """Waits until no run writes the folder; yields the lock's file. The run inherits it, as it goes on when this script is killed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with io.open(folder.with_suffix(".lock"), "w") as lock:
-        if not filelock.lock_descriptor(lock.fileno(), blocking=False):
-            print(f"A run that was started earlier is still writing {folder}; waiting for its end.", flush=True)
-            filelock.lock_descriptor(lock.fileno())
-        yield lock
 
 
 def folder_of(variant: str, seed: int, options: argparse.Namespace) -> Path:
     return options.out / f"{variant.replace(' + ', '_')}_seed{seed}"
 
 
-def finished(folder: Path) -> bool:
-    """Whether a run ended here."""
-    return (folder / FINISHED).exists()
-
-
 def reports_of(variant: str, options: argparse.Namespace) -> list[Report]:
     """The variant's finished runs of the seeds asked for. Raises SystemExit for a run with another fold or data."""
     found = []
     for folder in (folder_of(variant, seed, options) for seed in options.seeds):
-        if not finished(folder):
+        if not is_finished(folder):
             continue
         report = Report.read(folder / "report.json")
         data = Path(report.options["data_dir"]).resolve()

@@ -30,14 +30,18 @@ FLOORS = (  # from the ground; rooms of one floor do not import each other
     {"publish": ("imaginet_tools/publish",)},
     {"commands": ("imaginet_tools/commands", "imaginet_tools/commands/evaluation", "imaginet_tools/commands/serving")},
     {"training": (
-        "training", "training/reconstructions", "training/run", "training/stages", "training/stages/losses", "training/views",
+        "training", "training/reconstructions", "training/run", "training/simulation", "training/stages", "training/stages/losses",
+        "training/views",
     )},
     {
         "train_selfcon.py": ("train_selfcon.py",), "scripts": ("scripts",), "examples": ("examples",),
         "scoring": ("scoring",),  # the old name of a script
     },
     {
-        "benchmarks": ("benchmarks", "benchmarks/evaluation", "benchmarks/explanations"), "jobs": ("jobs",),
+        "benchmarks": (
+            "benchmarks", "benchmarks/evaluation", "benchmarks/explanations", "benchmarks/trainings", "benchmarks/unseen",
+        ),
+        "jobs": ("jobs",),
         "metric of evaluate": ("metrics/synthetic_image_detection",),
     },
 )

@@ -104,6 +104,12 @@ class ViewOptions(Group):
         "(the default of the bare option) trains one on the training images, anything else is a model of diffusers",
         stored_as="twins", aliases=["--twins"], nargs="?", const="small",
     )
+    simulate: str | None = option(
+        None, "for each real training picture, in each epoch, a synthetic one as a generator drawn at random would make it, in the same "
+        "batch: by 'filters', by small 'networks' fitted first, or 'all' (the default of the bare option); training pictures may then "
+        "all be real", choices=("all", "filters", "networks"), nargs="?", const="all",
+    )
+    simulated_networks: int = option(8, "networks that --simulate fits, a few seconds each", limits="positive")
     crop_cache: str | None = option(
         None, "folder for windows cut from the training images once, which saves decoding whole pictures for every view"
     )
@@ -113,6 +119,17 @@ class ViewOptions(Group):
     num_workers: int = option(
         2, "processes that load and augment images, per training process", changes_result=False, limits="not negative"
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("reconstructions", "crop_cache"):
+            if self.simulate and getattr(self, name):
+                raise ValueError(f"--simulate and --{name} cannot go together; leave one out.")
+
+    @property
+    def has_counterparts(self) -> bool:
+        """Whether each real training image has a synthetic counterpart in the same batch."""
+        return bool(self.reconstructions or self.simulate)
 
 
 @dataclass(frozen=True)
@@ -255,7 +272,7 @@ class TrainingOptions:
 
     def __post_init__(self):
         if self.data.streaming:
-            for name in ("aligned", "reconstructions", "crop_cache"):
+            for name in ("aligned", "reconstructions", "simulate", "crop_cache"):
                 if getattr(self.views, name):
                     raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
 

@@ -52,14 +52,15 @@ class Splits(NamedTuple):
         return self._replace(train=seen(self.train), held_out=seen(self.held_out), test=seen(self.test))
 
 
-def load_splits(data: DataOptions, seed: int) -> Splits:
+def load_splits(data: DataOptions, seed: int, real_only: bool = False) -> Splits:
     """Loads the data set and splits it by source image; ``seed`` draws which source images are held out.
 
     With ``data.fold`` the scored part is a fold of the training list and the test list is not touched. Of what is left
-    for training, ``data.held_out`` of the source images are kept for calibration.
+    for training, ``data.held_out`` of the source images are kept for calibration. With ``real_only`` the images to train on may all be
+    real.
 
     Raises:
-        ValueError: if a split is missing or empty, has one class only, or labels that are not real and synthetic.
+        ValueError: if a split is missing or empty, has one class only (but for ``real_only``), or labels that are not real and synthetic.
     """
     loaded = load_any(data)
     pool, test = (
@@ -67,13 +68,12 @@ def load_splits(data: DataOptions, seed: int) -> Splits:
         for name in ("train", "test")
     )
     if data.fold is not None:
-        number, count = data.fold_numbers()
-        in_fold = np.floor(_position(pool.source_image, "fold") * count) == number - 1
-        pool, test = pool.select(~in_fold), pool.select(in_fold)
+        scored = in_fold(pool.source_image, *data.fold_numbers())
+        pool, test = pool.select(~scored), pool.select(scored)
     kept = _position(pool.source_image, f"held out/{seed}") < data.held_out
     train, held_out = pool.select(~kept), pool.select(kept)
-    check_classes(train, "the training images")
-    check_classes(held_out, f"the held-out {data.held_out:.0%} of the training source images (raise --held_out)")
+    check_classes(train, "the training images", real_only)
+    check_classes(held_out, f"the held-out {data.held_out:.0%} of the training source images (raise --held_out)", real_only)
     if test is not None:
         check_classes(test, "the scored images")
     return Splits(
@@ -210,14 +210,14 @@ def class_names(rows: datasets.Dataset, pool: ImageSet, column: str) -> list[str
     return [name for name in ordered if name in present]
 
 
-def check_classes(images: ImageSet, what: str) -> None:
-    """Raises ValueError unless there are real and synthetic images."""
+def check_classes(images: ImageSet, what: str, real_only: bool = False) -> None:
+    """Raises ValueError unless there are real and synthetic images; with ``real_only``, real ones are enough."""
     for value, name in ((REAL, "real"), (SYNTHETIC, "synthetic")):
-        if not (images.label == value).any():
+        if not (images.label == value).any() and not (real_only and value == SYNTHETIC):
             raise ValueError(f"{what} hold no {name} image; both classes are needed.")
 
 
-def calibration_images(images: ImageSet, file: str | None) -> np.ndarray:
+def calibration_images(images: ImageSet, file: str | None, real_only: bool = False) -> np.ndarray:
     """Numbers of the training images of stage 2, int: those on the list ``file``, else those that the data set marks, else all.
 
     Raises ValueError if none of the images is on the list, or those that are have one class only.
@@ -226,7 +226,7 @@ def calibration_images(images: ImageSet, file: str | None) -> np.ndarray:
         chosen = on_list(images, file)
     else:
         chosen = images.calibration if images.calibration.any() else np.ones(len(images), dtype=bool)
-    check_classes(images.select(chosen), "the images of the calibration list")
+    check_classes(images.select(chosen), "the images of the calibration list", real_only)
     return np.flatnonzero(chosen)
 
 
@@ -237,6 +237,11 @@ def on_list(images: ImageSet, file: str) -> np.ndarray:
     if not chosen.any():
         raise ValueError(f"No training image is on the calibration list {file}; check that its paths are those of the data set.")
     return chosen
+
+
+def in_fold(source_image: np.ndarray, number: int, count: int) -> np.ndarray:
+    """Which images lie in fold ``number``, from 1, of ``count``: bool (N,) of their source images str (N,)."""
+    return np.floor(_position(source_image, "fold") * count) == number - 1
 
 
 def _position(names: np.ndarray, salt: str) -> np.ndarray:

@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks import objectives
 from imaginet_tools.evaluation.report import Report, Row
-from imaginet_tools.images import splits
 from imaginet_tools.metrics.detection import Metrics
 from imaginet_tools.metrics.estimate import Estimate
 from training.command_line import parse_options
+from training.run.output_folder import is_finished
 
 RUN = """
 import json, pathlib, sys, time
@@ -70,7 +70,7 @@ def test_runs_differ_in_nothing_but_the_objective(options):
 
 def test_reconstructions_get_as_many_steps(options, monkeypatch):
     images = argparse.Namespace(label=np.array([0] * 60 + [1] * 60))
-    monkeypatch.setattr(splits, "load_splits", lambda data, seed: argparse.Namespace(train=images))
+    monkeypatch.setattr(objectives, "load_splits", lambda data, seed: argparse.Namespace(train=images))
     found = parse_options(objectives.command_of("selfcon + reconstructions", 1, options)[2:])
     assert found.views.reconstructions == "small" and found.stage_1.epochs == round(40 * (120 // 8) / (180 // 8))
 
@@ -115,6 +115,6 @@ def test_after_a_kill_it_waits_for_the_run_that_goes_on_and_does_not_start_it_tw
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    assert not objectives.finished(options.out / "ce_seed1")
+    assert not is_finished(options.out / "ce_seed1")
     objectives.train("ce", 1, options)
-    assert objectives.finished(options.out / "ce_seed1") and starts.read_text() == "x"
+    assert is_finished(options.out / "ce_seed1") and starts.read_text() == "x"

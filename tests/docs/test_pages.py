@@ -11,7 +11,7 @@ from scripts.update_results_picture import rows_of
 PAGES = ("README.md", "docs/app.md", "docs/benchmarks_of_others.md", "docs/data.md",
          "docs/degradations.md", "docs/detecting.md", "docs/evaluation.md", "docs/heat_maps.md", "docs/house.md", "docs/provenance.md", "docs/publishing.md",
          "docs/reading_a_result.md", "docs/reading_pictures.md",
-         "docs/results.md", "docs/scoring.md", "docs/shortcuts.md", "docs/training.md", "docs/your_own_images.md")
+         "docs/results.md", "docs/scoring.md", "docs/shortcuts.md", "docs/training.md", "docs/unseen.md", "docs/your_own_images.md")
 
 
 def test_the_readme_is_read_in_five_minutes(repository):

@@ -88,7 +88,7 @@ def train_small(crops: np.ndarray, seed: int, accelerator: Accelerator, steps: i
         for step in range(steps):
             batch = to_unit(crops[rng.integers(len(crops), size=BATCH)], accelerator.device)
             made = network(batch)
-            loss = F.l1_loss(made, batch) + 0.25 * F.l1_loss(_laplacian(made), _laplacian(batch))
+            loss = F.l1_loss(made, batch) + 0.25 * F.l1_loss(laplacian(made), laplacian(batch))
             if not torch.isfinite(loss):
                 raise FloatingPointError(
                     f"The loss of the reconstructions' autoencoder is {loss.item()} at step {step}; try another seed, or name an "
@@ -221,7 +221,7 @@ def _reflected(start: int, length: int, side: int) -> np.ndarray:
     return np.where(places < side, places, period - places)
 
 
-def _laplacian(pixels: Tensor) -> Tensor:
+def laplacian(pixels: Tensor) -> Tensor:
     """Four times each inner pixel less its four neighbours: (..., H, W) -> (..., H - 2, W - 2)."""
     inner, rows, columns = pixels[..., 1:-1, 1:-1], pixels[..., :, 1:-1], pixels[..., 1:-1, :]
     return 4 * inner - rows[..., :-2, :] - rows[..., 2:, :] - columns[..., :-2] - columns[..., 2:]

@@ -15,6 +15,7 @@ from imaginet_tools.evaluation.figures import Scored
 from imaginet_tools.evaluation.picture_grids import TITLES, draw_mistakes
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.evaluation.robustness.out_of_scope import out_of_scope_sentence, probe_out_of_scope
+from imaginet_tools.images.image_set import SYNTHETIC
 from imaginet_tools.images.splits import Splits
 from training.options import TrainingOptions
 from training.run.limits import limits_of
@@ -50,8 +51,9 @@ def evaluate_run(
         )
     else:
         scored = evaluate.score(detector, splits.test, tuple(CONDITIONS), detector.threshold, accelerator, workers)
-        baseline = PixelStatisticsDetector(splits.train, splits.held_out, accelerator, workers)
-        scored += evaluate.score(baseline, splits.test, tuple(CONDITIONS), baseline.threshold, accelerator, workers)
+        if (splits.train.label == SYNTHETIC).any():  # else the baseline has nothing to learn from
+            baseline = PixelStatisticsDetector(splits.train, splits.held_out, accelerator, workers)
+            scored += evaluate.score(baseline, splits.test, tuple(CONDITIONS), baseline.threshold, accelerator, workers)
         shown = scored
     training = {
         "seconds": training_seconds, "processes": accelerator.num_processes, "device": str(accelerator.device),

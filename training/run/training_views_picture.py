@@ -10,18 +10,19 @@ from training.views.random_views import RandomViews
 def draw_training_views(views: RandomViews, pictures: int = 6, epochs: int = 4) -> Figure:
     """What stage 1 is shown: a row per training image, real and synthetic ones in turn, a column per epoch and view.
 
-    With pairs of views, a view and its degraded copy stand side by side; with reconstructions, the row below a real image is that
-    of its reconstruction.
+    With pairs of views, a view and its degraded copy stand side by side; where real images have synthetic counterparts, the row below a
+    real image is that of its counterpart.
     """
     real, synthetic = (np.flatnonzero(views.images.label == value).tolist() for value in range(2))
+    counterpart = "simulated" if views.simulated is not None else "reconstruction"
     rows = []
     for place in range(pictures // 2):
         index = real[place % len(real)]
-        rows += [index] if views.reconstructions is None else [index, len(views) + index]  # N + i is that of image i
-        rows.append(synthetic[place % len(synthetic)])
+        rows += [index, len(views) + index] if views.has_counterparts else [index]  # N + i is that of image i
+        rows += [synthetic[place % len(synthetic)]] if synthetic else []
     tiles, captions = [], []
     for row in rows:
-        name = "reconstruction" if row >= len(views) else views.images.generator[row]
+        name = counterpart if row >= len(views) else views.images.generator[row]
         for epoch in range(epochs):
             views.set_epoch(epoch)
             shown = views[row]["pixels"].permute(0, 2, 3, 1).numpy()

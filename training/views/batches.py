@@ -38,7 +38,7 @@ class ShuffledBatches:
 
     Args:
         accelerator: whose processes share each batch.
-        views: the images' random views; with reconstructions, a real image and its reconstruction are always in the same batch.
+        views: the images' random views; a real image and its synthetic counterpart are always in the same batch.
         batch_size: rows per step, over all processes (a reconstruction is a row).
         seed: of the order.
         num_workers: processes that load and augment images, per training process.
@@ -48,7 +48,7 @@ class ShuffledBatches:
     """
 
     def __init__(self, accelerator: Accelerator, views: RandomViews, batch_size: int, seed: int, num_workers: int):
-        has_reconstruction = (views.images.label == REAL) & (views.reconstructions is not None)
+        has_reconstruction = (views.images.label == REAL) & views.has_counterparts
         check_batch_size(batch_size, len(has_reconstruction) + int(has_reconstruction.sum()), accelerator.num_processes)
         self.accelerator, self.views, self.num_workers = accelerator, views, num_workers
         self.order = BatchOrder(has_reconstruction, batch_size, seed, accelerator.process_index, accelerator.num_processes)
@@ -71,7 +71,7 @@ class ShuffledBatches:
 
     def paths(self, batch: dict[str, Tensor]) -> list[str]:
         listed = self.views.images.path
-        suffix = {False: "", True: " (its reconstruction)"}
+        suffix = {False: "", True: " (its synthetic counterpart)"}
         return [f"{listed[i % len(listed)]}{suffix[i >= len(listed)]}" for i in batch["index"].tolist()]
 
 

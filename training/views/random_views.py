@@ -38,6 +38,16 @@ class ReconstructedPictures(Protocol):
         """The reconstruction of real image ``index``: uint8 (H, W, 3), of the image's own size."""
 
 
+class SimulatedWindows(Protocol):
+    """Simulated counterparts of the real images, made of a window's pixels; see ``training.simulation.simulated``."""
+
+    def around(self, window: Window, height: int, width: int) -> Window:
+        """What must be read of a picture of ``height`` × ``width`` pixels for a window."""
+
+    def make(self, pixels: np.ndarray, index: int, epoch: int) -> np.ndarray:
+        """What was read of image ``index``, uint8 (H, W, 3) -> its counterpart in an epoch, the same shape."""
+
+
 class RandomViews(torch.utils.data.Dataset):
     """Item i: random views of image i, a pure function of (path, epoch, seed); a dict.
 
@@ -51,6 +61,8 @@ class RandomViews(torch.utils.data.Dataset):
     With ``reconstructions``, item N + i of N images is that of real image i: of label 1, family and generator -1, the same crop
     with the same degradation and turn. The length stays N.
 
+    With ``simulated``, item N + i is the simulated counterpart of real image i in this epoch, labelled in the same way.
+
     Decoded images are kept, up to ``KEPT_BYTES`` in each loading process: a small data set is decoded once, not every epoch. Of
     other images no more than the view's window is read.
 
@@ -61,6 +73,7 @@ class RandomViews(torch.utils.data.Dataset):
         seed: of all views.
         degraded: each image as a pair of clean and degraded view.
         reconstructions: reconstructions of the real images.
+        simulated: simulated counterparts of the real images; not together with reconstructions or crops.
         crops: windows cut out before, for the same images and view, with the margin that :func:`margin_for` tells.
 
     Raises:
@@ -69,10 +82,10 @@ class RandomViews(torch.utils.data.Dataset):
 
     def __init__(
         self, images: ImageSet, view: View, families: list[str], generators: list[str], seed: int, degraded: bool = False,
-        reconstructions: ReconstructedPictures | None = None, crops: CropCache | None = None,
+        reconstructions: ReconstructedPictures | None = None, crops: CropCache | None = None, simulated: SimulatedWindows | None = None,
     ):
         self.images, self.view, self.seed = images, view, seed
-        self.degraded, self.reconstructions, self.crops = degraded, reconstructions, crops
+        self.degraded, self.reconstructions, self.crops, self.simulated = degraded, reconstructions, crops, simulated
         self.margin = margin_for(view, degraded)
         if crops is not None and crops.margin != self.margin:
             raise ValueError(f"These views need windows with a margin of {self.margin}; the crop cache has {crops.margin}.")
@@ -81,6 +94,11 @@ class RandomViews(torch.utils.data.Dataset):
         self.family, self.generator = class_numbers(images.family, families), class_numbers(images.generator, generators)
         self.kept, self.kept_bytes = {}, 0
         self.epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # seen by workers that live for all epochs
+
+    @property
+    def has_counterparts(self) -> bool:
+        """Whether real image i has a synthetic counterpart, item N + i."""
+        return self.reconstructions is not None or self.simulated is not None
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch[0] = epoch
@@ -93,26 +111,39 @@ class RandomViews(torch.utils.data.Dataset):
         return len(self.files)
 
     def __getitem__(self, number: int) -> dict:
-        is_reconstruction, index = divmod(number, len(self.files))
+        is_counterpart, index = divmod(number, len(self.files))
         rng = degradations.rng_for(self.files.path(index), f"{self.seed}/{int(self.epoch)}")
-        views = finish_views(self.view, *self._window(index, bool(is_reconstruction), rng), rng, self.degraded)
-        labels = (SYNTHETIC, -1, -1) if is_reconstruction else (self.label[index], self.family[index], self.generator[index])
+        views = finish_views(self.view, *self._window(index, bool(is_counterpart), rng), rng, self.degraded)
+        labels = (SYNTHETIC, -1, -1) if is_counterpart else (self.label[index], self.family[index], self.generator[index])
         label, family, generator = map(int, labels)
         return {
             "pixels": views,
             "label": label, "family": family, "generator": generator, "index": number,
         }
 
-    def _window(self, index: int, is_reconstruction: bool, rng: np.random.Generator) -> tuple[np.ndarray, Window]:
-        """The window's pixels out of the image or its reconstruction, and the window."""
+    def _window(self, index: int, is_counterpart: bool, rng: np.random.Generator) -> tuple[np.ndarray, Window]:
+        """The window's pixels out of the image or its counterpart, and the window."""
         if self.crops is not None:
             pixels, window = self.crops.window(index, int(self.epoch))
-            return (window.of(self._reconstruction(index)) if is_reconstruction else pixels), window
+            return (window.of(self._reconstruction(index)) if is_counterpart else pixels), window
 
         def place(height: int, width: int) -> Window:
             return self.view.place(height, width, rng).grow(self.margin, height, width)
 
-        return _cut(self._reconstruction(index), place) if is_reconstruction else self._read(index, place)
+        if not is_counterpart:
+            return self._read(index, place)
+        return self._simulate(index, place) if self.simulated else _cut(self._reconstruction(index), place)
+
+    def _simulate(self, index: int, place: Callable[[int, int], Window]) -> tuple[np.ndarray, Window]:
+        placed: list[Window] = []
+
+        def place_around(height: int, width: int) -> Window:
+            placed.append(place(height, width))
+            return self.simulated.around(placed[0], height, width)
+
+        pixels, read = self._read(index, place_around)
+        window, made = placed[0], self.simulated.make(pixels, index, int(self.epoch))
+        return window._replace(top=window.top - read.top, left=window.left - read.left).of(made), window
 
     def _reconstruction(self, index: int) -> np.ndarray:
         number = len(self) + index

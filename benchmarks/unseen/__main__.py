@@ -1,0 +1,85 @@
+"""Generators that a detector has never seen: one table of ideas, each trained four times, with one generator left out each time.
+
+    python -m benchmarks.unseen --data_dir ../shared/lab --out runs/unseen --rows laptop ce supcon
+    python -m benchmarks.unseen --table                                     # the table of the rows that are there
+
+A run trains on real pictures and those of the other generators, and is scored on the generator left out against real pictures, in a
+fold of the training list that it was kept from, by source picture. All rows get the same number of views (``--views``), on one
+core. The script may be stopped at any moment; the same command goes on: finished rows are read, not computed again, and a run that
+was killed resumes from its last checkpoint. ``--test_list`` scores the test list instead, after training on all of the training
+list: once, for what was chosen on the folds.
+
+Each row's scores are written to a JSON file in --rows_folder (one folder for each number of views), from which table and chart are
+made: in --out, unseen.md and unseen.png.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.unseen.parts import Lab, Plan
+from benchmarks.unseen.rows import COMMON, ROWS
+from benchmarks.unseen.runs import make_row, read_rows, write_row
+from benchmarks.unseen.table import all_figures, draw, markdown
+from imaginet_core.errors import sentence_of
+from imaginet_core.storage.safe_writes import write_aside
+from imaginet_tools.evaluation.charts import save_figure
+
+ROWS_FOLDER = Path(__file__).with_name("rows")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line; a wrong value ends the program with one sentence."""
+    parser = argparse.ArgumentParser(prog="benchmarks.unseen", description=__doc__.partition("\n")[0])
+    parser.add_argument("--data_dir", default="../shared/lab", help="folder with images and lists (default: ../shared/lab)")
+    parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="of runs, table and chart (default: runs/unseen)")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=[], metavar="ROW", help=f"of {', '.join(ROWS)}")
+    parser.add_argument("--rows_folder", type=Path, default=ROWS_FOLDER, help="of the rows' JSON files (default: beside the program)")
+    parser.add_argument("--views", type=int, default=3840, help="crops that stage 1 of each run sees (default: 3840)")
+    parser.add_argument("--folds", type=int, default=3, help="of the training list (default: 3)")
+    parser.add_argument("--seed", type=int, default=42, help="(default: 42)")
+    parser.add_argument("--test_list", action="store_true", help="score the test list; rows are then kept in a folder of their own")
+    parser.add_argument("--table", action="store_true", help="make the table of the rows that are there, whatever was asked for")
+    options = parser.parse_args(arguments)
+    if not options.rows and not options.table:
+        parser.error("name --rows to compute, or ask for the --table of those that are there.")
+    if options.folds < 2 or options.views < 1:
+        parser.error(f"--folds must be at least 2 and --views at least 1, got {options.folds} and {options.views}.")
+    return options
+
+
+def run(options: argparse.Namespace) -> str:
+    """Computes what is missing; returns the table. Raises ValueError for what the user can mend."""
+    plan_name = f"views_{options.views}{'_test_list' if options.test_list else ''}"
+    folder, out = options.rows_folder / plan_name, (options.out / plan_name).resolve()
+    if options.rows:
+        lab = Lab(options.data_dir)
+        folds = 0 if options.test_list else options.folds
+        plan = Plan(lab.folder.name, lab.train.fingerprint(), folds, options.views, options.seed, COMMON)
+        for name in options.rows:
+            if name in read_rows(folder, plan):
+                print(f"{name} is there already, in {folder}.", flush=True)
+                continue
+            write_row(make_row(name, ROWS[name], lab, plan, out), folder)
+    rows = read_rows(folder)
+    if not rows:
+        raise ValueError(f"There is no row in {folder}; name --rows to compute.")
+    figures = all_figures(rows)
+    text = markdown(rows, figures)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with write_aside(options.out / "unseen.md") as aside:
+        aside.write_text(text, encoding="utf-8")
+    save_figure(draw(figures), options.out / "unseen.png")
+    return text
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    try:
+        print(run(options))
+    except (ValueError, OSError) as error:
+        sys.exit(f"benchmarks.unseen: {sentence_of(error)}")
+
+
+if __name__ == "__main__":
+    main()

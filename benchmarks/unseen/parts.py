@@ -1,0 +1,111 @@
+"""Leave one generator out: which images a run trains on, and which are scored, as lists beside the run."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import imaginet
+from imaginet_core.storage.safe_writes import write_aside
+from imaginet_tools.images.image_set import REAL, ImageSet
+from imaginet_tools.images.splits import in_fold
+
+TRAIN = imaginet.LIST_NAMES["train"][1]
+
+LABELS = ("labels.yaml", "SOURCES.tsv")
+"""What a list's numbers and its source pictures are called, beside the list or in the folder of the images."""
+
+
+class Plan(NamedTuple):
+    """What all rows of a table have in common; rows of different plans cannot be compared.
+
+    Attributes:
+        data: name of the folder of images.
+        fingerprint: of the training list.
+        folds: the training list is cut into so many by source picture, and a run scores one of them; 0: it scores the test list,
+            and trains on all of the training list.
+        views: crops of 96 × 96 that stage 1 of a run sees.
+        seed: of the runs.
+        common: options that every run is given beside its row's.
+    """
+
+    data: str
+    fingerprint: str
+    folds: int
+    views: int
+    seed: int
+    common: tuple[str, ...]
+
+
+class Part(NamedTuple):
+    """One run's images.
+
+    Attributes:
+        generator: left out of training; its pictures are scored.
+        fold: that is scored, from 1; 0 for the test list.
+        train: images to train on (and to calibrate on).
+        scored: pictures of the generator and real ones; no source picture of theirs is in ``train``.
+    """
+
+    generator: str
+    fold: int
+    train: ImageSet
+    scored: ImageSet
+
+
+class Lab:
+    """The images of a folder with lists.
+
+    Args:
+        data_dir: folder with images and lists, as for train_selfcon.py.
+
+    Raises:
+        ValueError: if it has no training list, or pictures of fewer than two generators.
+    """
+
+    def __init__(self, data_dir: str):
+        self.folder = Path(data_dir).resolve()
+        if "train" not in (lists := imaginet.find_lists(str(self.folder))):
+            raise ValueError(f"{data_dir} has no list of training images ({TRAIN}); give a folder with lists.")
+        self.lines = _lines_by_path(Path(lists["train"]))
+        beside = Path(lists["train"]).parent
+        self.names = beside if (beside / LABELS[0]).exists() else self.folder
+        self.train = ImageSet.from_raw("all", ("train",), data_dir=str(self.folder))
+        self.generators = sorted(set(self.train.generator[self.train.label != REAL].tolist()))
+        if len(self.generators) < 2:
+            raise ValueError(f"{data_dir} has pictures of {len(self.generators)} generator(s); to leave one out takes two.")
+
+    def part(self, generator: str, folds: int, real_only: bool = False) -> Part:
+        """The images of the run that leaves ``generator`` out; see :class:`Plan` for ``folds``.
+
+        Generators take the folds in turn. With ``real_only`` no generator's picture is trained on.
+        """
+        trains = self.train.label == REAL if real_only else self.train.generator != generator
+        if folds == 0:
+            test = ImageSet.from_raw("all", ("test",), data_dir=str(self.folder))
+            return Part(generator, 0, self.train.select(trains), test.select(_scored(test, generator)))
+        fold = self.generators.index(generator) % folds + 1
+        inside = in_fold(self.train.source_image, fold, folds)
+        scored = self.train.select(inside & _scored(self.train, generator))
+        return Part(generator, fold, self.train.select(trains & ~inside), scored)
+
+    def write_list(self, images: ImageSet, folder: Path) -> None:
+        """A folder of lists for ``--annotations`` with these images alone, in the order of the lab's own list."""
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = set(images.path.tolist())
+        with write_aside(folder / TRAIN) as aside:
+            aside.write_text("".join(f"{line}\n" for path, line in self.lines.items() if path in wanted), encoding="utf-8")
+        for name in LABELS:
+            if (self.names / name).exists():
+                with write_aside(folder / name) as aside:
+                    aside.write_bytes((self.names / name).read_bytes())
+
+
+def _scored(images: ImageSet, generator: str) -> np.ndarray:
+    return (images.label == REAL) | (images.generator == generator)
+
+
+def _lines_by_path(file: Path) -> dict[str, str]:
+    """The lines of a list by the paths of its images, as the builder names them."""
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return {line.rsplit(",", 4)[0].removeprefix("./"): line for line in lines if line.strip()}

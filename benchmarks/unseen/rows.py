@@ -1,0 +1,53 @@
+"""The rows of the table: what is tried, as options of train_selfcon.py beside the preset ``laptop``."""
+
+from typing import NamedTuple
+
+STATISTICS = "pixel statistics"
+
+
+class Row(NamedTuple):
+    """One idea.
+
+    Attributes:
+        options: of train_selfcon.py.
+        real_only: whether it trains on real pictures alone.
+        statistics: whether it is no network but the logistic regression on a dozen pixel statistics.
+    """
+
+    options: tuple[str, ...] = ()
+    real_only: bool = False
+    statistics: bool = False
+
+
+ROWS: dict[str, Row] = {
+    STATISTICS: Row(statistics=True),
+    "laptop": Row(),
+    "ce": Row(("--objective", "ce")),
+    "supcon": Row(("--objective", "supcon")),
+    "consistency": Row(("--consistency",)),
+    "twins": Row(("--twins",)),
+    "simulate": Row(("--simulate",)),
+    "simulate filters": Row(("--simulate", "filters")),
+    "simulate networks": Row(("--simulate", "networks")),
+    "real alone": Row(("--simulate",), real_only=True),
+    f"{STATISTICS} simulate": Row(("--simulate",), statistics=True),
+    f"{STATISTICS} real alone": Row(("--simulate",), real_only=True, statistics=True),
+    f"{STATISTICS} real alone filters": Row(("--simulate", "filters"), real_only=True, statistics=True),
+    f"{STATISTICS} real alone networks": Row(("--simulate", "networks"), real_only=True, statistics=True),
+    f"{STATISTICS} real alone 2 networks": Row(
+        ("--simulate", "networks", "--simulated_networks", "2"), real_only=True, statistics=True,
+    ),
+    f"{STATISTICS} real alone 16 networks": Row(
+        ("--simulate", "networks", "--simulated_networks", "16"), real_only=True, statistics=True,
+    ),
+    "ema": Row(("--ema_decay", "0.98")),
+}
+"""Name of a row -> what it is."""
+COMMON = (
+    "--preset", "laptop", "--batch_size", "32", "--classifier_epochs", "0", "--audit_images", "0", "--num_workers", "0",
+    "--cpu_threads", "1",
+)
+"""Options of every run: small batches make more of few views; one process on one core makes seconds comparable; stage 2 is left out,
+as the preset's cross-entropy trains the classifier of origin in stage 1."""
+WARMUP = 0.1
+"""Share of the epochs in which the rate rises."""
