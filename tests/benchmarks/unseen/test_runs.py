@@ -11,6 +11,7 @@ from benchmarks.unseen import runs
 from benchmarks.unseen.parts import Lab, Plan
 from benchmarks.unseen.rows import COMMON, ROWS, Row
 from benchmarks.unseen.scores import CONDITIONS, condition_of, scores_of
+from benchmarks.unseen.table import all_figures
 from imaginet_core.pictures.degradation_grid.conditions import degrade
 from imaginet_tools.inference.detector import Answers, Detector
 from tests.benchmarks.unseen.tiny_lab import GENERATORS, write_lab
@@ -79,6 +80,7 @@ def asked(lab, tmp_path, monkeypatch):
         return {"row": name, "options": [], "real_only": False, "plan": plan._asdict(), "created": f"{len(made)}", "runs": told}
 
     monkeypatch.setattr(program, "make_row", make_row)
+    monkeypatch.setattr(program, "all_figures", lambda rows: all_figures(rows, resamples=20))
     folders = ["--out", str(tmp_path / "out"), "--rows_folder", str(tmp_path / "rows")]
     return ["--data_dir", str(lab.folder), *folders, "--folds", "2"], made
 
