@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imaginet_core.detection.heat_map import COLOUR, MOST_OPACITY
 from imaginet_tools.commands.evaluation.evaluate import main
 from imaginet_tools.evaluation.embedding_map import embedding_map
 from imaginet_tools.evaluation.report import Report
 from imaginet_tools.images.image_set import ImageSet
-from imaginet_tools.inference.heat_maps.heat_map import COLOUR, MOST_OPACITY
 from imaginet_tools.inference.saved_detector import open_detector
 from modeling import SelfConImageProcessor
 from tests.imaginet_tools.evaluation.simulate import picture
