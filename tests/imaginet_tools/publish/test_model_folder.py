@@ -145,7 +145,7 @@ def test_the_card_says_how_good_on_what_and_how_it_was_made(folder):
     rights = ("## Licence", "Apache-2.0", "## Citation", "arXiv:2407.20020", "@article{")
     assert [said for said in (*made, *data, *rights) if said not in card] == []
     titles = re.findall("^## (.*)", card, re.MULTILINE)
-    assert titles == ["Limits", "Use", "What a score means", "Data", "Figures", "How it was made", "Licence", "Citation"]
+    assert titles == ["Limits", "Use", "What a score means", "Data", "Figures", "Heat maps", "How it was made", "Licence", "Citation"]
 
 
 def test_the_card_of_a_model_that_was_never_scored_says_so(online, folder):
