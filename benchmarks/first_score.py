@@ -68,6 +68,8 @@ def main(arguments: list[str]) -> None:
     from modeling import SelfConImageProcessor, save
 
     lines = []
+    if options.work_dir:
+        Path(options.work_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.work_dir) as folder:
         for name in options.networks:
             place = save(network_of(name), SelfConImageProcessor(), Path(folder, name))

@@ -137,6 +137,8 @@ def main() -> None:
     sample = sample_files()
     files = [sample[number * 7 % len(sample)] for number in range(options.pictures)]
     header = ["network", "format", "alone, ms", "ratio", "folder, images/s", "ratio", "largest difference"]
+    if options.work_dir:
+        Path(options.work_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.work_dir) as folder:
         lines = [line for name in options.networks for line in measure(name, files, options.repeats, Path(folder))]
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
