@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from accelerate.commands import launch
 from accelerate.commands.config.config_args import load_config_from_file
-from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
+from tests.accelerate_launcher import single_process_of
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -29,10 +28,7 @@ def test_accelerate_reads_it_and_its_heading_says_the_command_and_whether_it_was
 
 
 def test_one_process_is_started_on_the_cpu(monkeypatch):
-    started = []
-    monkeypatch.setattr(launch, "simple_launcher", lambda arguments: started.append(prepare_simple_launcher_cmd_env(arguments)))
-    launch.launch_command(launch.launch_command_parser().parse_args(["--config_file", str(ROOT / "configs" / "cpu.yaml"), "script.py"]))
-    ((command, environment),) = started
+    command, environment = single_process_of(monkeypatch, ROOT / "configs" / "cpu.yaml", "script.py")
     assert command[-1] == "script.py" and environment["ACCELERATE_USE_CPU"] == "True" and "WORLD_SIZE" not in environment
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import accumulate
 from xml.parsers import expat
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -50,8 +51,8 @@ def join_pieces(name: str, pieces: Sequence[bytes]) -> bytes:
         raise ValueError(f"its XMP has more than {LARGEST:,} bytes")
     placed = sorted((int.from_bytes(piece[4:8], "big"), piece[8:]) for piece in pieces)
     whole = b"".join(data for _, data in placed)
-    starts = [sum(len(data) for _, data in placed[:number]) for number in range(len(placed))] if len(placed) <= MOST_PIECES else None
-    if len(whole) != length or starts != [start for start, _ in placed]:
+    ends = list(accumulate(len(data) for _, data in placed))
+    if len(placed) > MOST_PIECES or len(whole) != length or [0, *ends[:-1]] != [start for start, _ in placed]:
         raise ValueError("the second part of its XMP is not whole")
     if hashlib.md5(whole, usedforsecurity=False).hexdigest() != name.lower():
         raise ValueError("the second part of its XMP is not the one that the first part names")

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.commands import launch
-from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
+from tests.accelerate_launcher import single_process_of
 from training.run.hardware import check_device, check_processes, mixed_precision
 
 
@@ -44,10 +43,7 @@ mixed_precision: "no"
 ])
 def test_one_process_instead_of_several_is_said_loudly(kind, cpu, processes, said, tmp_path, monkeypatch, caplog):
     (tmp_path / "configuration.yaml").write_text(CONFIGURATION.format(kind=kind, cpu=cpu, processes=processes))
-    started = []
-    monkeypatch.setattr(launch, "simple_launcher", lambda arguments: started.append(prepare_simple_launcher_cmd_env(arguments)))
-    launch.launch_command(launch.launch_command_parser().parse_args(["--config_file", str(tmp_path / "configuration.yaml"), "run.py"]))
-    ((_, environment),) = started  # one process, with this environment
+    _, environment = single_process_of(monkeypatch, tmp_path / "configuration.yaml", "run.py")
     monkeypatch.setattr(os, "environ", environment)
     check_processes(SimpleNamespace(num_processes=int(environment.get("WORLD_SIZE", 1))))
     assert caplog.text.count("ONE process trains, although") == said and caplog.text.count("cpu_two_processes.yaml") == said
