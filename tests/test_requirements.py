@@ -24,7 +24,7 @@ EXTRAS = {
     "imaginet_tools/inference/networks/onnx_network.py": "onnx", "imaginet_tools/inference/networks/openvino_network.py": "openvino",
     "imaginet_tools/inference/export_model.py": "openvino", "imaginet_tools/inference/export_model_int8.py": "onnx",
     "imaginet_tools/inference/export_model_parity.py": "onnx", "imaginet_tools/inference/export_model_graph.py": "openvino score",
-    "imaginet_tools/inference/scoring/ray_engine.py": "ray",
+    "imaginet_tools/inference/scoring/ray_engine.py": "ray", "imaginet_tools/evaluation/stored/ray_scoring.py": "ray",
     "imaginet_tools/inference/score_report": "report", "imaginet_tools/inference/service": "serve", "imaginet_tools/commands/serving/serve.py": "serve",
     "imaginet_tools/inference/app": "app", "imaginet_tools/metrics": "audit",
 }

@@ -12,6 +12,7 @@ from datasets.utils import tqdm
 from imaginet_core.detection.windows import MEAN, RULES
 from imaginet_core.pictures.sources import LIMITS
 from imaginet_tools.commands.errors import in_one_sentence
+from imaginet_tools.commands.ray_options import add_ray_options, check_ray_options, told_what_ray_needs
 from imaginet_tools.inference.heat_maps.local_scores import check_heat_maps
 from imaginet_tools.inference.networks.engines import AUTO, ENGINES
 from imaginet_tools.inference.saved_detector import SavedDetector, open_detector
@@ -57,16 +58,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--provenance", action="store_true", help="also write what each file states about its origin; no part of any score")
     add("--revision", help="of a model on the Hub")
     add("--trust_remote_code", action="store_true", help="run the code of a model on the Hub")
-    add("--engine", default="local", choices=("local", "ray"), help='ray: on a cluster (pip install "imaginet[ray]")')
-    add("--ray_address", help="of the cluster's head, or auto (default: this machine alone)")
+    add_ray_options(add)
     add("--html", metavar="FILE.html", help="also write a page with thumbnails, provenance and notes, to look through and send on")
     add("--heatmaps", action="store_true", help="with --html: where each picture looks synthetic; a second pass over every picture")
-    add("--actors", type=int, help="most copies of the network with --engine ray (default: one a GPU, or one a CPU)")
     options = parser.parse_args(arguments)
     if options.workers < 1 or (options.batch_size is not None and options.batch_size < 1):
         parser.error("--workers and --batch_size must be at least 1")
     if not options.paths and not options.dataset:
         parser.error("name what to score: PATHS, or --dataset")
+    check_ray_options(parser, options)
     if options.heatmaps and not options.html:
         parser.error("--heatmaps are shown on the page of --html; name its file")
     return options
@@ -102,12 +102,8 @@ def _score(options: argparse.Namespace, inputs: Iterable[Input], detector: Saved
         return score(
             inputs, detector, output, options.workers, options.image_column, options.skip_unreachable, options.provenance
         )
-    try:
+    with told_what_ray_needs():
         from imaginet_tools.inference.scoring.ray_engine import score_with_ray
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f'--engine ray needs {error.name}; run pip install "imaginet[ray]".', name=error.name
-        ) from error
     return score_with_ray(
         inputs, detector, output, options.ray_address, options.actors, options.device, options.image_column, options.skip_unreachable,
         options.provenance,

@@ -1,5 +1,6 @@
 """A detector from its folder or its name on the Hub, whatever engine computes it: pictures in, answers out."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -81,7 +82,9 @@ class SavedDetector(Detector):
         self.batch_size = batch_size or self.network.batch_size
 
     def __reduce__(self):
-        return _reopen, self._arguments
+        (place, backend, device), options = self._arguments
+        place = os.path.abspath(place) if os.path.exists(place) else place  # it may be opened by a process in another folder
+        return _reopen, ((place, backend, device), {**options, "name": self.name})
 
     def scores(self, pictures: Sequence, heatmap: bool = False) -> Answers:
         """Answers for N ≥ 1 pictures, each in any form that the reader takes (``imaginet_core.pictures.decode.read_picture``):

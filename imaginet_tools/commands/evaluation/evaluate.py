@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from imaginet_core.pictures.degradation_grid.conditions import names_of
 from imaginet_core.storage.safe_writes import check_writable
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.commands.output_option import add_output
+from imaginet_tools.commands.ray_options import add_ray_options, check_ray_options, told_what_ray_needs
 from imaginet_tools.evaluation.report_parts import DetectorFacts
 from imaginet_tools.evaluation.reports.build_report import Plan
 from imaginet_tools.evaluation.reports.evaluate_detectors import Contestant, Work, evaluate_detectors
 from imaginet_tools.evaluation.reports.paper_threshold import find_calibration_list, read_calibration_list
 from imaginet_tools.evaluation.reports.report_folder import write_report_folder
 from imaginet_tools.evaluation.stored.score_files import ScoreFile, images_of, read_scores, recorded
+from imaginet_tools.evaluation.stored.score_images import Engine
 from imaginet_tools.evaluation.stored.score_store import default_store
 from imaginet_tools.evaluation.summary import summary_of
 from imaginet_tools.evaluation.tables import screen_table
@@ -72,6 +75,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that read pictures (default: all cores)")
     add("--store", type=Path, help="folder of scores that were computed before (default: the user's cache)")
+    add_ray_options(add)
     add_output(parser, "folder for report.html, report.md, report.json, scores.csv, table.tex and charts")
     options = parser.parse_args(arguments)
     if not options.model and not options.scores:
@@ -82,6 +86,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("--workers must be at least 1, --resamples at least 2, --out_of_scope, --attack and --feature_map not below 0")
     if options.root and not options.csv:
         parser.error("--root is the folder of the images of lists; name them with --csv")
+    check_ray_options(parser, options)
     options.threshold = _threshold(parser, options.threshold)
     if options.calibration_list and (options.protocol != "paper" or options.threshold[0] == "refit"):
         parser.error("--calibration_list needs --protocol paper, and no --threshold refit, which leaves images out")
@@ -136,22 +141,30 @@ def main(arguments: list[str]) -> int:
         kind, number = options.threshold
         if kind == "given":
             contestants = [each._replace(facts=replace(each.facts, threshold=number, threshold_from="given")) for each in contestants]
-        has_pictures = _named_images(options)
-        work = Work(
-            tuple(names_of(["clean", *options.conditions])), options.store or default_store(), options.workers, options.on_corrupt,
-            has_pictures and not options.no_baselines, train, options.out_of_scope, options.attack,
-            options.feature_map,
-        )
         plan = Plan(
             tuple(options.by), options.pairs, options.protocol, number if kind == "refit" else None, options.resamples, options.seed,
             _calibration(options, images),
         )
         command = shlex.join(["imaginet", "evaluate", *(arguments or sys.argv[1:])])
-        report, scored = evaluate_detectors(contestants, images, work, plan, limits, command, _title(options, images))
+        with _engine(options) as engine:
+            work = Work(
+                tuple(names_of(["clean", *options.conditions])), options.store or default_store(), options.workers, options.on_corrupt,
+                _named_images(options) and not options.no_baselines, train, options.out_of_scope, options.attack, options.feature_map, engine,
+            )
+            report, scored = evaluate_detectors(contestants, images, work, plan, limits, command, _title(options, images))
         report = write_report_folder(report, scored, Path(options.output), options.heatmaps)
     print(screen_table([row for row in report.figures if row.kind == "overall"]))
     print("\n".join(filter(None, ["", summary_of(report.figures), *report.limits, f"Written to {options.output}"])))
     return 0
+
+
+def _engine(options: argparse.Namespace) -> AbstractContextManager[Engine | None]:
+    """What computes in place of this machine."""
+    if options.engine == "local":
+        return nullcontext()
+    with told_what_ray_needs():
+        from imaginet_tools.evaluation.stored.ray_scoring import RayEngine
+    return RayEngine(options.ray_address, options.actors, options.device)
 
 
 def _named_file(text: str) -> tuple[str, str]:

@@ -32,6 +32,7 @@ class FeatureScorer:
     """
 
     batch_size = 1
+    only_prepares = True
 
     def __init__(self, kind: str):
         self.kind, self.name, self.preparation = kind, f"{kind} (baseline)", _statistics_of if kind == STATISTICS else _metadata_of

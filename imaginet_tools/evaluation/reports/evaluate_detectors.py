@@ -14,7 +14,7 @@ from imaginet_tools.evaluation.report_parts import DetectorFacts
 from imaginet_tools.evaluation.reports.build_report import Plan, build_report
 from imaginet_tools.evaluation.robustness.out_of_scope import drawn_images, out_of_scope_rows
 from imaginet_tools.evaluation.robustness.report_part import Probes
-from imaginet_tools.evaluation.stored.score_images import ImageScorer, ScoredRows, score_images
+from imaginet_tools.evaluation.stored.score_images import Engine, ImageScorer, ScoredRows, score_images
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.inference.detector import Answers, Detector
 
@@ -48,6 +48,8 @@ class Work(NamedTuple):
         out_of_scope: pictures of each kind that detectors were not made for; 0 for none.
         attacked: images that the adversarial floor is measured on; 0 leaves it out.
         mapped: images on the map of the first saved detector's features; 0 leaves it out.
+        engine: that computes the scores of images in place of this machine; services, and what is asked of a few pictures (out of
+            scope, attacked, mapped), stay here.
     """
 
     conditions: tuple[str, ...]
@@ -59,6 +61,7 @@ class Work(NamedTuple):
     out_of_scope: int = 0
     attacked: int = 0
     mapped: int = 0
+    engine: Engine | None = None
 
 
 def evaluate_detectors(
@@ -83,7 +86,9 @@ def evaluate_detectors(
     if any(each.given is not None for each in contestants) and work.conditions != ("clean",):
         raise ValueError("Scores from a file are of undegraded images; leave --conditions out, or give the detector as a --model.")
     passes = {
-        each.facts.name: score_images(each.scorer, images, work.conditions, work.store, work.workers)
+        each.facts.name: score_images(
+            each.scorer, images, work.conditions, work.store, work.workers, None if getattr(each.detector, "is_service", False) else work.engine
+        )
         for each in contestants if each.scorer is not None
     }
     features = _features(images, work) if work.baselines else {}
@@ -153,16 +158,16 @@ def _answers(contestant: Contestant, passes: dict[str, ScoredRows], condition: s
 
 
 def _features(images: ImageSet, work: Work) -> dict[str, ScoredRows]:
+    conditions = {STATISTICS: work.conditions, METADATA: work.conditions[:1]}
     return {
-        kind: score_images(FeatureScorer(kind), images, work.conditions if kind == STATISTICS else work.conditions[:1], work.store, work.workers)
-        for kind in (STATISTICS, METADATA)
+        kind: score_images(FeatureScorer(kind), images, own, work.store, work.workers, work.engine) for kind, own in conditions.items()
     }
 
 
 def _train(kind: str, work: Work) -> tuple[ScoredRows, ImageSet] | None:
     if work.train is None:
         return None
-    return score_images(FeatureScorer(kind), work.train, ("clean",), work.store, work.workers), work.train
+    return score_images(FeatureScorer(kind), work.train, ("clean",), work.store, work.workers, work.engine), work.train
 
 
 def _left_out(broken: dict[int, str], images: ImageSet, work: Work) -> list[str]:

@@ -32,6 +32,7 @@ class Endpoint(Detector):
         label_map: label of an answer -> 0 real, 1 synthetic, where the names do not say it.
 
     Attributes:
+        is_service: it is computed elsewhere, so that many machines of ours would only ask it at once.
         key: what its scores depend on; an address that does not tell its model (``fingerprint`` of its ``/health``) is asked anew each day.
         labels: how its labels were read, a sentence.
     """
@@ -39,6 +40,7 @@ class Endpoint(Detector):
     threshold = 0.5
     batch_size = 1
     reads_files = True
+    is_service = True
 
     def __init__(self, address: str, name: str, label_map: dict[str, int] | None = None):
         self.address, self.name, self.label_map = address, name, label_map

@@ -1,6 +1,7 @@
 """Any image-classification model of transformers, from a folder or the Hub, as a detector."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from imaginet_tools.inference.detector import Answers, Detector
 
 
 class HubClassifier(Detector):
-    """A classifier with its own image processor.
+    """A classifier with its own image processor. Whoever unpickles it opens it again.
 
     Args:
         place: folder, or name on the Hub.
@@ -36,7 +37,7 @@ class HubClassifier(Detector):
 
     def __init__(self, place: str, name: str, label_map: dict[str, int] | None = None, device: str | None = None, revision: str | None = None):
         given = {"revision": revision} if revision else {}
-        self.name = name
+        self.name, self._arguments = name, (os.path.abspath(place) if os.path.exists(place) else place, name, label_map, device, revision)
         self.model = AutoModelForImageClassification.from_pretrained(place, **given).eval()
         self.processor = AutoImageProcessor.from_pretrained(place, **given)
         names = self.model.config.id2label
@@ -51,6 +52,9 @@ class HubClassifier(Detector):
             "processor": _processor_hash(self.processor),
             "place": str(place) if not Path(place).exists() else None,
         }
+
+    def __reduce__(self):
+        return type(self), self._arguments
 
     def scores(self, pictures) -> Answers:
         inputs = self.processor(images=[Image.fromarray(picture) for picture in pictures], return_tensors="pt")

@@ -19,7 +19,8 @@ class ImportedModule(Detector):
     """What ``package.module:name`` gives: a module, a pair (module, transform), or a function without arguments that returns either.
 
     The transform takes a PIL image (RGB) and gives a tensor; a module of timm needs none, as it says how its pictures are prepared.
-    One output is the logit of "synthetic"; of several the softmax is taken, and ``label_map`` says which mean what, by number.
+    One output is the logit of "synthetic"; of several the softmax is taken, and ``label_map`` says which mean what, by number. Whoever
+    unpickles it imports it again.
 
     Args:
         path: of the import.
@@ -40,7 +41,7 @@ class ImportedModule(Detector):
     batch_size = 16
 
     def __init__(self, path: str, name: str, label_map: dict[str, int] | None = None, device: str | None = None):
-        self.name, self.path, self.label_map = name, path, label_map
+        self.name, self.path, self.label_map, self._arguments = name, path, label_map, (path, name, label_map, device)
         found = _imported(path)
         given = found() if callable(found) and not isinstance(found, torch.nn.Module) else found
         self.module, self.transform = given if isinstance(given, tuple) else (given, None)
@@ -54,6 +55,9 @@ class ImportedModule(Detector):
             "model": weights_hash(self.module), "import": path, "code": _code_hash(found), "engine": "torch", "version": torch.__version__,
             "precision": "fp32", "label_map": label_map,
         }
+
+    def __reduce__(self):
+        return type(self), self._arguments
 
     def scores(self, pictures) -> Answers:
         batch = torch.stack([self.transform(Image.fromarray(picture)) for picture in pictures]).to(self.device)

@@ -33,7 +33,8 @@ class PreparedBySaved:
 
 
 class DetectorScorer:
-    """Rows of a detector: probability, and its classes of synthetic pictures.
+    """Rows of a detector: probability, and its classes of synthetic pictures. Whoever unpickles it opens the detector again, and the key
+    is that of what was opened.
 
     Args:
         detector: a saved one of ours, or any other that answers for pictures.
@@ -54,6 +55,9 @@ class DetectorScorer:
         if saved:
             key = {name: value for name, value in made_by(detector).items() if name not in ("operating_point", "threshold", "form")}
         self.facts = dict(key or {})
+
+    def __reduce__(self):
+        return _reopen, (type(self), self.detector, None if isinstance(self.detector, SavedDetector) else self.facts)
 
     def key(self, condition: str) -> dict:
         return {**self.facts, "condition": condition}
@@ -81,6 +85,10 @@ class NetworkFeatureScorer(DetectorScorer):
         if feature is None:
             raise ValueError("it gives no features")
         return [{"feature": base64.b64encode(each.astype(np.float16).tobytes()).decode()} for each in feature]
+
+
+def _reopen(kind: type, detector: Detector, key: dict | None) -> DetectorScorer:
+    return kind(detector, getattr(detector, "key", key))
 
 
 def feature_of_row(row: dict) -> np.ndarray:

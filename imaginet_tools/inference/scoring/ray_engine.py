@@ -12,6 +12,7 @@ import pickle
 import socket
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 import ray
@@ -74,6 +75,40 @@ class ScoreActor:
         rows = [{**row, "left_out": False} for row in (self.scorer(some) if some else [])]
         rows += [{"id": each.id, "path": each.path, "left_out": True} for each in prepared if each.prepared is None]
         return pa.Table.from_pylist(rows, ROWS)
+
+
+class Shares(NamedTuple):
+    """What of a cluster the two stages take.
+
+    Attributes:
+        actors: most copies of a network.
+        cpus: of all machines.
+        reading, asking: a task's and an actor's part of a machine, as options of ``ray.remote``.
+    """
+
+    actors: int
+    cpus: int
+    reading: dict
+    asking: dict
+
+
+def shares_of_cluster(actors: int | None, device: str | None) -> Shares:
+    """Of the cluster that is connected.
+
+    Args:
+        actors: most copies of the network; by default one a GPU, or one a CPU where there is no GPU.
+        device: of the network; "cpu" leaves GPUs alone.
+    """
+    resources = ray.cluster_resources()
+    gpus, cpus = 0 if device == "cpu" else int(resources.get("GPU", 0)), max(1, int(resources.get("CPU", 1)))
+    # of different shares, or Ray Data would make one stage of the two; without a GPU the network takes most of every CPU
+    reading, asking = ({"num_cpus": 1}, {"num_gpus": 1}) if gpus else ({"num_cpus": 0.2}, {"num_cpus": 0.8})
+    return Shares(actors or gpus or cpus, cpus, reading, asking)
+
+
+def last_line(error: RayError) -> str:
+    """What an error of Ray says; above that stands a traceback of some other machine."""
+    return str(error).strip().splitlines()[-1].strip()
 
 
 @contextlib.contextmanager
@@ -141,8 +176,7 @@ def score_with_ray(
                         output.add(rows)
                         work.bar.update(len(rows))
         except RayError as error:
-            reason = str(error).strip().splitlines()[-1].strip()  # above it stands a traceback of some other machine
-            raise ValueError(f"Ray gave up ({reason}); the same command with --resume goes on where it was.") from error
+            raise ValueError(f"Ray gave up ({last_line(error)}); the same command with --resume goes on where it was.") from error
     return work.summary
 
 
@@ -168,10 +202,7 @@ class _Pipeline:
     def __init__(self, detector: SavedDetector, reader: Reader, actors: int | None, device: str | None, image_column: str | None):
         self.read = ReadTask(reader, image_column)
         (place, backend, _), options = detector.__reduce__()[1]
-        self.detector = (os.path.abspath(place) if os.path.exists(place) else place, backend, device), options
-        resources = ray.cluster_resources()
-        self.gpus = 0 if device == "cpu" else min(1, int(resources.get("GPU", 0)))
-        self.actors = actors or max(1, int(resources.get("GPU" if self.gpus else "CPU", 1)))
+        self.detector, self.shares = ((place, backend, device), options), shares_of_cluster(actors, device)
         self.task = TASK if detector.crops == 1 else 4
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -183,9 +214,8 @@ class _Pipeline:
             pa.table({"input": [pickle.dumps(each) for each in inputs[start : start + self.task]]})
             for start in range(0, len(inputs), self.task)
         ]
-        pool = ray.data.ActorPoolStrategy(min_size=1, max_size=self.actors, initial_size=self.actors)
-        # of different shares, or Ray would make one stage of the two; without a GPU the network takes most of every CPU
-        reading, asking = ({"num_cpus": 1}, {"num_gpus": 1}) if self.gpus else ({"num_cpus": 0.2}, {"num_cpus": 0.8})
+        actors, _, reading, asking = self.shares
+        pool = ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors)
         scored = (
             ray.data.from_arrow(blocks)
             .map_batches(self.read.__call__, batch_size=None, batch_format="pyarrow", **reading)

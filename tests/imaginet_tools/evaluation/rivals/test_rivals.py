@@ -3,7 +3,9 @@
 import http.server
 import io
 import json
+import pickle
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +69,17 @@ def test_three_orders_of_labels_give_one_auc(stand_ins):
     assert turned == pytest.approx(1 - first, abs=1e-6)
     assert facts.kind == "classifier of transformers" and "are read as given" in told.notes[0]
     assert facts.key["model"] != told.key.get("other") and facts.key["precision"] == "float32"
+
+
+def test_a_classifier_that_is_sent_to_another_process_is_opened_there_by_its_place(stand_ins, monkeypatch, tmp_path):
+    place = Path(stand_ins["nameless"])
+    monkeypatch.chdir(place.parent)
+    scorer, _ = open_any(f"rival={place.name}", Choice(label_map={"LABEL_0": 1, "LABEL_1": 0}))
+    sent = pickle.dumps(scorer)
+    monkeypatch.chdir(tmp_path)
+    opened = pickle.loads(sent)
+    assert len(sent) < 2000 and opened.name == "rival" and opened.key("clean") == scorer.key("clean")
+    assert opened.rows(PICTURES[:2]) == scorer.rows(PICTURES[:2])
 
 
 def test_labels_without_names_are_refused_with_what_to_do(stand_ins):

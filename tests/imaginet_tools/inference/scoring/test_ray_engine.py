@@ -108,8 +108,10 @@ def test_a_model_of_the_driver_is_named_so_that_others_find_it(model, monkeypatc
     detector = open_detector("model", device="cpu")
     reader = ray_engine.Reader(detector.preparation)
     pipeline = ray_engine._Pipeline(detector, reader, None, None, None)
-    assert pipeline.detector[0] == (str(model), "auto", None) and (pipeline.actors, pipeline.gpus) == (2, 1)
-    assert ray_engine._Pipeline(detector, reader, None, "cpu", None).actors == 4
+    assert pipeline.detector[0] == (str(model), "auto", None)
+    assert pipeline.shares == (2, 4, {"num_cpus": 1}, {"num_gpus": 1})
+    assert ray_engine._Pipeline(detector, reader, None, "cpu", None).shares == (4, 4, {"num_cpus": 0.2}, {"num_cpus": 0.8})
+    assert ray_engine.shares_of_cluster(1, None).actors == 1
 
 
 @pytest.mark.slow
