@@ -3,6 +3,7 @@
 import ast
 import base64
 import hashlib
+import io
 import re
 import socket
 import sys
@@ -29,7 +30,7 @@ from imaginet_tools.inference.app.sessions import Sessions
 from imaginet_tools.inference.app.uploads import MOST_FILES, take_uploads
 from imaginet_tools.inference.saved_detector import open_detector
 from tests.imaginet_tools.inference.conftest import SAVED
-from tests.picture_fixtures import fixtures
+from tests.picture_fixtures import fixtures, photo
 from tests.read_imports import imports_of
 from tests.test_requirements import DISTRIBUTIONS, normal, parsed
 
@@ -84,6 +85,20 @@ def test_a_file_that_cannot_be_read_costs_only_itself(judged):
     broken = judged[len(KINDS)]
     assert broken.answer is None and re.fullmatch(r"broken\.jpg cannot be read as an image \(.*\); .*\.", broken.error)
     assert all(each.answer for each in judged if each is not broken)
+
+
+def test_a_heic_picture_is_scored_or_refused_in_a_sentence(judge, monkeypatch):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif to write a HEIC file")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(photo()).save(file, quality=90)
+    [found] = judge.judge([("IMG_0001.HEIC", file.getvalue())])
+    assert found.error is None and found.sha256 == hashlib.sha256(file.getvalue()).hexdigest() and found.size == photo().size
+    assert Page(html.answer_html(found, outcome_of(judge.settings, found.answer["probability"], found.notes, "balanced"))).text.count("The score is") == 1
+    assert read_picture(found.shown).format == "JPEG"  # browsers but Safari show no HEIC
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
+    [refused] = judge.judge([("IMG_0001.HEIC", file.getvalue())])
+    sentence = "IMG_0001.HEIC cannot be read as an image (it is a HEIC picture, which takes pillow-heif to read); pip install pillow-heif."
+    assert refused.error == sentence and sentence in Page(html.answer_html(refused, None)).text
 
 
 def test_the_network_is_asked_through_what_the_host_lends(judge):

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from dataclasses import replace
@@ -19,7 +20,7 @@ from imaginet_tools.commands import main
 from imaginet_tools.inference.app.examples import examples_of_sample
 from imaginet_tools.inference.app.sessions import Sessions
 from imaginet_tools.inference.saved_detector import open_detector
-from tests.picture_fixtures import fixtures
+from tests.picture_fixtures import fixtures, photo
 
 KINDS = (
     "JPEG, chroma 4:2:0", "JPEG, grey", "JPEG, CMYK of Adobe", "PNG, alpha", "PNG, 16 bits", "PNG, palette", "WebP", "GIF", "BMP", "TIFF", "AVIF",
@@ -241,6 +242,53 @@ def test_too_large_a_file_gets_a_sentence(uploaded, address, tmp_path, uploads):
     file = {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": (tmp_path / "large.jpg").read_bytes()}
     answer = uploaded.request.post(f"{address}gradio_api/upload", multipart={"files": file})  # past the browser's own check
     assert answer.status == 413 and [file for file in uploads.rglob("*") if file.is_file()] == []
+
+
+def test_a_heic_picture_is_scored_or_refused_in_a_sentence(uploaded, seen, tmp_path, monkeypatch):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif to write a HEIC file")
+    file = tmp_path / "IMG_0001.HEIC"
+    pillow_heif.from_pillow(photo()).save(file, quality=90)
+    uploaded.set_input_files("#pictures input[type=file]", [str(file)])
+    uploaded.wait_for_function("() => document.querySelector('#answer h2')?.textContent === 'IMG_0001.HEIC'")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert uploaded.inner_text("#sha256") == digest and digest in seen["hashes"] and "The score is" in uploaded.inner_text("#answer")
+    assert uploaded.evaluate("document.querySelector('#answer img').naturalWidth") == photo().width  # shown as JPEG, as browsers read no HEIC
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
+    uploaded.set_input_files("#pictures input[type=file]", [str(file)])
+    uploaded.wait_for_selector("#answer >> text=IMG_0001.HEIC cannot be read as an image (it is a HEIC picture, which takes pillow-heif to read)")
+
+
+@pytest.fixture
+def busy_page(model, address):
+    """(address, "go on") of another page, whose network waits until it is told to go on; one request may wait for it."""
+    from imaginet_tools.inference.app.page import PageOptions, launch_page, make_page
+
+    detector, go_on = open_detector(str(model)), threading.Event()
+    score = detector.scores_of_prepared
+    detector.scores_of_prepared = lambda prepared: score(prepared) if go_on.wait(WAIT / 1000) else None
+    page = make_page(detector, PageOptions((), examples_of_sample()[:1], queue=1))
+    _, url, _ = launch_page(page, MOST_BYTES, "127.0.0.1", free_port(), wait=False)
+    yield url, go_on
+    go_on.set()
+    page.close()
+
+
+def test_a_full_queue_turns_others_away_with_a_sentence(browser, busy_page):
+    url, go_on = busy_page
+    tabs = [browser.new_page() for _ in range(3)]
+    for tab, told in zip(tabs, ("processing", "queue: 1/1", "This application is currently busy. Please try again."), strict=True):
+        tab.set_default_timeout(WAIT)
+        tab.goto(url)
+        tab.click("#examples button")
+        tab.wait_for_selector(f"text={told}")
+    go_on.set()
+    for tab in tabs[:2]:
+        tab.wait_for_selector("#sha256")
+    assert not tabs[2].locator("#sha256").count()
+    tabs[2].click("#examples button")
+    tabs[2].wait_for_selector("#sha256")
+    for tab in tabs:
+        tab.close()
 
 
 def test_a_session_sees_its_own_pictures_alone_and_is_forgotten_when_it_is_closed(uploaded, browser, address, sessions):
