@@ -1,4 +1,4 @@
-"""The whole script at the smallest size, as a user starts it: one process, two processes, and what it says when it cannot run."""
+"""The whole script at the smallest size: one process, two processes, and what it says when it cannot run."""
 
 import json
 import os
@@ -9,10 +9,15 @@ import sys
 import time
 
 import pytest
+import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
+from torch.multiprocessing import ProcessExitedException
+from transformers import pipeline
 
 from imaginet_tools.evaluation.report import Report
-from train_selfcon import load
+from tests.training.in_two_processes import in_two_processes
+from train_selfcon import load, main
 from training.options import TrainingOptions
 from training.views.recipes import TURNED_UPRIGHT, VIEWS
 
@@ -24,13 +29,21 @@ SMALLEST = [
 CONDITIONS = ("clean", "jpeg70", "half_and_back")
 
 
-def start(launcher, repository, *arguments):
-    """Runs the script from a clone, offline, by a module that starts it or (with none) by Python; returns the finished process."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [sys.executable, *(("-m", *launcher) if launcher else ()), "train_selfcon.py", *SMALLEST, *arguments],
-        cwd=repository, env=environment, capture_output=True, text=True, timeout=180,
-    )
+def train(*arguments: str) -> None:
+    """Runs the script in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train_selfcon.py", *SMALLEST, *arguments])
+        main()
+
+
+@pytest.fixture
+def as_it_was():
+    """What a run sets for its process is taken back."""
+    threads = torch.get_num_threads()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("views", VIEWS)
@@ -39,18 +52,18 @@ def test_the_views_recipe_says_whether_pictures_are_turned_upright(tiny_dataset,
     assert {images.turn_upright for images in (splits.train, splits.held_out, splits.test)} == {TURNED_UPRIGHT[views]}
 
 
-def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
+def test_one_run_from_images_to_a_pipeline(tiny_dataset, tmp_path, capsys, monkeypatch, as_it_was):
+    monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 10)  # for the shortcuts of the training images
     output = tmp_path / "run"
-    launcher = ("accelerate.commands.launch", "--cpu", "--num_processes", "1")
-    done = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(output))
-    assert done.returncode == 0, done.stderr
+    train("--dataset", str(tiny_dataset), "--output_dir", str(output))
+    done = capsys.readouterr()
 
     # what the user sees
-    assert "36 images to train on, 12 held out, 17 to score; 1 process(es) on cpu" in done.stdout
-    assert "Initial weights: random." in done.stdout and f"Model: {output / 'model'}" in done.stdout
+    assert "36 images to train on, 12 held out, 17 to score; 1 process(es) on cpu" in done.out
+    assert "Initial weights: random." in done.out and f"Model: {output / 'model'}" in done.out
     for line in ("Overall", "By content type", "By generator", "pixel statistics", "after JPEG 70", "after half size and back"):
-        assert line in done.stdout
-    assert re.search(r"contrastive: 100%.*12/12 \[.*<.*loss \d+\.\d+, \d+ images/s, \d+% waiting for data", done.stderr)
+        assert line in done.out
+    assert re.search(r"contrastive: 100%.*12/12 \[.*<.*loss \d+\.\d+, \d+ images/s, \d+% waiting for data", done.err)
 
     # the report
     report = Report.read(output / "report.json")
@@ -77,33 +90,29 @@ def test_one_run_from_images_to_a_pipeline(repository, tiny_dataset, tmp_path):
             assert min(drawn.size) > 200
 
     # started again, it is not trained again
-    again = start((), repository, "--dataset", str(tiny_dataset), "--output_dir", str(output), "--resume")
-    assert again.returncode == 0 and f"The run in {output} is complete; nothing is left to do." in again.stdout
+    train("--dataset", str(tiny_dataset), "--output_dir", str(output), "--resume")
+    assert capsys.readouterr().out == f"The run in {output} is complete; nothing is left to do.\n"
 
-    # the model folder, in a process with none of our code on its path
+    # the model folder, with its own code; that it needs none of ours is what tests/modeling/test_pipeline.py shows of any folder
     stored = json.loads((output / "model" / "preprocessor_config.json").read_text(encoding="utf-8"))
     assert stored["turn_upright"] is TURNED_UPRIGHT[report.options["views"]]
     picture = tmp_path / "picture.png"
     Image.effect_noise((70, 50), 60).save(picture)
-    code = (
-        "import json, sys; from transformers import pipeline; "
-        "p = pipeline('image-classification', model=sys.argv[1], trust_remote_code=True); print(json.dumps(p(sys.argv[2])))"
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")}
-    answer = subprocess.run(
-        [sys.executable, "-c", code, str(output / "model"), str(picture)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
-    )
-    assert answer.returncode == 0, answer.stderr
-    scores = {entry["label"]: entry["score"] for entry in json.loads(answer.stdout.splitlines()[-1])}
+    classify = pipeline("image-classification", model=str(output / "model"), trust_remote_code=True)
+    assert type(classify.model).__module__.startswith("transformers_modules.")
+    answer = classify(str(picture))
+    scores = {entry["label"]: entry["score"] for entry in answer}
     assert set(scores) == {"real", "synthetic"} and sum(scores.values()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # tests/training/stages/test_stages.py has two processes that learn, tests/test_configs.py two that a launcher starts
 def test_two_processes_score_every_image_once(repository, tiny_dataset, tmp_path):
     output = tmp_path / "run"
-    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    done = start(launcher, repository, "--dataset", str(tiny_dataset), "--output_dir", str(output))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "train_selfcon.py", *SMALLEST]
+    done = subprocess.run(
+        [*command, "--dataset", str(tiny_dataset), "--output_dir", str(output)], cwd=repository,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, timeout=180,
+    )
     assert done.returncode == 0, done.stderr
     report = Report.read(output / "report.json")
     assert report.training["processes"] == 2 and "2 process(es) on cpu" in done.stdout
@@ -113,18 +122,20 @@ def test_two_processes_score_every_image_once(repository, tiny_dataset, tmp_path
     assert done.stdout.count("Overall") == 1 and (output / "model" / "model.safetensors").is_file()
 
 
-def test_a_run_that_cannot_start_ends_with_one_sentence_and_touches_nothing(repository, tiny_dataset, tmp_path):
+def test_a_run_that_cannot_start_ends_with_one_sentence_and_touches_nothing(tiny_dataset, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("keep")
-    done = start((), repository, "--dataset", str(tiny_dataset), "--output_dir", str(tmp_path))
-    assert done.returncode != 0 and f"train_selfcon.py: The output folder {tmp_path} is not empty" in done.stderr
+    with pytest.raises(SystemExit) as end:
+        train("--dataset", str(tiny_dataset), "--output_dir", str(tmp_path))
+    assert end.value.code != 0 and f"train_selfcon.py: The output folder {tmp_path} is not empty" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_of_two_processes_that_cannot_go_on_one_says_why(repository, tmp_path):
-    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    done = start(launcher, repository, "--dataset", str(tmp_path / "none"), "--output_dir", str(tmp_path / "run"))
-    assert done.returncode != 0 and done.stderr.count("train_selfcon.py: ") == 1
-    assert f"train_selfcon.py: Couldn't find any data file at {tmp_path / 'none'}" in done.stderr
+def test_of_two_processes_that_cannot_go_on_one_says_why(tmp_path, capfd):
+    with pytest.raises(ProcessExitedException, match="exit code 1"):
+        in_two_processes(train, "--dataset", str(tmp_path / "none"), "--output_dir", str(tmp_path / "run"))
+    said = capfd.readouterr().err
+    assert said.count("train_selfcon.py: ") == 1
+    assert f"train_selfcon.py: Couldn't find any data file at {tmp_path / 'none'}" in said
     assert not (tmp_path / "run").exists()
 
 

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 
 import datasets
 import numpy as np
@@ -17,11 +15,19 @@ import imaginet
 from imaginet_tools.audit import audit
 from imaginet_tools.audit.classifier import _is_shortcut, _widened, folds_of, out_of_fold
 from imaginet_tools.audit.findings import SETS
+from imaginet_tools.commands.main import main
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.metrics.detection import Scores, measure
 from imaginet_tools.metrics.estimate import Estimate
 from tests.imaginet_core.pictures.test_compression_traces import picture
 from tests.imaginet_tools.audit import audit_trees
+
+
+@pytest.fixture(autouse=True)
+def fewer_trees(request, monkeypatch):
+    """What is planted is found by a few trees as by all of them; the slow tests have all."""
+    if "slow" not in request.keywords:
+        monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 25)
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -171,39 +177,34 @@ def test_several_processes_measure_the_same():
 
 # the command
 
-def run(repository, *arguments):
-    done = subprocess.run(
-        [sys.executable, "imaginet.py", "audit", *map(str, arguments), "--num_proc", "1"],
-        cwd=repository, capture_output=True, text=True, timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+def run(*arguments) -> int:
+    return main(["audit", *map(str, arguments), "--num_proc", "1"])
 
 
-def test_the_command_writes_a_report_names_what_it_left_out_and_overwrites_nothing(repository, tmp_path):
+def test_the_command_writes_a_report_names_what_it_left_out_and_overwrites_nothing(tmp_path, capsys):
     root = write_folder(tmp_path / "images")
     (root / "real" / "broken.jpg").write_bytes(saved(picture(1, 40), "JPEG")[:500])
-    done = run(repository, "--folder", root, "--output", tmp_path / "report")
-    assert done.returncode == 0, done.stderr
+    assert run("--folder", root, "--output", tmp_path / "report") == 0
+    said = capsys.readouterr().out
     report = json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))
     assert report["schema"] == "imaginet-audit/1" and report["images"] == {"real": 12, "synthetic": 12}
-    assert list(report["left_out"]) == ["real/broken.jpg"] and "real/broken.jpg" in done.stdout
+    assert list(report["left_out"]) == ["real/broken.jpg"] and "real/broken.jpg" in said
     assert set(report["sets"]) == set(SETS) and report["sets"]["container"]["groups"][0]["is_shortcut"] is True
     text = (tmp_path / "report" / "audit.md").read_text(encoding="utf-8")
-    assert report["sentence"] in text and report["sentence"] in done.stdout
+    assert report["sentence"] in text and report["sentence"] in said
     assert "| metadata | generator: a network | 12 + 12 |" in text
     with Image.open(tmp_path / "report" / "audit.png") as drawn:
         assert drawn.format == "PNG" and min(drawn.size) > 300 and len(drawn.convert("RGB").getcolors(1 << 20)) > 50
-    again = run(repository, "--folder", root, "--output", tmp_path / "report")
-    assert again.returncode == 1 and "audit.json exists; choose another folder" in again.stderr
+    with pytest.raises(SystemExit, match="audit.json exists; choose another folder"):
+        run("--folder", root, "--output", tmp_path / "report")
 
 
 @pytest.mark.parametrize("change, message", [
     (lambda root: (root / "real").rename(root / "things"), "must hold folders real and synthetic with images; real has none"),
     (lambda root: [file.unlink() for file in (root / "real").glob("1*")], "at least 10 real source images; there are 9"),
 ])
-def test_folders_that_cannot_be_audited_are_said(repository, tmp_path, change, message):
+def test_folders_that_cannot_be_audited_are_said(tmp_path, change, message):
     root = write_folder(tmp_path / "images")
     change(root)
-    done = run(repository, "--folder", root)
-    assert done.returncode == 1 and message in done.stderr
+    with pytest.raises(SystemExit, match=message):
+        run("--folder", root)

@@ -1,9 +1,5 @@
 """The two stages: what learns in each, that a step helps, and that two processes do what one does."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +7,8 @@ from accelerate import Accelerator
 
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.splits import load_splits
-from tests.training.stages.two_processes import batch_of, loss_and_gradients, small_model
+from tests.training.in_two_processes import in_two_processes
+from tests.training.stages.two_processes import batch_of, loss_and_gradients, small_model, write_loss_and_gradients
 from training.options import TrainingOptions
 from training.presets import PRESETS
 from training.run.checkpoints import Checkpoints, RunState
@@ -180,17 +177,11 @@ def test_two_processes_give_the_loss_and_gradients_of_one(tmp_path):
 
     Batch norm in eval mode: in training mode each process normalises its own part of the batch.
     """
-    for chunk, objectives in ((0, ["selfcon", "supcon", "ce", "stage 2"]), (4, ["selfcon", "ce"])):
-        folder = tmp_path / str(chunk)
-        folder.mkdir()
-        command = [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-            "-m", "tests.training.stages.two_processes", str(folder), str(chunk), *objectives,
-        ]
-        done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stderr
+    plan = {None: ["selfcon", "supcon", "ce", "stage 2"], 4: ["selfcon", "ce"]}
+    in_two_processes(write_loss_and_gradients, tmp_path, plan)
+    for chunk, objectives in plan.items():
         for objective in objectives:
-            two, one = np.load(folder / f"{objective}.npz"), loss_and_gradients(Accelerator(cpu=True), objective=objective)
+            two, one = np.load(tmp_path / f"{objective}, {chunk}.npz"), loss_and_gradients(Accelerator(cpu=True), objective=objective)
             assert two["processes"] == 2 and one["processes"] == 1
             assert set(two.files) == set(one)
             for name in set(one) - {"processes"}:

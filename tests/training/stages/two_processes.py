@@ -1,7 +1,7 @@
-"""Loss and gradients of one global batch, whatever the number of processes; run by torchrun from test_stages.py."""
+"""Loss and gradients of one global batch, whatever the number of processes."""
 
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from training.stages.gradient_cache import backward_in_chunks
 OPTIONS = ContrastiveOptions(cross_entropy_weight=1.0)
 STEPS = 2
 """Whoever leaves a part of the network out of the loss learns of it in the second, from DistributedDataParallel."""
-
 
 
 def small_model() -> SelfConForImageClassification:
@@ -70,10 +69,12 @@ def loss_and_gradients(accelerator: Accelerator, chunk: int | None = None, objec
     return {**gradients, "loss": np.array(list(terms.values())), "processes": np.array(accelerator.num_processes)}
 
 
-if __name__ == "__main__":
+def write_loss_and_gradients(folder: Path, plan: dict[int | None, list[str]]) -> None:
+    """Those of each chunk's objectives, in the file "OBJECTIVE, CHUNK.npz" of the first process."""
     accelerator = Accelerator(cpu=True)
-    for objective in sys.argv[3:]:
-        found = loss_and_gradients(accelerator, int(sys.argv[2]) or None, objective)
-        if accelerator.is_main_process:
-            np.savez(f"{sys.argv[1]}/{objective}.npz", **found)
+    for chunk, objectives in plan.items():
+        for objective in objectives:
+            found = loss_and_gradients(accelerator, chunk, objective)
+            if accelerator.is_main_process:
+                np.savez(folder / f"{objective}, {chunk}.npz", **found)
     accelerator.end_training()

@@ -1,9 +1,6 @@
-"""Streams in two processes: files of different sizes never hang; run by torchrun, this file is one of the processes."""
+"""Streams in two processes: files of different sizes never hang."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -11,6 +8,7 @@ import pytest
 from accelerate import Accelerator
 
 from imaginet_tools.images.streamed import is_held_out, load_streamed_splits
+from tests.training.in_two_processes import in_two_processes
 from tests.training.tiny_data import records, write_split
 from training.options import TrainingOptions
 from training.presets import PRESETS
@@ -42,12 +40,7 @@ def run(tmp_path_factory) -> tuple[list[set[str]], list[dict]]:
     """The two files' images, and what each process saw of them in batches of two."""
     folder = tmp_path_factory.mktemp("uneven")
     trained = uneven_files(folder)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-        "-m", "tests.training.views.test_streaming_processes", str(folder),
-    ]
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    in_two_processes(write_what_it_sees, folder)
     return trained, [json.loads((folder / f"{process}.json").read_text()) for process in (0, 1)]
 
 
@@ -78,8 +71,8 @@ def test_a_batch_that_one_process_cannot_fill_is_said_by_both(run):
         assert "The stream does not fill one batch: a process found fewer than 6 images to train on" in process["too large"]
 
 
-def what_it_sees(folder: Path) -> tuple[int, dict]:
-    """This process's number, the paths of its batches by epoch, and what is said of a batch that is too large."""
+def write_what_it_sees(folder: Path) -> None:
+    """The paths of this process's batches by epoch, and what is said of a batch that is too large, as PROCESS.json."""
     datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0  # see test_streaming.py
     accelerator, options = Accelerator(cpu=True), options_of(folder, batch_size=4)
     assert accelerator.num_processes == 2
@@ -93,9 +86,4 @@ def what_it_sees(folder: Path) -> tuple[int, dict]:
     except ValueError as error:
         seen["too large"] = str(error)
     accelerator.end_training()
-    return accelerator.process_index, seen
-
-
-if __name__ == "__main__":
-    process, seen = what_it_sees(Path(sys.argv[1]))
-    (Path(sys.argv[1]) / f"{process}.json").write_text(json.dumps(seen))
+    (folder / f"{accelerator.process_index}.json").write_text(json.dumps(seen))
