@@ -164,7 +164,9 @@ def routes() -> Iterator[Routes]:
 
 def difference(found: np.ndarray, fixture: Fixture) -> int:
     """The largest difference of any value, 0 to 255; 256 where the sizes differ."""
-    return int(np.abs(found.astype(int) - fixture.pixels).max()) if found.shape == fixture.pixels.shape else 256
+    if found.shape != fixture.pixels.shape:
+        return 256
+    return 0 if np.array_equal(found, fixture.pixels) else int(np.abs(found.astype(np.int16) - fixture.pixels).max())
 
 
 def table() -> str:

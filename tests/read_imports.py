@@ -48,7 +48,7 @@ def imports_of(file: Path, root: Path) -> list[Import]:
     if file.name != "__init__.py":
         package = package[:-1]
     found = []
-    for node, function in with_function(tree_of(file)):
+    for node, function in nodes_of(file):
         if isinstance(node, ast.Import):
             found += [Import(node.lineno, name.name, 0, function) for name in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -56,6 +56,16 @@ def imports_of(file: Path, root: Path) -> list[Import]:
             base = [*start, *([node.module] if node.module else [])]
             found += [Import(node.lineno, ".".join([*base, name.name]), node.level, function) for name in node.names]
     return sorted(found)
+
+
+def nodes_of(file: Path) -> list[tuple[ast.AST, str | None]]:
+    """All nodes of a file's syntax tree, in no order that is promised, with the outermost function that each stands in."""
+    return _nodes(file.read_text(encoding="utf-8"), str(file))
+
+
+@functools.cache
+def _nodes(text: str, name: str) -> list[tuple[ast.AST, str | None]]:
+    return list(with_function(_parsed(text, name)))
 
 
 def with_function(tree: ast.AST) -> Iterator[tuple[ast.AST, str | None]]:
@@ -72,7 +82,7 @@ def with_function(tree: ast.AST) -> Iterator[tuple[ast.AST, str | None]]:
 def imports_by_string(file: Path) -> list[tuple[int, str | None]]:
     """(line, what is named or None where that is no plain string) of each call that imports by a string."""
     found = []
-    for node in ast.walk(tree_of(file)):
+    for node, _ in nodes_of(file):
         if isinstance(node, ast.Call) and node.args and name_of(node.func).rpartition(".")[2] in IMPORTERS:
             named = node.args[0]
             plain = isinstance(named, ast.Constant) and isinstance(named.value, str)
@@ -83,7 +93,7 @@ def imports_by_string(file: Path) -> list[tuple[int, str | None]]:
 def changes_of_the_path(file: Path) -> list[int]:
     """Lines that mention ``sys.path`` or add a folder of modules through ``site``."""
     found = []
-    for node in ast.walk(tree_of(file)):
+    for node, _ in nodes_of(file):
         if isinstance(node, ast.Attribute) and name_of(node) in ("sys.path", "site.addsitedir"):
             found.append(node.lineno)
         elif isinstance(node, ast.ImportFrom) and node.module == "sys" and any(name.name == "path" for name in node.names):

@@ -2,10 +2,9 @@
 
 import argparse
 
-from imaginet_core.storage.safe_writes import check_new_folder
 from imaginet_tools.commands.errors import in_one_sentence
 from imaginet_tools.commands.output_option import add_output
-from imaginet_tools.inference.calibrate_detector import Calibration, FolderScores, fit, scores_of_folder, write_calibrated
+from imaginet_tools.inference.calibrate_detector import Calibration, FolderScores, check_places, fit, scores_of_folder, write_calibrated
 from imaginet_tools.inference.saved_detector import open_detector
 
 
@@ -28,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Runs the command; returns 0 when the copy is written, or ends with a sentence."""
     options = parse(arguments)
     with in_one_sentence("calibrate"):
-        check_new_folder(options.output)
+        check_places(options.model, options.output)
         detector = open_detector(options.model, device=options.device)
         real = scores_of_folder(detector, options.real)
         synthetic = scores_of_folder(detector, options.synthetic) if options.synthetic else FolderScores()

@@ -113,6 +113,15 @@ def merge_points(before: list[dict], fitted: list[dict]) -> list[dict]:
     return [point for point in before if point["name"] not in names] + fitted
 
 
+def check_places(model: str, output: str) -> None:
+    """Makes sure, before any work, that :func:`write_calibrated` can copy ``model`` to ``output``; raises what it raises."""
+    if not (Path(model) / "config.json").is_file():
+        raise FileNotFoundError(f"{model} is no folder of a saved or exported model; download it first (hf download NAME --local-dir FOLDER).")
+    if Path(output).resolve().is_relative_to(Path(model).resolve()):
+        raise ValueError(f"{output} lies in the model's own folder; choose another place for the calibrated copy.")
+    check_new_folder(output)
+
+
 def write_calibrated(model: str, output: str, calibration: Calibration) -> Path:
     """A copy of a model folder with another calibration. The folder appears whole or not at all.
 
@@ -123,12 +132,8 @@ def write_calibrated(model: str, output: str, calibration: Calibration) -> Path:
         FileNotFoundError: if ``model`` is no folder.
         FileExistsError, ValueError: if ``output`` exists, is the model itself or lies in it.
     """
+    check_places(model, output)
     source = Path(model)
-    if not (source / "config.json").is_file():
-        raise FileNotFoundError(f"{model} is no folder of a saved or exported model; download it first (hf download NAME --local-dir FOLDER).")
-    if Path(output).resolve().is_relative_to(source.resolve()):
-        raise ValueError(f"{output} lies in the model's own folder; choose another place for the calibrated copy.")
-    check_new_folder(output)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     config["operating_points"] = merge_points(config.get("operating_points") or [], calibration.operating_points)
     if calibration.temperature is not None:

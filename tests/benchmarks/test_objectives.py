@@ -2,8 +2,7 @@
 
 import argparse
 import json
-import signal
-import subprocess
+import multiprocessing
 import sys
 import time
 
@@ -101,20 +100,15 @@ def test_finished_runs_are_kept_and_others_refused(options, monkeypatch):
         objectives.reports_of("ce", options)
 
 
-def test_after_a_kill_it_waits_for_the_run_that_goes_on_and_does_not_start_it_twice(repository, options, monkeypatch):
-    fake_runs(monkeypatch, options, seconds=3)
-    command = objectives.command_of("ce", 1, options)
-    script = (
-        "import argparse, pathlib, sys\nfrom benchmarks import objectives\n"
-        f"objectives.command_of = lambda *_: {command!r}\n"
-        f"objectives.train('ce', 1, argparse.Namespace(out=pathlib.Path({str(options.out)!r})))\n"
-    )
-    first = subprocess.Popen([sys.executable, "-c", script], cwd=repository, stdout=subprocess.DEVNULL)
+def test_after_a_kill_it_waits_for_the_run_that_goes_on_and_does_not_start_it_twice(options, monkeypatch):
+    fake_runs(monkeypatch, options, seconds=2)
+    first = multiprocessing.get_context("fork").Process(target=objectives.train, args=("ce", 1, options))
+    first.start()
     starts, waited = options.out / "ce_seed1" / "starts", time.monotonic()
     while not starts.exists() and time.monotonic() - waited < 60:
         time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.kill()
+    first.join()
     assert not is_finished(options.out / "ce_seed1")
     objectives.train("ce", 1, options)
     assert is_finished(options.out / "ce_seed1") and starts.read_text() == "x"

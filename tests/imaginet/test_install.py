@@ -99,8 +99,11 @@ def test_doctor_and_its_verification(imaginet_command, raw):
     assert json.loads(imaginet_command("doctor", "--data_dir", raw, "--config_name", "faces", "--json"))["findings"] is None
 
 
-def test_audit(imaginet_command, tmp_path):
-    shown = imaginet_command("audit", "--sample", "--split", "test", "--limit", "40", "--num_proc", "1", "--output", "report")
+def test_audit(installed, tmp_path):
+    """With few trees, which the command has no option for."""
+    options = ["--sample", "--split", "test", "--limit", "40", "--num_proc", "1", "--output", "report"]
+    code = "import sys\nfrom imaginet_tools.audit import classifier\nclassifier.TREES = 5\nfrom imaginet_tools.commands.main import main\n"
+    shown = run("-c", f"{code}sys.exit(main(sys.argv[1:]))", "audit", *options, environment=installed[1], cwd=tmp_path).stdout
     assert sorted(os.listdir(tmp_path / "report")) == ["audit.json", "audit.md", "audit.png"]
     assert json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))["sentence"] in shown
 

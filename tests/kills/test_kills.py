@@ -16,7 +16,7 @@ if sys.argv[2] == "True":
     subprocess.Popen(["sleep", "60"])
 out.mkdir(exist_ok=True)
 with open(out / "lines", "a") as file:
-    for number in range(40):
+    for number in range(20):
         print(number, file=file, flush=True)
         time.sleep(0.05)
 """
@@ -37,8 +37,9 @@ def test_a_careless_command_is_found_out(tmp_path, monkeypatch, child):
     assert kills.run(1, 0, tmp_path, ["careless"]).done == journal.done  # nothing is done again
 
 
-def test_build_and_export_survive_a_kill(tmp_path):
-    journal = kills.run(2, 11, tmp_path, ["build 1", "export"], pictures=40)
+def test_export_survives_a_kill(tmp_path):
+    """Of a build that is killed tests/imaginet/test_builder_options.py tells, of a training tests/training/run/test_checkpoints.py."""
+    journal = kills.run(1, 11, tmp_path, ["export"], pictures=24)
     assert not any(entry["faults"] for entry in journal.done.values()), list(journal.done.values())
 
 

@@ -22,6 +22,7 @@ def test_made_pictures_get_the_references_probability(classify, name):
     assert answer[0]["label"] == "synthetic" and answer[0]["score"] == pytest.approx(probability, rel=0, abs=1e-5)
 
 
+@pytest.mark.slow  # made pictures above get them by the same way
 def test_lab_pictures_get_the_references_probabilities(classify, shared):
     lab = {name: probability for name, (array, probability) in reference_pictures().items() if array is None}
     assert len(lab) == 4

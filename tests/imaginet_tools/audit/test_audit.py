@@ -27,7 +27,7 @@ from tests.imaginet_tools.audit import audit_trees
 def fewer_trees(request, monkeypatch):
     """What is planted is found by a few trees as by all of them; the slow tests have all."""
     if "slow" not in request.keywords:
-        monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 25)
+        monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 10)
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -36,7 +36,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     return content.getvalue()
 
 
-def planted(real, synthetic, count: int = 40) -> ImageSet:
+def planted(real, synthetic, count: int = 24) -> ImageSet:
     """Images of two functions of a number, which give a file's content."""
     contents = [real(number) for number in range(count)] + [synthetic(1000 + number) for number in range(count)]
     names = [f"{number}.png" for number in range(2 * count)]
@@ -62,7 +62,7 @@ def plain(number: int) -> bytes:
 
 @pytest.mark.slow
 def test_no_shortcut_is_found_where_there_is_none():
-    found = audit.audit(planted(plain, plain))
+    found = audit.audit(planted(plain, plain, count=40))
     assert not any(verdicts(found).values())
     for examination in found.sets.values():
         auc = examination.groups[0].auc

@@ -16,16 +16,16 @@ from imaginet_tools.inference.networks.exported import EXPORT
 
 
 def test_a_folder_says_what_it_is_and_holds_no_path_of_this_computer(exported, saved_models):
-    folder, parity = exported("version 0.1", "onnx")
+    folder, parity = exported("resnet", "onnx")
     record = json.loads((folder / EXPORT).read_text(encoding="utf-8"))
-    assert (record["format"], record["precision"], record["source"]) == ("onnx", "fp32", {"model": "model", "revision": None})
+    assert (record["format"], record["precision"], record["source"]) == ("onnx", "fp32", {"model": "resnet", "revision": None})
     assert len(record["fingerprint"]) == 16 and len(record["expected"]["fp32"]["origin"]) == 8
     assert record["versions"]["onnxruntime"] and record["cpu"] and record["parity"]["pictures"] == parity.pictures == 18
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.is_file()) == [
         "config.json", "export.json", "onnx/model.onnx", "preprocessor_config.json",
     ]
     for file in folder.rglob("*.json"):
-        assert str(saved_models["version 0.1"].parent) not in file.read_text(encoding="utf-8"), file
+        assert str(saved_models["resnet"].parent) not in file.read_text(encoding="utf-8"), file
 
 
 def test_the_onnx_file_is_whole_and_takes_crops_of_any_number(exported):

@@ -16,7 +16,7 @@ def train(tiny_dataset):
 
 
 def test_the_trace_of_the_generators_is_found_and_the_equal_containers_are_not(train, monkeypatch):
-    monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 25)
+    monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 10)
     found = find_shortcuts(train, 400, "tiny")
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["title"], found["images"], found["view"]) == ("tiny", {"real": 18, "synthetic": 18}, "raw")

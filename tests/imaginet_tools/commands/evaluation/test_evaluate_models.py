@@ -23,6 +23,14 @@ from tests.modeling.helpers import small_model
 MODEL = Path(__file__).parents[3] / "data" / "version_0_1" / "model"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fewer_trees():
+    """In the baselines of numbers, which nothing here is asked of but the clearest difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imaginet_tools.audit.classifier.TREES", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Twelve real and twelve synthetic PNG pictures; the synthetic ones have less grain."""

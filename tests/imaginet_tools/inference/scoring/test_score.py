@@ -1,10 +1,10 @@
 """The command: the detector's numbers for whatever is named, every input one row, whenever and however a run is stopped."""
 
+import multiprocessing
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from imaginet_core.parallel import WorkerKilled
 from imaginet_core.storage.files import LocationError
 from imaginet_tools.commands import score as command
+from imaginet_tools.commands.main import main
 from imaginet_tools.inference.saved_detector import open_detector
-from imaginet_tools.inference.scoring import fetch, network
+from imaginet_tools.inference.scoring import fetch, network, output
 from imaginet_tools.inference.scoring import score as engine
 from imaginet_tools.inference.scoring.inputs import list_inputs
 from imaginet_tools.inference.scoring.network import NetworkDown
@@ -27,16 +29,6 @@ from tests.imaginet_core.provenance import signed_pictures
 
 ROOT = Path(__file__).resolve().parents[4]
 MODEL = ROOT / "tests" / "data" / "version_0_1" / "model"
-SCORE = [
-    sys.executable,
-    "-c",
-    (
-        "import sys\nfrom imaginet_tools.inference.scoring import output\noutput.PART_SECONDS = 0.1\n"
-        "from imaginet_tools.commands.main import main\nsys.exit(main(['score', *sys.argv[1:]]))"
-    ),
-]
-"""The command with parts so short that a killed run has some."""
-
 
 @pytest.fixture(scope="module")
 def detector():
@@ -218,33 +210,50 @@ def test_where_the_network_fails_the_run_stops_and_goes_on(detector, folder, tmp
     assert_same(rows_of(tmp_path / "s.parquet"), undisturbed)
 
 
-def start(folder, place, *more) -> subprocess.Popen:
-    arguments = f"--output {place} --workers 1 --device cpu --batch_size 4".split()
-    return subprocess.Popen(
-        [*SCORE, str(folder), "--model", str(MODEL), *arguments, *more], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        text=True, start_new_session=True,
-    )
+def arguments_of(folder, place, *more) -> list[str]:
+    return [str(folder), "--model", str(MODEL), *f"--output {place} --workers 1 --device cpu --batch_size 4".split(), *more]
+
+
+def start(folder, place, *more) -> multiprocessing.Process:
+    """The command in a process of its own, forked, which needs no seconds to import."""
+    process = multiprocessing.get_context("fork").Process(target=score_alone, args=(arguments_of(folder, place, *more),))
+    process.start()
+    return process
+
+
+def score_alone(arguments: list[str]) -> None:
+    """In a session of its own, as a terminal's, with parts so short that a killed run has some; ends at once with the command."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    torch.set_num_threads(1)  # of threads a forked process has but the one that forked it
+    output.PART_SECONDS = 0.1
+    try:
+        status = main(["score", *arguments])
+    except SystemExit as end:
+        status = end.code
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1)
 
 
 def wait_for_parts(process, place, count: int) -> None:
     deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline and len(list(Path(f"{place}.parts").glob("part-*"))) < count:
+    while process.is_alive() and time.monotonic() < deadline and len(list(Path(f"{place}.parts").glob("part-*"))) < count:
         time.sleep(0.01)
 
 
-def test_ctrl_c_is_one_sentence_and_the_work_goes_on(folder, tmp_path, undisturbed):
+def test_ctrl_c_is_one_sentence_and_the_work_goes_on(folder, tmp_path, undisturbed, capfd):
     place = tmp_path / "s.parquet"
     process = start(folder, place)
     wait_for_parts(process, place, 2)
     os.killpg(process.pid, signal.SIGINT)
-    told = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and "Traceback" not in told, told
+    process.join(60)
+    told = capfd.readouterr().err
+    assert process.exitcode == 130 and "Traceback" not in told, told
     assert told.strip().splitlines()[-1] == (
         "imaginet score: interrupted; what is scored is kept; the same command with --resume goes on where it was."
     )
     assert not place.exists()
-    last = start(folder, place, "--resume")
-    assert last.wait(120) == 0, last.stderr.read()
+    assert command.main(arguments_of(folder, place, "--resume")) == 0
     assert_same(rows_of(place), undisturbed)
 
 
@@ -254,11 +263,10 @@ def test_killed_at_several_moments_and_resumed_every_input_has_one_row(folder, t
         process = start(folder, place, "--resume")
         wait_for_parts(process, place, parts)
         time.sleep(0.03 * kills)
-        assert process.poll() is None
+        assert process.is_alive()
         process.kill()
-        process.communicate()
+        process.join()
     assert not place.exists()
-    last = start(folder, place, "--resume")
-    assert last.wait(120) == 0, last.stderr.read()
+    assert command.main(arguments_of(folder, place, "--resume")) == 0
     assert_same(rows_of(place), undisturbed)
     assert [file.name for file in tmp_path.iterdir()] == ["s.parquet"]
