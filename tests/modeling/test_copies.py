@@ -1,12 +1,13 @@
 """Copies of a saved detector, made in every way that Transformers offers, in processes that know nothing of this project."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from modeling import SelfConImageProcessor, save
-from tests.hub_stand_in import hub  # noqa: F401
+from tests.hub_stand_in import running
 from tests.modeling.helpers import in_fresh_process, pixels, small_model
 
 TASKS = ("image-classification", "synthetic-image-detection")
@@ -23,9 +24,8 @@ Trainer(model, TrainingArguments("trainer_files", report_to=[], use_cpu=True), p
 again = AutoModelForImageClassification.from_pretrained("model", trust_remote_code=True)
 again.save_pretrained("copy_of_a_copy")
 AutoImageProcessor.from_pretrained("model", trust_remote_code=True).save_pretrained("copy_of_a_copy")
-if len(sys.argv) > 2:
-    model.push_to_hub("me/copy"), processor.push_to_hub("me/copy")
-    pipeline("image-classification", model=folder, trust_remote_code=True).push_to_hub("me/pipeline")
+model.push_to_hub("me/copy"), processor.push_to_hub("me/copy")
+pipeline("image-classification", model=folder, trust_remote_code=True).push_to_hub("me/pipeline")
 print(json.dumps("done"))
 """
 USE = """
@@ -49,44 +49,53 @@ def answers_here(folder, picture) -> list:
     return json.loads(json.dumps([*said, said[0]]))
 
 
-@pytest.fixture
-def picture(tmp_path):
-    Image.fromarray(pixels(300, 280)).save(tmp_path / "picture.png")
-    return tmp_path / "picture.png"
+COPIES = ("model", *TASKS, "trainer", "copy_of_a_copy", "me/copy", "me/pipeline")
+"""What COPY makes, the last two of it on the Hub."""
 
 
-def test_every_way_of_saving_a_loaded_detector_gives_one_that_works(hub, picture, tmp_path):  # noqa: F811
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """picture.png; "detector"; "plain", saved by Transformers alone, and "ours", the same model saved by us; 0/detector and 1/detector,
+    each with code of its own."""
+    place = tmp_path_factory.mktemp("copies")
+    Image.fromarray(pixels(300, 280)).save(place / "picture.png")
     points = [{"name": "balanced", "threshold": 0.3}]
     model = small_model(families=["GAN", "SD"], operating_points=points, id2label={0: "human", 1: "ai"})
-    folder = save(model, SelfConImageProcessor(crops=5), tmp_path / "detector")
-    online = hub.environment(tmp_path / "home")
-    in_fresh_process(COPY, [folder, "and push"], tmp_path, online)
-    copies = ["model", *TASKS, "trainer", "copy_of_a_copy", "me/copy", "me/pipeline"]
-    answers = in_fresh_process(USE, [picture, *copies], tmp_path, hub.environment(tmp_path / "another_home"))
-    expected = answers_here(folder, picture)
-    assert {each["label"] for each in expected[0]} == {"human", "ai"} and expected[1]["threshold"] == 0.3
-    assert {copy: answers[copy] == expected for copy in copies} == dict.fromkeys(copies, True)
-
-
-def test_a_new_model_saved_by_transformers_alone_works_without_our_save(picture, tmp_path):
-    model = small_model()
-    model.save_pretrained(tmp_path / "plain")
-    SelfConImageProcessor().save_pretrained(tmp_path / "plain")
-    folder = save(model, SelfConImageProcessor(), tmp_path / "ours")
-    assert {file.name for file in (tmp_path / "plain").iterdir()} == {file.name for file in folder.iterdir()}
-    answers = in_fresh_process(USE, [picture, tmp_path / "plain"], tmp_path)
-    assert answers[str(tmp_path / "plain")] == answers_here(folder, picture)
-
-
-def test_folders_of_one_name_keep_their_own_code_and_answers(picture, tmp_path):
-    folders = []
+    save(model, SelfConImageProcessor(crops=5), place / "detector")
+    plain = small_model()
+    plain.save_pretrained(place / "plain")
+    SelfConImageProcessor().save_pretrained(place / "plain")
+    save(plain, SelfConImageProcessor(), place / "ours")
     for number in range(2):
-        folder = save(small_model(bias=6.5 + number), SelfConImageProcessor(), tmp_path / str(number) / "detector")
+        folder = save(small_model(bias=6.5 + number), SelfConImageProcessor(), place / str(number) / "detector")
         code = folder / "pipeline_selfcon.py"
         code.write_text(code.read_text() + f"\n\nSelfConImageClassificationPipeline.postprocess = lambda *_, **__: {number}\n")
-        folders.append(folder)
-    answers = in_fresh_process(USE, [picture, *folders], tmp_path)
-    assert [answers[str(folder)][0] for folder in folders] == [0, 1]
-    probabilities = [answers[str(folder)][1]["probability"] for folder in folders]
-    assert probabilities == [answers_here(folder, picture)[1]["probability"] for folder in folders]
+    return place
+
+
+@pytest.fixture(scope="module")
+def answers(place) -> dict[str, list]:
+    """What is said of the picture by the copies, which one process made, and by the other folders, in another process."""
+    with running(place / "hub") as hub:
+        in_fresh_process(COPY, [place / "detector"], place, hub.environment(place / "home"))
+        folders = [*COPIES, "plain", "0/detector", "1/detector"]
+        return in_fresh_process(USE, [place / "picture.png", *folders], place, hub.environment(place / "another_home"))
+
+
+def test_every_way_of_saving_a_loaded_detector_gives_one_that_works(place, answers):
+    expected = answers_here(place / "detector", place / "picture.png")
+    assert {each["label"] for each in expected[0]} == {"human", "ai"} and expected[1]["threshold"] == 0.3
+    assert {copy: answers[copy] == expected for copy in COPIES} == dict.fromkeys(COPIES, True)
+
+
+def test_a_new_model_saved_by_transformers_alone_works_without_our_save(place, answers):
+    assert {file.name for file in (place / "plain").iterdir()} == {file.name for file in (place / "ours").iterdir()}
+    assert answers["plain"] == answers_here(place / "ours", place / "picture.png")
+
+
+def test_folders_of_one_name_keep_their_own_code_and_answers(place, answers):
+    folders = ["0/detector", "1/detector"]
+    assert [answers[folder][0] for folder in folders] == [0, 1]
+    probabilities = [answers[folder][1]["probability"] for folder in folders]
+    assert probabilities == [answers_here(place / folder, place / "picture.png")[1]["probability"] for folder in folders]
     assert probabilities[0] != probabilities[1]

@@ -402,14 +402,14 @@ def test_sources_of_ones_own(root):
     assert contents(root, {"flux": ["flux/city/1.png"]}, sources={"flux": source}) == {"flux/city/1.png": b"1"}
 
 
-def test_200_000_listed_paths_are_found_among_a_million_entries_in_seconds():
+def test_40_000_listed_paths_are_found_among_200_000_entries_in_seconds():
     """Most names are numbers that occur in many classes, as in ProGAN's packages."""
     classes = [f"class{number}" for number in range(20)]
     entries = [
         (f"{kind}/{number:05d}.png", number, f"{kind} {number}")
-        for kind in [f"{name}/{label}" for name in classes for label in ("0_real", "1_fake")] for number in range(20_000)
-    ] + [(f"other/{number}.jpg", number, str(number)) for number in range(200_000)]
-    chosen = random.Random(0).sample(range(20_000), 5000)
+        for kind in [f"{name}/{label}" for name in classes for label in ("0_real", "1_fake")] for number in range(4000)
+    ] + [(f"other/{number}.jpg", number, str(number)) for number in range(40_000)]
+    chosen = random.Random(0).sample(range(4000), 1000)
     wanted = {
         source: [f"progan_train/{name}/{label}/{number:05d}.png" for name in classes for number in chosen]
         for source, label in (("lsun", "0_real"), ("progan", "1_fake"))
@@ -417,9 +417,9 @@ def test_200_000_listed_paths_are_found_among_a_million_entries_in_seconds():
     start = time.process_time()
     found = match(wanted, entries, SOURCES, ("lsun", "progan"), "progan_train.7z.001")
     seconds = time.process_time() - start
-    assert len(found) == 200_000 and len(entries) == 1_000_000
+    assert len(found) == 40_000 and len(entries) == 200_000
     assert all(path.endswith(f"/{entry[0]}") for path, entry in found.items())
-    assert seconds < 20, f"took {seconds:.1f} s"
+    assert seconds < 5, f"took {seconds:.1f} s"
 
 
 def test_a_long_name_of_endings_is_read_at_once():

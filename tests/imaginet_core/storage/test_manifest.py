@@ -260,19 +260,18 @@ def test_a_received_data_set_can_be_exported_whole(published, own, tmp_path):
 
 
 def test_a_published_data_set_is_joined_by_its_name_on_the_hub(published, own, tmp_path, repository, hub, monkeypatch):  # noqa: F811
-    code = "import imaginet, sys, datasets; print(len(datasets.load_dataset('imaginet', 'faces', data_dir=sys.argv[1], "
-    code += "manifest=sys.argv[2], split='test')))"
+    code = (
+        "import imaginet, sys, datasets\nfor name in sys.argv[2:]:\n"
+        "    print(len(datasets.load_dataset('imaginet', 'faces', data_dir=sys.argv[1], manifest=name, split='test')), flush=True)\n"
+    )
     hub.speak_to(monkeypatch, tmp_path)
     push_data_set(published[1], "me/open", public=True)
     environment = {**hub.environment(tmp_path / "home", token=None), "PYTHONPATH": str(repository)}
-    found = [
-        subprocess.run(
-            [sys.executable, "-c", code, own, name], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90
-        )
-        for name in ("me/open", "me/other")
-    ]
-    assert found[0].stdout == "2\n", found[0].stderr
-    assert "ConnectionError: me/other is no folder here, and the data set of this name could not be fetched" in found[1].stderr
+    found = subprocess.run(
+        [sys.executable, "-c", code, own, "me/open", "me/other"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90
+    )
+    assert found.stdout == "2\n", found.stderr
+    assert "ConnectionError: me/other is no folder here, and the data set of this name could not be fetched" in found.stderr
 
 
 def test_an_export_records_copies_that_differ_as_missing(published, own, tmp_path):

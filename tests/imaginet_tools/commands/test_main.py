@@ -102,11 +102,3 @@ def test_a_reader_that_ends_early_is_no_error(repository, tmp_path):
     done = subprocess.run(command, cwd=repository, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(writer)
     assert done.returncode == 1 and done.stderr == ""
-
-
-def test_the_doctor_s_status_tells_whether_anything_is_missing(repository, tmp_path):
-    raw = write_tree(tmp_path / "raw")
-    assert run(repository, "doctor", "--data_dir", raw).returncode == 0
-    (raw / "ffhq" / "d.png").unlink()
-    done = run(repository, "doctor", "--data_dir", raw)
-    assert done.returncode == 1 and "missing of ffhq, e.g. ffhq/d.png" in done.stdout

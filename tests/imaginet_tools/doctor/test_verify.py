@@ -1,14 +1,13 @@
 """What `doctor --verify` finds in a tree with one of each fault."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 import imaginet
 from imaginet_core.pictures.sources import Limits
+from imaginet_tools.commands.main import main
 from imaginet_tools.doctor import verify as module
 from imaginet_tools.doctor.verify import KINDS, describe, verify
 from tests.imaginet.trees import write_tree
@@ -65,15 +64,14 @@ def test_oversized_images_are_named(tmp_path, monkeypatch):
     assert len(findings["oversized"]) == 15 and not findings["broken"]
 
 
-def test_the_command_prints_the_findings_and_its_exit_status_says_whether_there_are_any(repository, faulty, tmp_path):
+def test_the_command_prints_the_findings_and_its_exit_status_says_whether_there_are_any(faulty, tmp_path, capsys):
     def run(root):
-        command = [sys.executable, "imaginet.py", "doctor", "--data_dir", str(root), "--verify", "--json"]
-        return subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=60)
+        return main(["doctor", "--data_dir", str(root), "--verify", "--json"]), capsys.readouterr()
 
-    done = run(faulty)
-    assert done.returncode == 1 and json.loads(done.stdout)["findings"]["mislabelled"]
-    assert "verifying" in done.stderr  # the bar
+    status, said = run(faulty)
+    assert status == 1 and json.loads(said.out)["findings"]["mislabelled"]
+    assert "verifying" in said.err  # the bar
     whole = tmp_path / "whole"
     write_tree(whole, {"test": ["./ffhq/d.png,0,2,4,8"]})
-    done = run(whole)
-    assert done.returncode == 0 and not any(json.loads(done.stdout)["findings"].values())
+    status, said = run(whole)
+    assert status == 0 and not any(json.loads(said.out)["findings"].values())

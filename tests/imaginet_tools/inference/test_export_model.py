@@ -138,7 +138,7 @@ def test_what_is_not_installed_is_named_with_what_installs_it(monkeypatch, saved
 
 
 def test_the_command_says_how_the_export_compares(saved_models, few_pictures, tmp_path, capsys):
-    arguments = [str(saved_models["version 0.1"]), str(tmp_path / "out"), "--format", "openvino", "--pictures", str(few_pictures)]
+    arguments = [str(saved_models["resnet"]), str(tmp_path / "out"), "--format", "openvino", "--pictures", str(few_pictures)]
     assert commands.main(["export-model", *arguments]) == 0
     said = capsys.readouterr().out
     assert "on 18 pictures" in said and "in batches of 1, 2, 3, 7" in said and "AUC 0." in said and "Written to" in said

@@ -5,9 +5,12 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -15,16 +18,52 @@ import torch
 from tests.training.small_runs import small_run
 from training.reconstructions.autoencoder import train_small
 from training.run import checkpoints as module
+from training.run.checkpoints import RunState
 from training.stages import contrastive
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """With another number of threads sums are taken in another order; a forked process can have but one, as its parent's are gone."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+class Finished(NamedTuple):
+    """A run that nothing disturbed."""
+
+    folder: Path
+    weights: dict[str, torch.Tensor]
+    state: RunState
+    places: list[Path]
+    seconds: float
+
+    def copy(self, folder: Path) -> Path:
+        """Its folder once more, which a test may go on with or damage."""
+        return Path(shutil.copytree(self.folder, folder, dirs_exist_ok=True))
+
+
+def finished(dataset: Path, folder: Path, **changes) -> Finished:
+    start = time.monotonic()
+    weights, state, checkpoints = small_run(dataset, folder, **changes)
+    return Finished(folder, weights, state, checkpoints._all(), time.monotonic() - start)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_dataset, tmp_path_factory) -> Finished:
+    """With all its checkpoints."""
+    return finished(tiny_dataset, tmp_path_factory.mktemp("whole"), checkpoints_kept=100)
+
+
+@pytest.fixture(scope="module")
+def short(tiny_dataset, tmp_path_factory) -> Finished:
+    """Two epochs of stage 1 alone."""
+    return finished(tiny_dataset, tmp_path_factory.mktemp("short"), **SHORT)
+
+
+SHORT = {"epochs": 2, "classifier_epochs": 0, "checkpoint_every": 100}
 
 
 def learned(state) -> list[dict]:
@@ -53,37 +92,32 @@ def killed_after(seconds, dataset, folder, **changes):
     return receiver.recv()
 
 
-def test_a_run_killed_at_random_moments_and_resumed_ends_bit_for_bit_as_an_uninterrupted_one(tiny_dataset, tmp_path):
-    start = time.monotonic()
-    weights, state, _ = small_run(tiny_dataset, tmp_path / "whole")
-    whole = time.monotonic() - start
+def test_a_run_killed_at_random_moments_and_resumed_ends_bit_for_bit_as_an_uninterrupted_one(tiny_dataset, tmp_path, whole):
     folder, rng, kills, history = tmp_path / "killed", random.Random(time.time_ns()), 0, None
     folder.mkdir()
-    moments = [whole * rng.uniform(0.2, 0.6) for _ in range(4)]
+    moments = [whole.seconds * rng.uniform(0.1, 0.5) for _ in range(4)]
     print("killed after", moments)
     while history is None:
         history = killed_after(moments[kills] if kills < len(moments) else 300, tiny_dataset, folder)
         kills += history is None
     assert kills >= 1
-    assert history == learned(state)
+    assert history == learned(whole.state)
     after = torch.load(folder / "weights.pt", weights_only=True)
-    assert set(after) == set(weights)
-    for name in weights:
-        assert torch.equal(after[name], weights[name]), name
+    assert set(after) == set(whole.weights)
+    for name in whole.weights:
+        assert torch.equal(after[name], whole.weights[name]), name
 
 
-def test_resuming_does_not_depend_on_where_the_checkpoint_lies(tiny_dataset, tmp_path):
-    """From every checkpoint of a run, in the middle of an epoch, at its end, in either stage."""
-    weights, state, checkpoints = small_run(tiny_dataset, tmp_path / "run", checkpoints_kept=100)
-    places = checkpoints._all()
-    assert len(places) == 11 and state.steps == 32
-    for place in (places[2], places[4], places[7], places[9]):
+def test_resuming_does_not_depend_on_where_the_checkpoint_lies(tiny_dataset, tmp_path, whole):
+    """From checkpoints in the middle of an epoch, at its end, in either stage."""
+    assert len(whole.places) == 11 and whole.state.steps == 32
+    for place in (whole.places[number] for number in (2, 4, 7, 9)):
         folder = tmp_path / place.name / "checkpoints"
         folder.mkdir(parents=True)
         os.symlink(place, folder / place.name)
         again, history, _ = small_run(tiny_dataset, folder.parent, checkpoints_kept=100)
-        assert all(torch.equal(again[name], weights[name]) for name in weights), place
-        assert learned(history) == learned(state)
+        assert all(torch.equal(again[name], whole.weights[name]) for name in whole.weights), place
+        assert learned(history) == learned(whole.state)
 
 
 @pytest.mark.parametrize("changes", [
@@ -134,31 +168,29 @@ def test_the_last_ones_and_the_best_of_each_stage_are_kept(tiny_dataset, tmp_pat
     assert {1.0, 0.5} <= kept and len(checkpoints._all()) == 4
 
 
-def test_changed_options_are_named_and_refused_unless_accepted(tiny_dataset, tmp_path):
-    small_run(tiny_dataset, tmp_path)
+def test_changed_options_are_named_and_refused_unless_accepted(tiny_dataset, tmp_path, whole):
+    whole.copy(tmp_path)
     with pytest.raises(ValueError, match=r"--learning_rate was 0.001 and is 0.5; --temperature was 0.07 and is 0.1"):
         small_run(tiny_dataset, tmp_path, learning_rate=0.5, temperature=0.1)
     small_run(tiny_dataset, tmp_path, learning_rate=0.5, accept_changed_options=True)
     small_run(tiny_dataset, tmp_path, checkpoint_every=50, num_workers=1, bootstrap=3)  # these change nothing
 
 
-def test_other_images_are_refused(tiny_dataset, tmp_path):
-    small_run(tiny_dataset, tmp_path)
+def test_other_images_are_refused(tiny_dataset, tmp_path, whole):
+    whole.copy(tmp_path)
     with pytest.raises(ValueError, match="training images are others"):
         small_run(tiny_dataset, tmp_path, held_out=0.3, accept_changed_options=False)
 
 
 @pytest.mark.parametrize("file", ["state.json", "model.safetensors", "optimizer.bin", "average.pt", "random_states_0.pkl"])
-def test_a_corrupted_checkpoint_is_named(tiny_dataset, tmp_path, file):
-    _, _, checkpoints = small_run(tiny_dataset, tmp_path, epochs=2, classifier_epochs=0, checkpoint_every=100)
-    place = checkpoints._all()[-1]
+def test_a_corrupted_checkpoint_is_named(tiny_dataset, tmp_path, file, short):
+    place = short.copy(tmp_path) / short.places[-1].relative_to(short.folder)
     (place / file).write_bytes((place / file).read_bytes()[:20])
     with pytest.raises(ValueError, match=f"{place} cannot be read .* move it away and run the same command again"):
-        small_run(tiny_dataset, tmp_path, epochs=2, classifier_epochs=0, checkpoint_every=100)
+        small_run(tiny_dataset, tmp_path, **SHORT)
 
 
-def test_a_full_disk_stops_the_run_with_the_last_checkpoint_intact(tiny_dataset, tmp_path, monkeypatch):
-    weights, *_ = small_run(tiny_dataset, tmp_path / "whole")
+def test_a_full_disk_stops_the_run_with_the_last_checkpoint_intact(tiny_dataset, tmp_path, monkeypatch, whole):
     real, calls = torch.save, []
 
     def full_after_two(thing, file, *arguments, **keywords):
@@ -174,7 +206,7 @@ def test_a_full_disk_stops_the_run_with_the_last_checkpoint_intact(tiny_dataset,
     monkeypatch.setattr(module.torch, "save", real)
     assert sorted(place.name for place in (tmp_path / "full" / "checkpoints").iterdir()) == ["step-000000003", "step-000000006"]
     after, *_ = small_run(tiny_dataset, tmp_path / "full")
-    assert all(torch.equal(after[name], weights[name]) for name in weights)
+    assert all(torch.equal(after[name], whole.weights[name]) for name in whole.weights)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_step_files_and_state(tiny_dataset, tmp_path, monkeypatch):

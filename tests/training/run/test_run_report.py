@@ -51,6 +51,18 @@ def run(tiny_dataset):
     )
 
 
+@pytest.fixture(scope="module")
+def scope(run):
+    """How the run's detector answers to what it was not made for."""
+    return probe_out_of_scope(run.detector, run.detector.threshold, 10)
+
+
+@pytest.fixture
+def probed_before(monkeypatch, scope):
+    """No other report probes it again."""
+    monkeypatch.setattr("training.run.run_report.probe_out_of_scope", lambda *_: scope)
+
+
 @pytest.mark.parametrize("condition", ["clean", "half_and_back"])
 def test_the_second_track_names_the_kind_of_what_is_called_synthetic(run, condition):
     answers = predict(run.detector, run.splits.test, condition)
@@ -78,7 +90,7 @@ def test_both_tracks_are_given_under_every_condition_and_the_first_agrees_with_t
             assert track.accuracy.value == pytest.approx(overall[track.condition].balanced_accuracy.value)
 
 
-def test_a_model_without_classifiers_of_kinds_has_the_first_track_only(run):
+def test_a_model_without_classifiers_of_kinds_has_the_first_track_only(run, probed_before):
     alone = small_model()
     alone.family_classifier, alone.generator_classifier = None, None
     alone.config.operating_points = run.model.config.operating_points
@@ -102,13 +114,13 @@ def test_every_picture_is_drawn_and_shown_and_the_report_is_whole(run, tmp_path)
     assert {point["generator"] for point in read.embedding_map["points"]} == {"real", *GENERATORS}
 
 
-def test_what_the_detector_was_not_made_for_is_told_in_report_and_card(run):
-    said = out_of_scope_sentence(probe_out_of_scope(run.detector, run.detector.threshold, 10))
+def test_what_the_detector_was_not_made_for_is_told_in_report_and_card(run, scope):
+    said = out_of_scope_sentence(scope)
     assert said in run.report.limits and "of 10 screenshots" in said
     assert said in run.report.to_markdown() and said in str(card_of(run.report, "model", "Use", []))
 
 
-def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scored(run, tmp_path):
+def test_without_test_images_the_map_shows_the_held_out_ones_and_nothing_is_scored(run, tmp_path, probed_before):
     splits = run.splits._replace(test=None)
     report, scored = evaluate_run(run.accelerator, run.detector, splits, run.options, HISTORY, 2.0)
     assert (report.figures, report.tracks, scored) == ([], [], [])
