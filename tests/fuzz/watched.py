@@ -210,12 +210,14 @@ class Child:
         while True:
             message = self._message(0.1)
             pids = processes_of(self.process.pid) if message is None else []
+            if message is None and not pids and self.process.poll() is not None:
+                message = self._message(0) or ""  # what it said between the question above and its end
             if isinstance(message, dict):
                 told += [Fault(*fault) for fault in message["faults"]]
                 if message["done"]:
                     return told, None
                 at, begun, used = message["at"], time.monotonic(), None
-            elif message == "" or not pids and self.process.poll() is not None:
+            elif message == "":
                 code = self.process.wait()
                 return told, Fault(-1 if at is None else at, job["route"], "crash", f"ended with {code}", _own_lines(self.kill()))
             else:
