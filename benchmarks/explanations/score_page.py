@@ -37,7 +37,7 @@ def write_page(place: Path, files: list[Path], count: int) -> None:
             turn, file = TURNS[number // len(files) % len(TURNS)], io.BytesIO()
             image = image.convert("RGB") if turn is None else image.convert("RGB").transpose(turn)
         image.thumbnail((side, side))
-        image.save(file, "JPEG", quality=QUALITY)
+        image.save(file, "JPEG", quality=QUALITY, optimize=True)
         shown.append(Shown(number, file.getvalue(), {"entries": [], "worth": "The file states nothing about its origin."}))
         rows.append({
             "id": number, "path": f"photos/{number % 17}/{number:05}.jpg", "size": 30_000, "sha256": f"{number:064x}", "label": "real",

@@ -13,6 +13,8 @@ from imaginet_tools.inference.score_report.pictures import Shown
 
 FOLDER = Path(__file__).parent
 LONGEST_NAME = 500
+WHOLE, TOGETHER = 40, 100
+"""Cards that a browser makes at once; of the others, and of all images, so many at a time."""
 NO_SCORE = "no score"
 """The outcome of what could not be read."""
 
@@ -46,6 +48,7 @@ def page_of(
     return template.render(
         pictures=pictures, details=[_details(each) for each in pictures], facts=facts,
         images=[(each["thumbnail"], each["overlay"]) for each in pictures] if place.count == 1 else [], threshold=threshold, place=place,
+        whole=WHOLE, together=TOGETHER,
         folders=sorted({each["folder"] for each in pictures}), outcomes=sorted({each["outcome"] for each in pictures}),
         script=script, style=style, script_hash=_hash(script), style_hash=_hash(style),
     )

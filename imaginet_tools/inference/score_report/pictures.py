@@ -62,7 +62,7 @@ class Thumbnails(NamedTuple):
             return Shown(each.id), None
         image, file = Image.fromarray(pixels), io.BytesIO()
         image.thumbnail((self.side, self.side))
-        image.save(file, "JPEG", quality=QUALITY)
+        image.save(file, "JPEG", quality=QUALITY, optimize=True)
         return Shown(each.id, file.getvalue(), provenance), content if self.keep else None
 
 

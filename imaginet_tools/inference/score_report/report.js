@@ -1,19 +1,49 @@
 "use strict";
-// Texts of strangers (names, metadata) are only ever set as text, never as HTML.
+// Texts of strangers (names, metadata) are only ever set as text; the HTML of cards was escaped when the page was written.
 const pictures = JSON.parse(document.getElementById("details").textContent);
 const list = document.getElementById("cards"), filters = document.getElementById("filters"), dialog = document.getElementById("one");
-const cards = Array.from(list.children);
-// On a page that holds its images, they become elements when their card comes near: thousands at once would keep the browser for seconds.
-const images = JSON.parse(document.getElementById("images").textContent);
+// What is not seen at first would keep the browser for seconds: cards wait as texts (noscript, which a browser without scripts shows) until
+// there is nothing else to do, or all are asked for, and images wait in blocks, the last of which come after this script.
+const cards = Array.from(list.children), waiting = Array.from(document.querySelectorAll("noscript.cards"));
+const together = Number(list.dataset.together), blocks = [];
+
+function addCards() {
+  const text = waiting.shift(), made = document.createElement("template");
+  made.innerHTML = text.textContent;
+  const added = Array.from(made.content.querySelectorAll(".card"));
+  text.remove();
+  list.append(...added);
+  cards.push(...added);
+  added.forEach((card) => near.observe(card));
+}
+
+function addCardsWhenIdle() {
+  const wait = window.requestIdleCallback || ((work) => setTimeout(work, 50));
+  if (waiting.length) wait(() => { if (waiting.length) addCards(); addCardsWhenIdle(); });
+}
+
+function addAll() {
+  while (waiting.length) addCards();
+}
+
+function takeImages(index) {
+  const number = Math.floor(index / together);
+  const block = blocks[number] || document.querySelectorAll("script.images")[number];
+  if (!block) return null;
+  blocks[number] = Array.isArray(block) ? block : JSON.parse(block.textContent);
+  const found = blocks[number][index % together] || [];
+  blocks[number][index % together] = null;
+  return found.filter(Boolean);
+}
 
 function fillFrame(index) {
-  const [thumbnail, overlay] = images[index] || [];
-  images[index] = null;
-  if (!thumbnail) return;
-  cards[index].querySelector(".frame").append(...[thumbnail, overlay].filter(Boolean).map((source, layer) => {
+  const sources = takeImages(index);  // null where their block is still on its way, or images are files beside the page
+  if (!sources && document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => fillFrame(index));
+  cards[index].querySelector(".frame").append(...(sources || []).map((source, layer) => {
     const image = document.createElement("img");
     image.alt = "";
     image.className = layer ? "heat" : "";
+    image.decoding = "async";
     image.src = source;
     return image;
   }));
@@ -34,6 +64,7 @@ function wanted(picture, values) {
 }
 
 function show() {
+  addAll();
   const values = Object.fromEntries(new FormData(filters));
   let count = 0;
   cards.forEach((card, index) => {
@@ -49,7 +80,7 @@ function show() {
   document.getElementById("count").textContent = `${count} of ${cards.length} pictures`;
 }
 
-function fill(element, pairs) {
+function fillPairs(element, pairs) {
   element.replaceChildren(...pairs.filter(([, value]) => value !== null && value !== "").flatMap(([name, value]) => {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = name;
@@ -66,6 +97,7 @@ function open() {
     return;
   }
   const picture = pictures[index], frame = dialog.querySelector(".frame");
+  while (!(index in cards)) addCards();
   fillFrame(index);
   document.getElementById("one-name").textContent = picture.name;
   const shown = Array.from(cards[index].querySelectorAll("img"));
@@ -75,7 +107,7 @@ function open() {
     stack.append(...shown.slice(0, layers + 1).map((each) => each.cloneNode()));
     return stack;
   }));
-  fill(document.getElementById("one-facts"), [
+  fillPairs(document.getElementById("one-facts"), [
     ["score", picture.probability === null ? null : picture.probability.toFixed(4)], ["outcome", picture.outcome],
     ["called, whatever the doubt", picture.label], ["family, if synthetic", picture.family], ["generator, if synthetic", picture.generator],
     ["notes", picture.notes.join("; ")], ["why there is no score", picture.error],
@@ -83,7 +115,7 @@ function open() {
     ["SHA-256 of the file", picture.sha256], ["bytes", picture.size === null ? null : String(picture.size)],
   ]);
   const stated = picture.entries.map((entry) => [`${entry.kind}, ${entry.where}`, `${entry.states} — ${entry.worth}`]);
-  fill(document.getElementById("one-provenance"), stated.length ? stated : [["nothing", picture.nothing || "it could not be read"]]);
+  fillPairs(document.getElementById("one-provenance"), stated.length ? stated : [["nothing", picture.nothing || "it could not be read"]]);
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }
@@ -92,9 +124,11 @@ filters.addEventListener("input", show);
 filters.addEventListener("reset", () => setTimeout(show));
 filters.addEventListener("submit", (event) => event.preventDefault());
 window.addEventListener("hashchange", open);
-window.addEventListener("beforeprint", () => { if (!dialog.open) cards.forEach((card, index) => fillFrame(index)); });
+window.addEventListener("beforeprint", () => { if (!dialog.open) { addAll(); cards.forEach((card, index) => fillFrame(index)); } });
 document.getElementById("print").addEventListener("click", () => window.print());
 dialog.addEventListener("close", () => { if (location.hash) history.pushState(null, "", location.pathname + location.search); });
 list.dataset.order = "down";
-if (images.length) cards.forEach((card) => near.observe(card));
+cards.forEach((card) => near.observe(card));
+document.addEventListener("DOMContentLoaded", open);  // with the images that came after this script
 open();
+addCardsWhenIdle();

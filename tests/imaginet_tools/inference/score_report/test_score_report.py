@@ -17,12 +17,13 @@ from imaginet_tools.commands import main
 from imaginet_tools.inference.saved_detector import open_detector
 from imaginet_tools.inference.score_report import write_report
 from imaginet_tools.inference.score_report.facts import facts_of, threshold_sentence, uncertain_sentence
-from imaginet_tools.inference.score_report.page import NO_SCORE
+from imaginet_tools.inference.score_report.page import NO_SCORE, TOGETHER, WHOLE
 from imaginet_tools.inference.score_report.pictures import Shown
 from tests.imaginet_core.provenance.signed_pictures import STEPS, picture, saved, texts
 from tests.modeling.helpers import pixels
 
 HOSTILE = ["<script>alert(1)<.png", "\"><img src=x onerror=alert(2)>.jpg", "'];alert(3)-- {{ 7*7 }} ${1}.jpg", "\u202egpj.exe\x1b[31m.jpg"]
+CLOSING = "</noscript><img src=x onerror=alert(5)>"
 ATTACK = "</script><script>document.title='stolen'</script><img src=//evil.example/x onerror=alert(4)>"
 
 
@@ -96,7 +97,7 @@ def test_every_row_is_on_the_page_the_highest_score_first(written, page):
 
 def test_names_and_metadata_are_text(written, page):
     text = written[0].read_text(encoding="utf-8")
-    assert [tag for tag, _ in page.elements].count("script") == 3 and not any("alert" in script for script in page.scripts[2:])
+    assert [tag for tag, _ in page.elements].count("script") == 3 and "alert" not in page.scripts[1]
     assert not any(name.startswith("on") or name == "style" for _, attributes in page.elements for name in attributes)
     assert all(address.startswith(("#picture-", "data:image/")) for address in page.addresses())
     assert "<script>alert" not in text and "7*7" in text and "49" not in re.findall(r"-- (\S+)", text)
@@ -110,13 +111,13 @@ def test_names_and_metadata_are_text(written, page):
 
 def test_the_browser_is_told_to_run_our_script_alone_and_ask_nobody(page):
     (policy,) = [each["content"] for tag, each in page.elements if tag == "meta" and each.get("http-equiv") == "Content-Security-Policy"]
-    digest = base64.b64encode(hashlib.sha256(page.scripts[2].encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(page.scripts[1].encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy and "unsafe" not in policy
 
 
 def test_thumbnails_and_heat_maps_lie_in_the_page(page):
     assert not [tag for tag, _ in page.elements if tag == "img"]  # thousands of them at once would keep a browser for seconds
-    sources = [source for images in json.loads(page.scripts[1]) for source in images if source]
+    sources = [source for images in json.loads(page.scripts[2]) for source in images if source]
     assert len([each for each in sources if each.startswith("data:image/jpeg;base64,")]) == len(HOSTILE) + 1
     assert len([each for each in sources if each.startswith("data:image/webp;base64,")]) == len(HOSTILE) + 1
     with Image.open(io.BytesIO(base64.b64decode(sources[1].partition(",")[2]))) as image:
@@ -167,6 +168,26 @@ def test_many_pictures_become_a_folder_of_pages(tmp_path, monkeypatch):
         write_report.write_report(tmp_path / "r.html", scored, [], [], 0.5)
 
 
+@pytest.fixture(scope="module")
+def long_page(tmp_path_factory) -> Path:
+    """A page of 150 pictures, the last of which has a hostile name and note."""
+    place, scored = tmp_path_factory.mktemp("long") / "r.html", rows(150)
+    scored[-1] |= {"path": f"p/{HOSTILE[0]}", "notes": [CLOSING]}
+    thumbnails = [saved("JPEG", picture(number, 16)) for number in range(3)]
+    return write_report.write_report(place, scored, [Shown(number, thumbnails[number % 3]) for number in range(150)], [("model", "m")], 0.5)
+
+
+def test_cards_below_the_first_view_wait_as_texts_which_a_browser_without_scripts_shows(long_page):
+    text = long_page.read_text(encoding="utf-8")
+    every, at_once = Page(text), Page(re.sub(r"<noscript.*?</noscript>", "", text, flags=re.DOTALL))
+    links = [[attributes["href"] for tag, attributes in page.elements if tag == "a"] for page in (every, at_once)]
+    assert links == [[f"#picture-{number}" for number in range(count)] for count in (150, WHOLE)]
+    assert all(f">{row['path'].rpartition('/')[2]}</bdi>" in text for row in rows(149))
+    images = [json.loads(script) for script in every.scripts[2:]]
+    assert [len(block) for block in images] == [TOGETHER, 150 - TOGETHER] and all(thumbnail for block in images for thumbnail, _ in block)
+    assert text.count("</noscript>") == 2 and "onerror=alert" not in str(every.elements)  # notes do not end a text
+
+
 def test_what_is_there_is_kept_and_other_endings_are_refused_before_any_work(tmp_path, saved_models, folder):
     (tmp_path / "r.html").write_text("mine")
     command = ["score", str(folder), "--model", str(saved_models["laptop"]), "--output", str(tmp_path / "s.csv")]
@@ -190,6 +211,21 @@ def test_a_browser_shows_the_page_and_runs_nothing_of_strangers(written, tmp_pat
     assert "stolen" not in re.search(r"<title>(.*?)</title>", done.stdout)[1]
     dialog = next(each for tag, each in page.elements if tag == "dialog")
     assert "open" in dialog and "SHA-256 of the file" in done.stdout.partition("<dialog")[2]
-    assert not any("alert" in script for script in page.scripts[2:])
+    assert "alert" not in page.scripts[1]
     shown = [each for tag, each in page.elements if tag == "img"]  # every card is near, and the dialog has the picture, and it under its map
     assert len(shown) == 2 * (len(HOSTILE) + 1) + 3 and all(each["src"].startswith("data:image/") for each in shown)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_finds_a_picture_far_down_a_long_page(long_page, tmp_path):
+    done = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom", f"file://{long_page}#picture-149"],
+        capture_output=True, text=True, timeout=120,
+    )
+    listed = done.stdout[done.stdout.index('<ul id="cards"') :]
+    page, dialog = Page(listed.partition("</ul>")[0]), Page(done.stdout.partition("<dialog")[2].partition("</dialog>")[0])
+    assert [attributes["href"] for tag, attributes in page.elements if tag == "a"] == [f"#picture-{number}" for number in range(150)]
+    assert "noscript" not in [tag for tag, _ in page.elements] and not any("onerror" in attributes for _, attributes in page.elements + dialog.elements)
+    [shown] = [attributes for tag, attributes in dialog.elements if tag == "img"]
+    assert shown["src"] == json.loads(Page(long_page.read_text(encoding="utf-8")).scripts[3])[49][0]
