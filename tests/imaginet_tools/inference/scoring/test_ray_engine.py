@@ -102,7 +102,7 @@ def test_a_cluster_that_is_not_there_is_one_sentence(model, pictures, tmp_path):
     assert "There is no Ray cluster at 127.0.0.1:1" in str(end.value.code) and str(end.value.code).count("\n") == 0
 
 
-def test_a_model_of_the_driver_is_named_so_that_others_find_it(model, monkeypatch):
+def test_a_model_of_the_driver_is_named_so_that_others_find_it(model, monkeypatch, tmp_path):
     monkeypatch.chdir(model.parent)
     monkeypatch.setattr(ray_engine.ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 2.0})
     detector = open_detector("model", device="cpu")
@@ -112,6 +112,8 @@ def test_a_model_of_the_driver_is_named_so_that_others_find_it(model, monkeypatc
     assert pipeline.shares == (2, 4, {"num_cpus": 1}, {"num_gpus": 1})
     assert ray_engine._Pipeline(detector, reader, None, "cpu", None).shares == (4, 4, {"num_cpus": 0.2}, {"num_cpus": 0.8})
     assert ray_engine.shares_of_cluster(1, None).actors == 1
+    monkeypatch.chdir(tmp_path)  # where an actor may run
+    assert ray_engine.ScoreActor(*pipeline.detector).scorer.detector.name == "model"
 
 
 @pytest.mark.slow
