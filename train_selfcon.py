@@ -7,8 +7,9 @@
     torchrun --standalone --nproc_per_node 2 train_selfcon.py --preset laptop --data_dir RAW     # two CPU processes
 
 Stage 1 trains trunk, sub-network and projection heads with the SelfCon loss, stage 2 the classifiers on the frozen
-trunk (https://arxiv.org/abs/2407.20020). Temperature, bias and thresholds come from source images held out of the
-training list. The test list is scored once, at the end, beside a logistic regression on a dozen pixel statistics.
+trunk (https://arxiv.org/abs/2407.20020). With --statistics_centres, a classifier on plain statistics of the pixels joins them.
+Temperature, bias and thresholds come from source images held out of the training list. The test list is scored once, at the end,
+beside a logistic regression on a dozen pixel statistics.
 
 In --output: model/ (for pipeline("image-classification", model=..., trust_remote_code=True)), report.json, report.md, PNG
 pictures, and checkpoints/.
@@ -39,8 +40,9 @@ from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
 from imaginet_tools.images.splits import Splits, calibration_images, load_splits
 from imaginet_tools.images.streamed import load_streamed_splits
 from imaginet_tools.publish.hub import check_write_access, upload
+from imaginet_tools.publish.model_card import usage_of
 from imaginet_tools.publish.model_folder import write_model_card
-from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save, usage
+from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
 from training.command_line import parse_options
 from training.options import TrainingOptions
 from training.reconstructions.reconstructions import Reconstructions, make_reconstructions
@@ -62,6 +64,7 @@ from training.run.trackers import log_figures, start_trackers, tracker_arguments
 from training.simulation.simulated import SimulatedPictures, make_simulated, with_simulated
 from training.stages import classifiers, contrastive
 from training.stages.held_out_loss import HeldOutViews
+from training.stages.statistics_classifier import add_statistics
 from training.views.batches import Batches, ShuffledBatches
 from training.views.crop_cache import CropCache
 from training.views.random_views import RandomViews, margin_for, view_of_stage
@@ -183,9 +186,9 @@ def simulate(run: Run, splits: Splits, images: ImageSet) -> SimulatedPictures:
     )
 
 
-def train_stages(run: Run, model: SelfConForImageClassification, splits: Splits) -> RandomViews:
+def train_stages(run: Run, model: SelfConForImageClassification, splits: Splits, counterparts: Counterparts) -> RandomViews:
     """Both stages, or what is left of them; returns stage 1's views for the report's pictures."""
-    options, counterparts = run.options, make_counterparts(run, splits)
+    options = run.options
     views = make_views(run, splits.train, 1, splits, counterparts)
 
     if run.state.stage != classifiers.NAME:
@@ -222,7 +225,8 @@ def train(options: TrainingOptions) -> Path:
     else:
         say(load_initial_weights(model, options.network.initial_weights))
     set_seed(options.run.seed, device_specific=True)  # for dropout; so far all processes drew the same weights
-    views = train_stages(run, model, splits)
+    counterparts = make_counterparts(run, splits)
+    views = train_stages(run, model, splits, counterparts)
     training_seconds = sum(row["seconds"] for row in state.history)
 
     # what a score means: fitted on images that trained nothing
@@ -231,6 +235,8 @@ def train(options: TrainingOptions) -> Path:
     held_out = splits.held_out
     if not (held_out.label == SYNTHETIC).any():  # trained on real images alone
         held_out = with_simulated(held_out, simulate(run, splits, held_out))
+    if options.network.statistics_centres:
+        add_statistics(run, detector, make_views(run, splits.train, 2, splits, counterparts), held_out)
     calibrate(detector, held_out, accelerator, options.views.num_workers)
 
     # how good it is, beside the pixel statistics
@@ -243,7 +249,7 @@ def train(options: TrainingOptions) -> Path:
         log_figures(accelerator, report, state.steps)
         pictures = write_report(report, scored, views, output)
         repository = options.hub.hub_model_id
-        write_model_card(output / "model", report, pictures, usage(repository or "path/to/this/folder"), repository)
+        write_model_card(output / "model", report, pictures, usage_of(repository or "path/to/this/folder"), repository)
         if options.hub.push_to_hub:
             say(f"Uploaded to {upload(output / 'model', repository, 'SelfCon detector with report and card')}")
         (output / FINISHED).write_text(f"{report.created}\n")

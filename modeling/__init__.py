@@ -2,13 +2,11 @@
 
 from .configuration_selfcon import SelfConConfig
 from .image_processing_selfcon import SelfConImageProcessor
-from .modeling_selfcon import SelfConForImageClassification, SelfConModel, SelfConOutput
+from .modeling_selfcon import SelfConForImageClassification, SelfConModel, SelfConOutput, check_free, save
 from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
-from .saving import check_free, save, usage
 from .verdict import verdict
 
 __all__ = [
     "SelfConConfig", "SelfConForImageClassification", "SelfConImageClassificationPipeline", "SelfConImageProcessor",
-    "SelfConModel", "SelfConOutput", "SyntheticImageDetectionPipeline", "check_free", "save", "usage",
-    "verdict",
+    "SelfConModel", "SelfConOutput", "SyntheticImageDetectionPipeline", "check_free", "save", "verdict",
 ]

@@ -1,11 +1,12 @@
-"""What every trunk gives; and any backbone of timm (https://huggingface.co/docs/timm) as one, through timm's interface of features."""
+"""The trunks: the ResNet of ImagiNet, and any backbone of timm (https://huggingface.co/docs/timm) through timm's interface of features."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .configuration_selfcon import SelfConConfig
@@ -33,6 +34,108 @@ class Features(NamedTuple):
 def at_least_float32(values: Tensor) -> Tensor:
     """Half precision and whole numbers as float32; float32 and float64 as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+class ShortcutConvolution(nn.Conv2d):
+    """A 1×1 convolution that may skip pixels. Where it is narrow, it skips them before it computes.
+
+    The same numbers either way; but with a stride, few channels and channels_last oneDNN in torch 2.14.1 ends the process on
+    some processors.
+    """
+
+    NARROW = 16
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
+        if self.in_channels >= self.NARROW:
+            return super().forward(x)
+        return F.conv2d(x[..., :: self.stride[0], :: self.stride[1]], self.weight)
+
+
+class Block(nn.Module):
+    """A residual block; the stride is on its 3×3 convolution (v1.5).
+
+    Args:
+        kind: "basic" or "bottleneck".
+        inputs: channels coming in.
+        width: channels inside.
+        stride: of the block.
+    """
+
+    EXPANSION = {"basic": 1, "bottleneck": 4}
+
+    def __init__(self, kind: str, inputs: int, width: int, stride: int):
+        super().__init__()
+        outputs = width * self.EXPANSION[kind]
+        # (in, out, kernel, stride) of each convolution
+        shapes = {
+            "basic": [(inputs, width, 3, stride), (width, width, 3, 1)],
+            "bottleneck": [(inputs, width, 1, 1), (width, width, 3, stride), (width, outputs, 1, 1)],
+        }[kind]
+        self.convolutions = len(shapes)
+        for number, (i, o, kernel, step) in enumerate(shapes, start=1):
+            self.add_module(f"conv{number}", nn.Conv2d(i, o, kernel, step, padding=kernel // 2, bias=False))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(o))
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(ShortcutConvolution(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
+        residual = x
+        for number in range(1, self.convolutions + 1):
+            residual = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(residual))
+            if number < self.convolutions:
+                residual = F.relu(residual, inplace=True)
+        return F.relu(residual + self.shortcut(x), inplace=True)
+
+
+class Encoder(nn.Module):
+    """ResNet trunk and sub-network: one pass gives both features."""
+
+    def __init__(self, config: SelfConConfig, front_end: nn.Module):
+        super().__init__()
+        self.high_pass = front_end
+        channels = getattr(front_end, "channels", 3)
+        self.conv1 = nn.Conv2d(
+            channels, config.stem_width, config.stem_kernel, config.stem_stride, padding=config.stem_kernel // 2, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(config.stem_width)
+        self.maxpool = nn.MaxPool2d(3, stride=1, padding=1) if config.stem_pool else nn.Identity()
+        expansion, inputs = Block.EXPANSION[config.block], config.stem_width
+        self.layers = [f"layer{number}" for number in range(1, len(config.widths) + 1)]
+        for name, width, depth in zip(self.layers, config.widths, config.depths, strict=True):
+            blocks = []
+            for number in range(depth):
+                stride = 2 if number == 0 and name != "layer1" else 1
+                blocks.append(Block(config.block, inputs, width, stride))
+                inputs = width * expansion
+            self.add_module(name, nn.Sequential(*blocks))
+        self.feature_size = inputs
+        # a list with one place per layer but the last, as in the published weights; only one place holds weights
+        sub_network = nn.Linear(config.widths[config.sub_network_after - 1] * expansion, self.feature_size)
+        self.selfcon_layer = nn.ModuleList(
+            sub_network if number == config.sub_network_after else nn.Identity() for number in range(1, len(self.layers))
+        )
+        self.sub_network_at = config.sub_network_after - 1
+
+    def forward(self, pixels: Tensor, all_maps: bool = False, choose: Callable[[Tensor], Tensor] | None = None) -> Features:
+        """float (B, 3, H, W) -> features of sub-network and trunk, and feature maps of stem and layers, or the last alone.
+
+        ``choose``: from the sub-network's feature to bool (B,), which pictures the layers after it see; the trunk's feature and
+        its last map are of these alone.
+        """
+        x = self.high_pass(at_least_float32(pixels)).to(self.conv1.weight.dtype)
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        maps = [x]
+        for position, name in enumerate(self.layers):
+            x = getattr(self, name)(x)
+            maps = [*maps, x] if all_maps else [x]
+            if position == self.sub_network_at:
+                layer = self.selfcon_layer[position]
+                sub = layer(at_least_float32(x).mean((2, 3)).to(layer.weight.dtype))
+                x = x if choose is None else x[choose(at_least_float32(sub))]
+        return Features(at_least_float32(sub), at_least_float32(x).mean((2, 3)), tuple(maps))
 
 
 def import_timm() -> ModuleType:

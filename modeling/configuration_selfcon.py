@@ -37,6 +37,8 @@ class SelfConConfig(PreTrainedConfig):
         high_pass: a fixed front end, or None. "mean2x2" takes from each pixel the mean of its 2×2 block, which leaves the
             finest detail, where generators leave their traces; "local_contrast" adds the same divided by its local strength,
             at full and at half size.
+        statistics_centres: of the classifier on plain statistics of the pixels, whose log-odds are added to the network's, see
+            ``front_ends.StatisticsClassifier``; 0: there is none.
         projection_size: size of the embeddings that the contrastive loss compares.
         classifier_hidden: hidden units of each classifier.
         contents: content types of the training images.
@@ -75,6 +77,7 @@ class SelfConConfig(PreTrainedConfig):
     sub_network_after: int = 2
     backbone: str | None = None
     high_pass: str | None = None
+    statistics_centres: int = 0
     projection_size: int = 128
     classifier_hidden: int = 1024
     contents: list[str] | tuple[str, ...] = ()
@@ -143,6 +146,8 @@ class SelfConConfig(PreTrainedConfig):
         numbers = (self.stem_stride, self.stem_width, *self.widths, *self.depths, self.projection_size, self.classifier_hidden)
         if min(numbers) < 1 or self.stem_kernel % 2 == 0:
             raise ValueError("Widths, depths, sizes and strides must be positive and stem_kernel odd.")
+        if self.statistics_centres < 0:
+            raise ValueError(f"statistics_centres must be 0 or more, got {self.statistics_centres}.")
 
     def validate_calibration(self):
         """Called by the dataclass on creation and on saving."""

@@ -2,14 +2,18 @@
 
 The network of ImagiNet (https://arxiv.org/abs/2407.20020) with its names of weights: ``encoder.*`` is the trunk,
 ``encoder.selfcon_layer`` the sub-network, ``head`` and ``sub_heads`` project for the contrastive loss, ``classifier`` tells
-real from synthetic. ``sub_classifier`` (the same from the sub-network's feature), ``family_classifier`` and
-``generator_classifier`` are additions of this project.
+real from synthetic. ``sub_classifier`` (the same from the sub-network's feature), ``family_classifier``,
+``generator_classifier`` and ``statistics_classifier`` (the same from plain statistics of the pixels) are additions of this project.
 """
 
 import hashlib
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +23,13 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.utils import can_return_tuple, logging
 
-from .backbones import Features, TimmEncoder, at_least_float32
+from .backbones import Encoder, TimmEncoder, at_least_float32
 from .configuration_selfcon import CustomPipelines, SelfConConfig
+from .front_ends import FRONT_ENDS, StatisticsClassifier
 
 # Transformers copies the files that this one imports whenever a model is saved, so the handler and the pipelines must be among them
 from .handler import EndpointHandler  # noqa: F401
+from .image_processing_selfcon import SelfConImageProcessor
 from .pipeline_selfcon import SelfConImageClassificationPipeline, SyntheticImageDetectionPipeline
 
 logger = logging.get_logger(__name__)
@@ -45,7 +51,8 @@ class SelfConOutput(ModelOutput):
     Attributes:
         loss: scalar; cross-entropy of ``logits``, if labels were given.
         logits: (B, 2), real and synthetic; their softmax is the calibrated probability.
-        origin_logit: (B,), the classifier's own answer before temperature and bias, higher for synthetic.
+        origin_logit: (B,), the classifier's own answer before temperature and bias, higher for synthetic; the sum of both where
+            there is a classifier of pixel statistics.
         sub_logit: (B,), the same from the sub-network; None without classifier.
         family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
         generator_logits: (B, generators), the same for generators.
@@ -61,175 +68,6 @@ class SelfConOutput(ModelOutput):
     generator_logits: Tensor | None = None
     feature: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-
-
-def average_blocks(pixels: Tensor) -> Tensor:
-    """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
-    if _all_even(pixels):
-        return F.avg_pool2d(pixels, 2)
-    # by index, here and below: torch.export cannot tell for free sizes what padding, cutting and rounding up give
-    rows, columns = (torch.arange((side + 1) // 2 * 2, device=pixels.device).clamp(max=side - 1) for side in pixels.shape[-2:])
-    return F.avg_pool2d(pixels.index_select(-2, rows).index_select(-1, columns), 2)
-
-
-def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
-    """Each pixel four times, cut to the height and width of ``like``, whose blocks they are."""
-    if _all_even(like):
-        return F.interpolate(pixels, scale_factor=2.0, mode="nearest")
-    rows, columns = (torch.arange(side, device=pixels.device) // 2 for side in like.shape[-2:])
-    return pixels.index_select(-2, rows).index_select(-1, columns)
-
-
-def _all_even(pixels: Tensor) -> bool:
-    """Whether height and width are known and even; then blocks are pooled and repeated in a third of the time."""
-    return all(isinstance(side, int) and side % 2 == 0 for side in pixels.shape[-2:])
-
-
-class HighPass(nn.Module):
-    """Takes from each pixel the mean of its 2×2 block: float (B, 3, H, W) -> the same shape. Nothing is learned."""
-
-    channels = 3
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return pixels - repeat_pixels(average_blocks(pixels), pixels)
-
-
-class LocalContrast(nn.Module):
-    """The high-pass at two scales, plain and freed of its strength: float (B, 3, H, W) -> (B, 9, H, W). Nothing is learned.
-
-    Channels: the high-pass; the same divided by its root mean square in a window around each pixel, so that a
-    generator's trace looks alike in flat and in busy places; the same of the half-sized image, which outlives resizing.
-
-    Args:
-        window: side of the window in pixels, odd.
-        floor: root mean square, in units of the normalised pixels, below which the division fades out (about two grey levels).
-        scale: of the divided channels, so that they start no louder than the plain ones.
-    """
-
-    channels = 9
-
-    def __init__(self, window: int = 9, floor: float = 0.03, scale: float = 0.3):
-        super().__init__()
-        self.high_pass = HighPass()
-        self.window, self.floor, self.scale = window, floor, scale
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        fine = self.high_pass(pixels)
-        coarse = repeat_pixels(self.high_pass(average_blocks(pixels)), pixels)
-        return torch.cat([fine, self.normalise(fine), self.normalise(coarse)], dim=1)
-
-    def normalise(self, detail: Tensor) -> Tensor:
-        """``detail`` (B, 3, H, W) by its root mean square over channels and window."""
-        power = F.avg_pool2d(
-            detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
-        )
-        return detail * (self.scale / (power + self.floor**2).sqrt())
-
-
-FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalContrast}
-"""By ``high_pass`` of the configuration."""
-
-
-class ShortcutConvolution(nn.Conv2d):
-    """A 1×1 convolution that may skip pixels. Where it is narrow, it skips them before it computes.
-
-    The same numbers either way; but with a stride, few channels and channels_last oneDNN in torch 2.14.1 ends the process on
-    some processors.
-    """
-
-    NARROW = 16
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
-        if self.in_channels >= self.NARROW:
-            return super().forward(x)
-        return F.conv2d(x[..., :: self.stride[0], :: self.stride[1]], self.weight)
-
-
-class Block(nn.Module):
-    """A residual block; the stride is on its 3×3 convolution (v1.5).
-
-    Args:
-        kind: "basic" or "bottleneck".
-        inputs: channels coming in.
-        width: channels inside.
-        stride: of the block.
-    """
-
-    EXPANSION = {"basic": 1, "bottleneck": 4}
-
-    def __init__(self, kind: str, inputs: int, width: int, stride: int):
-        super().__init__()
-        outputs = width * self.EXPANSION[kind]
-        # (in, out, kernel, stride) of each convolution
-        shapes = {
-            "basic": [(inputs, width, 3, stride), (width, width, 3, 1)],
-            "bottleneck": [(inputs, width, 1, 1), (width, width, 3, stride), (width, outputs, 1, 1)],
-        }[kind]
-        self.convolutions = len(shapes)
-        for number, (i, o, kernel, step) in enumerate(shapes, start=1):
-            self.add_module(f"conv{number}", nn.Conv2d(i, o, kernel, step, padding=kernel // 2, bias=False))
-            self.add_module(f"bn{number}", nn.BatchNorm2d(o))
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(ShortcutConvolution(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float (B, inputs, H, W) -> (B, outputs, ceil(H / stride), ceil(W / stride))."""
-        residual = x
-        for number in range(1, self.convolutions + 1):
-            residual = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(residual))
-            if number < self.convolutions:
-                residual = F.relu(residual, inplace=True)
-        return F.relu(residual + self.shortcut(x), inplace=True)
-
-
-class Encoder(nn.Module):
-    """ResNet trunk and sub-network: one pass gives both features."""
-
-    def __init__(self, config: SelfConConfig, front_end: nn.Module):
-        super().__init__()
-        self.high_pass = front_end
-        channels = getattr(front_end, "channels", 3)
-        self.conv1 = nn.Conv2d(
-            channels, config.stem_width, config.stem_kernel, config.stem_stride, padding=config.stem_kernel // 2, bias=False
-        )
-        self.bn1 = nn.BatchNorm2d(config.stem_width)
-        self.maxpool = nn.MaxPool2d(3, stride=1, padding=1) if config.stem_pool else nn.Identity()
-        expansion, inputs = Block.EXPANSION[config.block], config.stem_width
-        self.layers = [f"layer{number}" for number in range(1, len(config.widths) + 1)]
-        for name, width, depth in zip(self.layers, config.widths, config.depths, strict=True):
-            blocks = []
-            for number in range(depth):
-                stride = 2 if number == 0 and name != "layer1" else 1
-                blocks.append(Block(config.block, inputs, width, stride))
-                inputs = width * expansion
-            self.add_module(name, nn.Sequential(*blocks))
-        self.feature_size = inputs
-        # a list with one place per layer but the last, as in the published weights; only one place holds weights
-        sub_network = nn.Linear(config.widths[config.sub_network_after - 1] * expansion, self.feature_size)
-        self.selfcon_layer = nn.ModuleList(
-            sub_network if number == config.sub_network_after else nn.Identity() for number in range(1, len(self.layers))
-        )
-        self.sub_network_at = config.sub_network_after - 1
-
-    def forward(self, pixels: Tensor, all_maps: bool = False, choose: Callable[[Tensor], Tensor] | None = None) -> Features:
-        """float (B, 3, H, W) -> features of sub-network and trunk, and feature maps of stem and layers, or the last alone.
-
-        ``choose``: from the sub-network's feature to bool (B,), which pictures the layers after it see; the trunk's feature and
-        its last map are of these alone.
-        """
-        x = self.high_pass(at_least_float32(pixels)).to(self.conv1.weight.dtype)
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
-        maps = [x]
-        for position, name in enumerate(self.layers):
-            x = getattr(self, name)(x)
-            maps = [*maps, x] if all_maps else [x]
-            if position == self.sub_network_at:
-                layer = self.selfcon_layer[position]
-                sub = layer(at_least_float32(x).mean((2, 3)).to(layer.weight.dtype))
-                x = x if choose is None else x[choose(at_least_float32(sub))]
-        return Features(at_least_float32(sub), at_least_float32(x).mean((2, 3)), tuple(maps))
 
 
 class L2Normalise(nn.Module):
@@ -277,6 +115,9 @@ class SelfConPreTrainedModel(PreTrainedModel):
             for tensor, start in ((module.weight, 1), (module.bias, 0), (module.running_mean, 0), (module.running_var, 1)):
                 init.constant_(tensor, start)
             init.constant_(module.num_batches_tracked, 0)
+        elif isinstance(module, StatisticsClassifier):
+            for tensor in module.buffers(recurse=False):
+                init.constant_(tensor, 0)
 
     def post_init(self) -> None:
         """Gives a model that is made in half precision the same layers in float32 as one that is loaded in it."""
@@ -324,7 +165,7 @@ class SelfConModel(SelfConPreTrainedModel):
     """The trunk without heads and classifiers, as ``AutoModel`` and the task "image-feature-extraction" want it."""
 
     _auto_class = "AutoModel"
-    _keys_to_ignore_on_load_unexpected = [r"^(sub_)?heads?\.|^(sub_|family_|generator_)?classifier\."]
+    _keys_to_ignore_on_load_unexpected = [r"^(sub_)?heads?\.|^(sub_|family_|generator_|statistics_)?classifier\."]
 
     def __init__(self, config: SelfConConfig):
         super().__init__(config)
@@ -356,7 +197,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
     _auto_class = "AutoModelForImageClassification"
     _keep_in_fp32_modules_strict = [
         *SelfConPreTrainedModel._keep_in_fp32_modules_strict,
-        "head", "sub_heads", "classifier", "sub_classifier", "family_classifier", "generator_classifier",
+        "head", "sub_heads", "classifier", "sub_classifier", "family_classifier", "generator_classifier", "statistics_classifier",
     ]
 
     def __init__(self, config: SelfConConfig):
@@ -368,6 +209,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         self.sub_classifier = self._origin_classifier(size, hidden) if config.sub_classifier else None
         self.family_classifier = self._kind_classifier(size, hidden, len(config.families))
         self.generator_classifier = self._kind_classifier(size, hidden, len(config.generators))
+        self.statistics_classifier = StatisticsClassifier(config.statistics_centres) if config.statistics_centres else None
         self.post_init()
 
     @staticmethod
@@ -406,7 +248,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
 
     def fingerprint(self) -> str | None:
         """Sixteen hexadecimal digits that change with the classifier's weights and statistics; None if some are not in memory."""
-        tensors = [value for name, value in self.classifier.state_dict().items() if not name.endswith("num_batches_tracked")]
+        parts = [each for each in (self.classifier, self.statistics_classifier) if each is not None]
+        tensors = [value for part in parts for name, value in part.state_dict().items() if not name.endswith("num_batches_tracked")]
         if any(value.is_meta for value in tensors):
             return None
         digest = hashlib.sha256()
@@ -456,7 +299,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         sub, feature, maps = self.encoder(pixel_values, all_maps=bool(wanted))
         predictions = {
-            "origin_logit": apply(self.classifier, feature)[:, 0],
+            "origin_logit": self._origin(feature, pixel_values),
             "sub_logit": None if self.sub_classifier is None else apply(self.sub_classifier, sub)[:, 0],
             **self._kinds(feature),
         }
@@ -495,7 +338,12 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
             return ~is_sure(logits[0])
 
         feature = self.encoder(pixel_values, choose=choose).feature
-        return logits[0], ~is_sure(logits[0]), {"origin_logit": apply(self.classifier, feature)[:, 0], **self._kinds(feature)}
+        goes_on = ~is_sure(logits[0])
+        return logits[0], goes_on, {"origin_logit": self._origin(feature, pixel_values[goes_on]), **self._kinds(feature)}
+
+    def _origin(self, feature: Tensor, pixel_values: Tensor) -> Tensor:
+        of_network = apply(self.classifier, feature)[:, 0]
+        return of_network if self.statistics_classifier is None else of_network + self.statistics_classifier(pixel_values)
 
     def _kinds(self, feature: Tensor) -> dict[str, Tensor | None]:
         return {
@@ -513,3 +361,45 @@ def apply(head: nn.Sequential, feature: Tensor) -> Tensor:
 def mean_of_groups(values: Tensor, counts: Tensor) -> Tensor:
     """The mean of each group of consecutive rows: (sum of counts, ...), int (B,) -> (B, ...)."""
     return torch.stack([group.mean(0) for group in values.split(counts.tolist())])
+
+
+def save(model: SelfConForImageClassification, processor: SelfConImageProcessor, folder: str | Path) -> Path:
+    """Saves a detector for ``pipeline("image-classification", model=folder, trust_remote_code=True)``.
+
+    The folder appears whole or not at all: it is written beside its place and then renamed.
+
+    Args:
+        model: on the CPU or elsewhere, in any dtype.
+        processor: its image processor.
+        folder: new or empty.
+
+    Returns:
+        the folder.
+
+    Raises:
+        FileExistsError: if ``folder`` holds something already.
+    """
+    folder = check_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        model.save_pretrained(aside)
+        processor.save_pretrained(aside)
+        # temporary folders and the weights are closed to other users; open them as far as the umask lets new files be
+        mode = (aside / "config.json").stat().st_mode & 0o777
+        for file in aside.iterdir():
+            file.chmod(mode)
+        aside.chmod(mode | (mode & 0o444) >> 2)
+        os.replace(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside)  # our own half-written copy
+        raise
+    return folder
+
+
+def check_free(folder: str | Path) -> Path:
+    """Raises FileExistsError unless ``folder`` is a place for a new model: new, or an empty folder. Returns it."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists and is not empty; choose another folder for the model.")
+    return folder

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from imaginet_core.interrupts import one_sentence_on_interrupt
 from imaginet_core.storage.safe_writes import new_folder
-from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, check_free, save, usage
+from imaginet_tools.publish.model_card import usage_of
+from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, check_free, save
 
 UPSTREAM = "https://github.com/delyan-boychev/imaginet"
 CONTENTS = ["photos", "paintings", "faces", "uncategorized"]
@@ -156,7 +157,7 @@ Converted from `{file.name}` (SHA-256 `{digest}`) by `python -m scripts.convert_
 - **A trap.** An earlier model of theirs downsamples in its first layer and has weights of the same names and shapes. They
   cannot be told apart, and converted by this program that model gives wrong scores.
 
-{usage("path/to/this/folder")}"""))
+{usage_of("path/to/this/folder")}"""))
 
 
 def _first_of(names: list[str], kind: str) -> str:

@@ -75,6 +75,10 @@ class NetworkOptions(Group):
         None, "fixed front end: 'mean2x2' takes off the mean of each 2×2 block, 'local_contrast' adds the same by its local "
         "strength, at two scales", choices=tuple(HIGH_PASS),
     )
+    statistics_centres: int = option(
+        0, "centres of a classifier on plain statistics of the pixels, whose log-odds are added to the network's; 0: none",
+        limits="not negative",
+    )
     projection_size: int = option(128, "size of the embeddings that the contrastive loss compares")
     classifier_hidden: int = option(1024, "hidden units of the classifiers")
 
@@ -275,6 +279,8 @@ class TrainingOptions:
             for name in ("aligned", "reconstructions", "simulate", "crop_cache"):
                 if getattr(self.views, name):
                     raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
+            if self.network.statistics_centres:
+                raise ValueError("--streaming reads images once as they come, so --statistics_centres must be 0 with it.")
 
     @classmethod
     def of(cls, **options) -> "TrainingOptions":

@@ -22,6 +22,26 @@ calibrated on {images} held-out training images. Where synthetic pictures are ra
 threshold by the false alarms that you can bear."""
 
 
+def usage_of(where: str) -> str:
+    """The section "Use" of a model card: how to use a saved model; ``where``: its path or name on the Hub."""
+    return f"""## Use
+
+```python
+from transformers import pipeline
+
+detector = pipeline("image-classification", model="{where}", trust_remote_code=True)
+detector("picture.jpg")  # [{{"label": "synthetic", "score": ...}}, {{"label": "real", "score": ...}}]
+
+detector = pipeline("synthetic-image-detection", model="{where}", trust_remote_code=True)
+detector("picture.jpg")  # with threshold, family and generator where the model has them
+```
+
+Give it the file as it was found: the detector looks at 256×256 pixels without resampling; resized copies lose traces. It sees
+the centre of a larger picture, or as many crops as `preprocessor_config.json` says; `detector("picture.jpg", crops=5)` gives the
+mean over the centre and the four corners.
+"""
+
+
 def card_of(report: Report, name: str, usage: str, pictures: list[str], heat_maps: str | None = None) -> ModelCard:
     """The card with its metadata.
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from modeling import SelfConConfig, SelfConForImageClassification
-from modeling.modeling_selfcon import LocalContrast
+from modeling.front_ends import LocalContrast
 
 
 def slow_high_pass(pixels):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from modeling import SelfConConfig, SelfConForImageClassification
-from modeling.modeling_selfcon import HighPass
+from modeling.front_ends import HighPass
 from tests.modeling.helpers import SMALL
 from tests.reference_weights import DATA, reference_state
 

@@ -10,7 +10,7 @@ from PIL import Image
 from transformers import AutoModel, Trainer, TrainingArguments, pipeline
 
 from modeling import SelfConForImageClassification, SelfConImageProcessor, SelfConModel, save
-from modeling.modeling_selfcon import ShortcutConvolution
+from modeling.backbones import ShortcutConvolution
 from tests.modeling.helpers import pixels, small_model
 
 

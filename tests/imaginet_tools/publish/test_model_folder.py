@@ -16,8 +16,9 @@ from imaginet_tools.evaluation.report import Report, rows_of
 from imaginet_tools.metrics.attribution import make_track
 from imaginet_tools.metrics.detection import Scores
 from imaginet_tools.publish.hub import check_write_access, upload
+from imaginet_tools.publish.model_card import usage_of
 from imaginet_tools.publish.model_folder import write_model_card
-from modeling import SelfConImageProcessor, save, usage
+from modeling import SelfConImageProcessor, save
 from tests.hub_stand_in import READER, Handler, hub  # noqa: F401
 from tests.modeling.helpers import in_fresh_process, pixels, small_model
 
@@ -74,7 +75,7 @@ def folder(tmp_path):
     pictures = [tmp_path / "run" / name for name in ("roc.png", "mistakes.png")]
     for picture in pictures:
         Image.new("RGB", (8, 8)).save(picture)
-    write_model_card(folder, make_report(), pictures, usage("me/detector"), "me/detector")
+    write_model_card(folder, make_report(), pictures, usage_of("me/detector"), "me/detector")
     return folder
 
 
@@ -149,7 +150,7 @@ def test_the_card_says_how_good_on_what_and_how_it_was_made(folder):
 
 
 def test_the_card_of_a_model_that_was_never_scored_says_so(online, folder):
-    write_model_card(folder, replace(make_report(), figures=[], tracks=[]), [], usage("FOLDER"))
+    write_model_card(folder, replace(make_report(), figures=[], tracks=[]), [], usage_of("FOLDER"))
     card = ModelCard.load(folder / "README.md")
     card.validate()
     assert "## Figures\n\nNothing was scored." in card.text and card.data.eval_results is None
@@ -158,7 +159,7 @@ def test_the_card_of_a_model_that_was_never_scored_says_so(online, folder):
 def test_the_card_of_a_model_trained_on_a_folder_validates_and_hides_its_place(online, folder, tmp_path):
     own = tmp_path / "somebody's home" / "my pictures"
     own.mkdir(parents=True)
-    write_model_card(folder, make_report(str(own)), [], usage("FOLDER"))
+    write_model_card(folder, make_report(str(own)), [], usage_of("FOLDER"))
     card = ModelCard.load(folder / "README.md")
     card.validate()
     assert card.data.eval_results[0].dataset_type == "my-pictures" and "somebody" not in str(card)

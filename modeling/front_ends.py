@@ -1,0 +1,182 @@
+"""What is computed of pixels without anything learned: the front ends of a network, and statistics for a classifier of their own."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def average_blocks(pixels: Tensor) -> Tensor:
+    """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
+    if _all_even(pixels):
+        return F.avg_pool2d(pixels, 2)
+    # by index, here and below: torch.export cannot tell for free sizes what padding, cutting and rounding up give
+    rows, columns = (torch.arange((side + 1) // 2 * 2, device=pixels.device).clamp(max=side - 1) for side in pixels.shape[-2:])
+    return F.avg_pool2d(pixels.index_select(-2, rows).index_select(-1, columns), 2)
+
+
+def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
+    """Each pixel four times, cut to the height and width of ``like``, whose blocks they are."""
+    if _all_even(like):
+        return F.interpolate(pixels, scale_factor=2.0, mode="nearest")
+    rows, columns = (torch.arange(side, device=pixels.device) // 2 for side in like.shape[-2:])
+    return pixels.index_select(-2, rows).index_select(-1, columns)
+
+
+def _all_even(pixels: Tensor) -> bool:
+    """Whether height and width are known and even; then blocks are pooled and repeated in a third of the time."""
+    return all(isinstance(side, int) and side % 2 == 0 for side in pixels.shape[-2:])
+
+
+class HighPass(nn.Module):
+    """Takes from each pixel the mean of its 2×2 block: float (B, 3, H, W) -> the same shape. Nothing is learned."""
+
+    channels = 3
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels - repeat_pixels(average_blocks(pixels), pixels)
+
+
+class LocalContrast(nn.Module):
+    """The high-pass at two scales, plain and freed of its strength: float (B, 3, H, W) -> (B, 9, H, W). Nothing is learned.
+
+    Channels: the high-pass; the same divided by its root mean square in a window around each pixel, so that a
+    generator's trace looks alike in flat and in busy places; the same of the half-sized image, which outlives resizing.
+
+    Args:
+        window: side of the window in pixels, odd.
+        floor: root mean square, in units of the normalised pixels, below which the division fades out (about two grey levels).
+        scale: of the divided channels, so that they start no louder than the plain ones.
+    """
+
+    channels = 9
+
+    def __init__(self, window: int = 9, floor: float = 0.03, scale: float = 0.3):
+        super().__init__()
+        self.high_pass = HighPass()
+        self.window, self.floor, self.scale = window, floor, scale
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        fine = self.high_pass(pixels)
+        coarse = repeat_pixels(self.high_pass(average_blocks(pixels)), pixels)
+        return torch.cat([fine, self.normalise(fine), self.normalise(coarse)], dim=1)
+
+    def normalise(self, detail: Tensor) -> Tensor:
+        """``detail`` (B, 3, H, W) by its root mean square over channels and window."""
+        power = F.avg_pool2d(
+            detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
+        )
+        return detail * (self.scale / (power + self.floor**2).sqrt())
+
+
+FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalContrast}
+"""By ``high_pass`` of the configuration."""
+
+
+@lru_cache(maxsize=1)
+def _fourier_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of the statistics' spectrum, all float32: window (256, 256), cosines and sines (256, 256), and the share of each place of the
+    power (256 · 129) in each ring or band (rings and bands)."""
+    side = PixelStatistics.SIZE
+    window = np.hanning(side)
+    angles = 2 * np.pi * np.outer(np.arange(side), np.arange(side)) / side
+    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]).ravel()
+    edges = np.linspace(0, 0.5, PixelStatistics.RINGS)
+    members = [(radius >= low) & (radius < high) for low, high in zip(edges, [*edges[1:], 1.0], strict=True)]
+    members += [(radius >= low) & (radius < high) for low, high in PixelStatistics.BANDS]
+    shares = np.stack([each / each.sum() for each in members], axis=1)
+    tables = (np.outer(window, window), np.cos(angles), np.sin(angles), shares)
+    return tuple(np.ascontiguousarray(table, dtype=np.float32) for table in tables)
+
+
+class PixelStatistics(nn.Module):
+    """Plain statistics of a picture's pixels, which say how smooth, sharp and noisy it is: normalised pixels -> float32 (B, 23).
+
+    Taken of the centre 256 × 256 pixels (padded by reflection, where there are fewer), on the scale 0..255: the power of luma in 16
+    rings of the spectrum up to 0.5 cycles a pixel and in its corners; high against middle frequencies; strength of Laplacian and
+    gradient; detail of red minus blue; saturation; spread of luma. All but the saturation are natural logarithms, of the value plus
+    0.01. None looks for the grid of a compression's blocks. Nothing is learned. Every step is one that all exports know: the spectrum
+    is a product of matrices.
+    """
+
+    SIZE = 256
+    RINGS = 17
+    BANDS = ((0.12, 0.23), (0.35, 0.5))
+    COUNT = RINGS + 6
+    MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    """Of the image processor, whose pixels are set back to 0..255."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """float (B, 3, H, W), as the image processor makes them -> float32 (B, 23)."""
+        mean, std = (pixels.new_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (self.MEAN, self.STD))
+        rgb = 255 * (self._centre(pixels).float() * std + mean)
+        red, green, blue = rgb.unbind(1)
+        luma = 0.299 * red + 0.587 * green + 0.114 * blue
+        power = self._power(luma - luma.mean((1, 2), keepdim=True))
+        rings, (middle, high) = power[:, : self.RINGS], power[:, self.RINGS :].unbind(1)
+        across, down = _steps(luma, 2).abs().mean((1, 2)), _steps(luma, 1).abs().mean((1, 2))
+        neighbours = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
+        laplacian = (neighbours - 4 * luma[:, 1:-1, 1:-1]).abs().mean((1, 2))
+        chroma = _steps(red - blue, 2).abs().mean((1, 2))
+        saturation = (rgb.amax(1) - rgb.amin(1)).mean((1, 2))
+        spread = (luma - luma.mean((1, 2), keepdim=True)).square().mean((1, 2)).sqrt()
+        others = [high - middle, _log(laplacian), _log((across + down) / 2), _log(chroma), saturation, _log(spread)]
+        return torch.cat([rings, torch.stack(others, dim=1)], dim=1)
+
+    def _centre(self, pixels: Tensor) -> Tensor:
+        for dimension in (-2, -1):
+            pixels = pixels.index_select(dimension, self._places(pixels.shape[dimension], pixels.device))
+        return pixels
+
+    def _places(self, side: int, device: torch.device) -> Tensor:
+        """The places of the centre's pixels along a side, int (256,), in a triangle wave beyond the picture's ends."""
+        before, outside = torch.sym_max(0, side - self.SIZE) // 2, torch.sym_max(0, self.SIZE - side) // 2
+        period = torch.sym_max(1, 2 * (side - 1))
+        places = (torch.arange(self.SIZE, device=device) + (before - outside)) % period
+        return torch.minimum(places, period - places)
+
+    def _power(self, luma: Tensor) -> Tensor:
+        """Of luma (B, 256, 256) without its mean, the logarithm of the mean power in each ring and band: (B, rings + bands)."""
+        window, cosines, sines, shares = (torch.from_numpy(table).to(luma.device) for table in _fourier_tables())
+        half = self.SIZE // 2 + 1
+        windowed = luma * window
+        even, odd = windowed @ cosines[:, :half], windowed @ sines[:, :half]
+        real, imaginary = cosines @ even - sines @ odd, sines @ even + cosines @ odd
+        power = (real.square() + imaginary.square()) / self.SIZE**2
+        return _log(power.flatten(1) @ shares)
+
+
+class StatisticsClassifier(nn.Module):
+    """What pixel statistics alone say of a picture: a log-odds of "synthetic" from its likeness to pictures that were learnt from.
+
+    A weighted sum of Gaussian bells around centres, in statistics freed of their mean and spread (a support vector machine's radial
+    basis functions; the weights are those of a logistic regression). Tensors: ``mean``, ``scale`` (23,), ``centres`` (C, 23),
+    ``weight`` (C,), ``bias`` (). They are fitted once, not by gradients, and so are buffers; before that it says 0 of every picture.
+
+    Args:
+        centres: C.
+    """
+
+    def __init__(self, centres: int):
+        super().__init__()
+        self.statistics = PixelStatistics()
+        shapes = {"mean": (PixelStatistics.COUNT,), "scale": (PixelStatistics.COUNT,), "weight": (centres,), "bias": ()}
+        for name, shape in {**shapes, "centres": (centres, PixelStatistics.COUNT)}.items():
+            self.register_buffer(name, torch.zeros(shape))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """float (B, 3, H, W), as the image processor makes them -> float32 (B,)."""
+        placed = (self.statistics(pixels) - self.mean.float()) * self.scale.float()
+        distance = (placed[:, None] - self.centres.float()).square().sum(2)
+        return (torch.exp(-distance) * self.weight.float()).sum(1) + self.bias.float()
+
+
+def _steps(values: Tensor, dimension: int) -> Tensor:
+    length = values.shape[dimension]
+    return values.narrow(dimension, 1, length - 1) - values.narrow(dimension, 0, length - 1)
+
+
+def _log(values: Tensor) -> Tensor:
+    return torch.log(values + 1e-2)
