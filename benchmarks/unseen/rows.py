@@ -12,24 +12,35 @@ class Row(NamedTuple):
         options: of train_selfcon.py.
         real_only: whether it trains on real pictures alone.
         statistics: whether it is no network but the logistic regression on a dozen pixel statistics.
+        part: of the trained detector that is scored: "network" or "statistics" alone; None: both. Rows that differ in this alone
+            share their runs.
     """
 
     options: tuple[str, ...] = ()
     real_only: bool = False
     statistics: bool = False
+    part: str | None = None
 
 
+NETWORK_ALONE = ("--statistics_centres", "0")
+"""As the preset was before it had a classifier of statistics."""
 ROWS: dict[str, Row] = {
     STATISTICS: Row(statistics=True),
-    "laptop": Row(),
-    "ce": Row(("--objective", "ce")),
-    "supcon": Row(("--objective", "supcon")),
-    "consistency": Row(("--consistency",)),
-    "twins": Row(("--twins",)),
-    "simulate": Row(("--simulate",)),
-    "simulate filters": Row(("--simulate", "filters")),
-    "simulate networks": Row(("--simulate", "networks")),
-    "real alone": Row(("--simulate",), real_only=True),
+    "laptop": Row(NETWORK_ALONE),
+    "ce": Row((*NETWORK_ALONE, "--objective", "ce")),
+    "supcon": Row((*NETWORK_ALONE, "--objective", "supcon")),
+    "consistency": Row((*NETWORK_ALONE, "--consistency")),
+    "twins": Row((*NETWORK_ALONE, "--twins")),
+    "simulate": Row((*NETWORK_ALONE, "--simulate")),
+    "simulate filters": Row((*NETWORK_ALONE, "--simulate", "filters")),
+    "simulate networks": Row((*NETWORK_ALONE, "--simulate", "networks")),
+    "real alone": Row((*NETWORK_ALONE, "--simulate"), real_only=True),
+    "with statistics": Row(),
+    "with statistics, network": Row(part="network"),
+    "with statistics, statistics": Row(part="statistics"),
+    "with statistics simulate": Row(("--simulate",)),
+    "with statistics simulate, statistics": Row(("--simulate",), part="statistics"),
+    "with statistics real alone": Row(("--simulate",), real_only=True),
     f"{STATISTICS} simulate": Row(("--simulate",), statistics=True),
     f"{STATISTICS} real alone": Row(("--simulate",), real_only=True, statistics=True),
     f"{STATISTICS} real alone filters": Row(("--simulate", "filters"), real_only=True, statistics=True),
@@ -40,7 +51,7 @@ ROWS: dict[str, Row] = {
     f"{STATISTICS} real alone 16 networks": Row(
         ("--simulate", "networks", "--simulated_networks", "16"), real_only=True, statistics=True,
     ),
-    "ema": Row(("--ema_decay", "0.98")),
+    "ema": Row((*NETWORK_ALONE, "--ema_decay", "0.98")),
 }
 """Name of a row -> what it is."""
 COMMON = (

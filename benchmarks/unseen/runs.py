@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 
 from benchmarks.trainings.resumed import finish_run, steps_per_epoch
@@ -13,10 +14,13 @@ from benchmarks.unseen.parts import Lab, Part, Plan
 from benchmarks.unseen.rows import WARMUP, Row
 from benchmarks.unseen.scores import scores_of
 from imaginet_core.storage.safe_writes import write_aside
-from imaginet_tools.evaluation.detectors import PixelStatisticsDetector
+from imaginet_tools.evaluation.calibrate import calibrate
+from imaginet_tools.evaluation.detectors import PixelStatisticsDetector, TorchDetector
 from imaginet_tools.evaluation.report import Report
-from imaginet_tools.images.splits import load_splits
+from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
+from imaginet_tools.images.splits import Splits, load_splits
 from imaginet_tools.inference.saved_detector import open_detector
+from modeling import SelfConForImageClassification, SelfConImageProcessor
 from training.command_line import parse_options
 from training.options import TrainingOptions
 from training.simulation.simulated import make_simulated, with_simulated
@@ -68,17 +72,49 @@ def statistics_detector(options: TrainingOptions, folder: Path) -> PixelStatisti
 
     ``folder`` keeps the networks that simulate.
     """
-    views, seed = options.views, options.run.seed
-    splits = load_splits(options.data, seed, real_only=bool(views.simulate)).as_seen(TURNED_UPRIGHT[views.views])
-    train, held_out = splits.train, splits.held_out
-    if views.simulate:
-        accelerator = Accelerator(cpu=True)
-        train, held_out = (
-            with_simulated(images, make_simulated(
-                splits.train, images, views.simulate, views.simulated_networks, folder, seed, accelerator
-            )) for images in (train, held_out)
-        )
+    splits = _splits(options)
+    train, held_out = (_with_simulated(images, splits, options, folder) for images in (splits.train, splits.held_out))
     return PixelStatisticsDetector(train, held_out)
+
+
+def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Path) -> TorchDetector:
+    """A saved detector's network or classifier of statistics alone, calibrated anew on the held-out images of its run.
+
+    Args:
+        place: folder of the model.
+        part: "network" or "statistics".
+        options: of the run.
+        folder: see :func:`statistics_detector`.
+    """
+    model = SelfConForImageClassification.from_pretrained(place)
+    silent = model.statistics_classifier.buffers(recurse=False) if part == "network" else model.classifier[-1].parameters()
+    with torch.no_grad():
+        for tensor in silent:
+            tensor.zero_()
+    detector = TorchDetector(model, SelfConImageProcessor.from_pretrained(place))
+    splits = _splits(options)
+    held_out = splits.held_out if (splits.held_out.label == SYNTHETIC).any() else _with_simulated(splits.held_out, splits, options, folder)
+    calibrate(detector, held_out)
+    return detector
+
+
+def _splits(options: TrainingOptions) -> Splits:
+    return load_splits(options.data, options.run.seed, real_only=bool(options.views.simulate)).as_seen(TURNED_UPRIGHT[options.views.views])
+
+
+def _with_simulated(images: ImageSet, splits: Splits, options: TrainingOptions, folder: Path) -> ImageSet:
+    """The images, with ``--simulate`` also their simulated counterparts."""
+    views = options.views
+    if not views.simulate:
+        return images
+    return with_simulated(images, make_simulated(
+        splits.train, images, views.simulate, views.simulated_networks, folder, options.run.seed, Accelerator(cpu=True)
+    ))
+
+
+def _slug(row: Row) -> str:
+    """A folder name of what a row trains with."""
+    return "_".join(each.removeprefix("--") for each in row.options) or "preset"
 
 
 def _run(name: str, row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> dict:
@@ -92,7 +128,7 @@ def _run(name: str, row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> di
         told |= {"processor_seconds": time.process_time() - started}
     else:
         # a run on real pictures alone is the same for all generators of a fold
-        folder = out / name.replace(" ", "_") / f"{'real' if row.real_only else part.generator}_fold{part.fold}of{plan.folds}"
+        folder = out / _slug(row) / f"{'real' if row.real_only else part.generator}_fold{part.fold}of{plan.folds}"
         spent = finish_run(folder, command, "benchmarks.unseen", f"{name}, without {part.generator}")
         if spent is not None:
             (folder / SPENT).write_text(f"{spent:.1f}\n")
@@ -102,7 +138,8 @@ def _run(name: str, row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> di
             "training_seconds": round(training["seconds"], 1),
             "processor_seconds": float((folder / SPENT).read_text()) if (folder / SPENT).exists() else None,
         }
-        detector = open_detector(str(folder / "model"), device="cpu", name=name)
+        place = str(folder / "model")
+        detector = open_detector(place, device="cpu", name=name) if row.part is None else part_of_detector(place, row.part, options, out)
     return {**told, **scores_of(detector, part)}
 
 

@@ -2,20 +2,19 @@
 
 On generators that no training image was made with, such statistics tell more than a network that has seen few pictures (see
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
-a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001); its log-odds and the network's weigh the same.
+a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001). How much it and the network weigh is told by a
+logistic regression on views of the held-out images, which trained neither (stacking; Wolpert, 1992).
 """
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
 
-from imaginet_tools.evaluation.detectors import TorchDetector
-from imaginet_tools.evaluation.predict import predict
-from imaginet_tools.images.image_set import REAL, ImageSet, pick_evenly
-from imaginet_tools.metrics.calibration import fit_temperature_and_bias
+from imaginet_tools.images.image_set import REAL, pick_evenly
+from modeling import SelfConForImageClassification
 from modeling.front_ends import StatisticsClassifier
 from training.run.context import Run
 from training.run.hardware import copy_weights_to_all
@@ -31,50 +30,76 @@ BATCH = 16
 GAMMA = 0.03
 """Of the kernel exp(-γ d²) of standardised statistics, and ``PENALTY`` (scikit-learn's C): chosen on the lab's folds of docs/unseen.md."""
 PENALTY = 1.0
+MOST_WEIGHT = 100.0
+"""Of the statistics beside a network that tells nothing."""
 
 
-def add_statistics(run: Run, detector: TorchDetector, views: RandomViews, held_out: ImageSet) -> None:
-    """Fits ``detector.model.statistics_classifier``, and scales it so that it weighs as much as the network; every process calls it.
+def add_statistics(run: Run, model: SelfConForImageClassification, train: RandomViews, held_out: RandomViews) -> float:
+    """Fits ``model.statistics_classifier`` and scales it beside the network; every process calls it.
 
     Args:
         run: its accelerator, options and seed.
-        detector: its statistics say 0 so far.
-        views: of the training images, and of their synthetic counterparts.
-        held_out: images of both classes that train nothing, on which the network's log-odds are calibrated.
+        model: with a classifier of statistics.
+        train: views of the training images, and of their synthetic counterparts.
+        held_out: views of images of both classes that train nothing.
+
+    Returns:
+        what its log-odds are multiplied by where the network's logit counts once, 0 to MOST_WEIGHT.
     """
-    model, options = detector.model, run.options
-    for tensor in model.statistics_classifier.buffers(recurse=False):
-        tensor.zero_()  # initial weights may have brought another one
-    alone = predict(detector, held_out, "clean", run.accelerator, options.views.num_workers, "held-out images, network alone")
-    temperature, bias = fit_temperature_and_bias(alone.logit, held_out.label)
+    classifier, weight = model.statistics_classifier, torch.zeros((), device=run.accelerator.device)
     if run.accelerator.is_main_process:
-        statistics, label = statistics_of_views(run, model.statistics_classifier, views)
-        fit(model.statistics_classifier, statistics, label, options.run.seed)
-        # network / temperature + bias + statistics, in units of the network's own logit
-        model.statistics_classifier.bias += bias
-        model.statistics_classifier.bias *= temperature
-        model.statistics_classifier.weight *= temperature
+        statistics, label, _ = _seen(run, model, train, "pixel statistics")
+        fit(classifier, statistics, label, run.options.run.seed)
+        *_, logits = seen = _seen(run, model, held_out, "network beside pixel statistics", with_logits=True)
+        weight.fill_(weight_beside_network(*logits.T, seen[1]))
+        classifier.weight *= weight
+        classifier.bias *= weight
     copy_weights_to_all(run.accelerator, model)
+    return float(broadcast(weight))
 
 
-def statistics_of_views(run: Run, classifier: StatisticsClassifier, views: RandomViews) -> tuple[np.ndarray, np.ndarray]:
-    """Statistics float64 (n, 23) and labels int (n,) of VIEWS views of each image, up to IMAGES of them, and of their counterparts."""
+def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np.ndarray) -> float:
+    """What the statistics' log-odds are multiplied by: the ratio of a logistic regression's coefficients, 0 to MOST_WEIGHT.
+
+    Args:
+        network, statistics: float (n,), log-odds of views of held-out images.
+        label: int (n,), 0 real, 1 synthetic; both occur.
+    """
+    spread = max(float(network.std()), 1e-6)
+    both = np.stack([network / spread, statistics], axis=1)
+    of_network, of_statistics = LogisticRegression(C=1.0, class_weight="balanced").fit(both, label).coef_[0].tolist()
+    if of_statistics <= 0:
+        return 0.0
+    return MOST_WEIGHT if of_network <= 0 else min(MOST_WEIGHT, spread * of_statistics / of_network)
+
+
+def _seen(
+    run: Run, model: SelfConForImageClassification, views: RandomViews, title: str, with_logits: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Of VIEWS views of each image, up to IMAGES of them, and of their counterparts: statistics float64 (n, 23), labels int (n,),
+    and, if wanted, float64 (n, 2), the logits of the network alone and of the statistics alone."""
     chosen = pick_evenly(np.arange(len(views)), IMAGES)
     if views.has_counterparts:
         chosen = np.concatenate([chosen, len(views) + chosen[views.images.label[chosen] == REAL]])
-    first = run.options.stage_1.epochs + run.options.stage_2.classifier_epochs
+    first = run.options.stage_1.epochs + run.options.stage_2.classifier_epochs  # views that no stage saw
     loader = torch.utils.data.DataLoader(
         views, batch_size=BATCH, sampler=chosen.tolist(), num_workers=run.options.views.num_workers, generator=torch.Generator(),
     )
-    statistics, labels = [], []
-    with Progress(run.accelerator, "pixel statistics", VIEWS * len(loader)) as progress, torch.no_grad():
+    parts, was_training = [], model.training
+    model.eval()
+    with Progress(run.accelerator, title, VIEWS * len(loader)) as progress, torch.no_grad():
         for epoch in range(first, first + VIEWS):
             views.set_epoch(epoch)
             for batch in progress.timed(loader):
-                statistics.append(_statistics(classifier, batch["pixels"].to(run.accelerator.device)))
-                labels.append(batch["label"].numpy())
-                progress.step(len(labels[-1]))
-    return np.concatenate(statistics), np.concatenate(labels)
+                pixels = normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device))
+                parts.append([model.statistics_classifier.statistics(pixels), batch["label"]])
+                if with_logits:
+                    alone = model.statistics_classifier(pixels)
+                    parts[-1].append(torch.stack([model(pixels).origin_logit - alone, alone], dim=1))
+                progress.step(len(pixels))
+    model.train(was_training)
+    columns = [torch.cat(each).double().cpu().numpy() for each in zip(*parts, strict=True)]
+    return columns[0], columns[1].astype(int), columns[2] if with_logits else None
 
 
 def fit(classifier: StatisticsClassifier, statistics: np.ndarray, label: np.ndarray, seed: int) -> None:
@@ -91,7 +116,3 @@ def fit(classifier: StatisticsClassifier, statistics: np.ndarray, label: np.ndar
     classifier.centres[:centres] = torch.as_tensor(kernel.components_ * GAMMA**0.5)
     classifier.weight[:centres] = torch.as_tensor(kernel.normalization_.T @ regression.coef_[0])
     classifier.bias.copy_(torch.as_tensor(regression.intercept_[0]))
-
-
-def _statistics(classifier: StatisticsClassifier, pixels: Tensor) -> np.ndarray:
-    return classifier.statistics(normalise(pixels.flatten(0, 1))).double().cpu().numpy()
