@@ -279,8 +279,6 @@ class TrainingOptions:
             for name in ("aligned", "reconstructions", "simulate", "crop_cache"):
                 if getattr(self.views, name):
                     raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
-            if self.network.statistics_centres:
-                raise ValueError("--streaming reads images once as they come, so --statistics_centres must be 0 with it.")
 
     @classmethod
     def of(cls, **options) -> "TrainingOptions":

@@ -20,7 +20,8 @@ def write_int8(source: Path, crops: Iterator[np.ndarray], file: Path) -> None:
     """Writes the int8 graph of an fp32 one.
 
     Weights have 7 bits: with 8 the sums of processors without VNNI overflow, and answers would differ from one processor to the
-    next (onnxruntime #14642). What lies before the first convolution, the fixed front end, stays in float.
+    next (onnxruntime #14642). What lies before the first convolution, the fixed front end, stays in float; so does what gives an
+    output, such as the sum with the log-odds of pixel statistics.
 
     Args:
         source: ONNX file in fp32.
@@ -30,11 +31,13 @@ def write_int8(source: Path, crops: Iterator[np.ndarray], file: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        front_end = nodes_before_convolutions(onnx.load(prepared).graph)
+        graph = onnx.load(prepared).graph
+        outputs = {each.name for each in graph.output}
+        last = [node.name for node in graph.node if not outputs.isdisjoint(node.output)]
         quantize_static(
             prepared, file, _Crops(crops), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=list(QUANTISED),
-            nodes_to_exclude=front_end, extra_options={"ActivationSymmetric": False},
+            nodes_to_exclude=nodes_before_convolutions(graph) + last, extra_options={"ActivationSymmetric": False},
         )
 
 

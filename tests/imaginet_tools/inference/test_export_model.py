@@ -44,6 +44,8 @@ def test_int8_has_a_scale_for_each_channel_and_leaves_the_front_end_in_float(exp
     assert kinds.count("DequantizeLinear") > kinds.count("Conv") > 5
     first = kinds.index("QuantizeLinear")
     assert {"AveragePool", "Sqrt"} <= set(kinds[:first]) and "Conv" not in kinds[:first]
+    last = next(node for node in graph.node if "origin" in node.output)
+    assert last.op_type == "Add"  # with the log-odds of pixel statistics, to full precision
     values = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     weights = [value for name, value in values.items() if name.endswith("_quantized") and value.ndim == 4]
     assert all(value.dtype == np.int8 and np.abs(value.astype(int)).max() <= 64 for value in weights)  # 7 bits: no sum overflows

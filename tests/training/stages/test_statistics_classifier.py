@@ -1,0 +1,95 @@
+"""The classifier of pixel statistics: fitted as scikit-learn fits it, on damaged views, and weighed by images that trained nothing."""
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from imaginet_tools.images.data_options import DataOptions
+from imaginet_tools.images.splits import load_splits
+from modeling.front_ends import StatisticsClassifier
+from tests.training.stages.two_processes import small_model
+from training.options import TrainingOptions
+from training.run.checkpoints import Checkpoints, RunState
+from training.run.context import Run
+from training.stages import statistics_classifier
+from training.stages.statistics_classifier import GAMMA, MOST_WEIGHT, add_statistics, fit, weight_beside_network
+from training.views.random_views import RandomViews
+from training.views.recipes import RobustView
+
+
+def made_statistics(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes that no line parts: one around the other."""
+    rng = np.random.default_rng(count)
+    label = np.arange(count) % 2
+    return rng.normal(0, np.where(label, 2.5, 0.8)[:, None], (count, 23)) * np.arange(1, 24) + 5, label
+
+
+def answers(classifier: StatisticsClassifier, statistics: np.ndarray) -> np.ndarray:
+    """The classifier's, of statistics in place of pixels."""
+    placed = (torch.as_tensor(statistics) - classifier.mean) * classifier.scale
+    distance = (placed[:, None] - classifier.centres).square().sum(2)
+    return (torch.exp(-distance) @ classifier.weight.double() + classifier.bias).numpy()
+
+
+@pytest.mark.parametrize("count", [400, 30])
+def test_it_ranks_as_a_kernel_machine_does_where_a_line_cannot(count):
+    statistics, label = made_statistics(count)
+    classifier = StatisticsClassifier(100)
+    fit(classifier, statistics, label, seed=0)
+    others, truth = made_statistics(500)
+    found = answers(classifier, others)
+    machine = make_pipeline(StandardScaler(), SVC(gamma=GAMMA)).fit(statistics, label)
+    line = make_pipeline(StandardScaler(), LogisticRegression()).fit(statistics, label)
+    auc = roc_auc_score(truth, found)
+    assert auc > 0.95 > 0.7 > roc_auc_score(truth, line.decision_function(others))
+    assert abs(auc - roc_auc_score(truth, machine.decision_function(others))) < 0.02
+    assert int((classifier.weight != 0).sum()) == min(count, 100)
+
+
+def test_the_weight_is_what_makes_the_best_sum_and_has_bounds():
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 4000)
+    good, also, chance = (rng.normal(shift * (2 * label - 1), 1) for shift in (1, 1, 0))
+    # log-odds of two equally good witnesses, one of whom speaks five times as loudly
+    assert weight_beside_network(10 * good, 2 * also, label) == pytest.approx(5, rel=0.15)
+    assert weight_beside_network(10 * good, chance, label) < 0.6
+    assert weight_beside_network(10 * good, -also, label) == 0
+    assert weight_beside_network(-good, 2 * also, label) == MOST_WEIGHT
+    assert weight_beside_network(np.zeros(4000), 2 * also, label) == MOST_WEIGHT
+
+
+def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics_classifier, "VIEWS", 2)
+    options = TrainingOptions.of(num_workers=0, held_out=0.25)
+    accelerator = Accelerator(cpu=True)
+    run = Run(accelerator, options, Checkpoints(accelerator, tmp_path, options, ""), RunState())
+    splits = load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), 42)
+    train, held_out = (RandomViews(each, RobustView(64), splits.families, splits.generators, seed=1) for each in splits[:2])
+    model = small_model()
+    model.statistics_classifier = StatisticsClassifier(16)
+    told = []
+    monkeypatch.setattr(
+        statistics_classifier, "weight_beside_network", lambda *columns: told.append(columns) or weight_beside_network(*columns)
+    )
+    weight = add_statistics(run, model, train, held_out)
+    network, statistics, label = told[0]
+    assert len(label) == 2 * len(splits.held_out) and set(label) == {0, 1}
+    assert weight == pytest.approx(weight_beside_network(network, statistics, label))
+    first = {name: value.clone() for name, value in model.statistics_classifier.state_dict().items()}
+    assert first["weight"].abs().max() > 0
+
+    pixels = torch.randn(2, 3, 256, 256)
+    model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(pixels).origin_logit, model.classifier(model.encode(pixels)[1])[:, 0] + model.statistics_classifier(pixels)
+        )
+    assert add_statistics(run, model, train, held_out) == pytest.approx(weight)  # whatever it held before
+    for name, value in model.statistics_classifier.state_dict().items():
+        torch.testing.assert_close(value, first[name])
