@@ -101,7 +101,7 @@ def test_doctor_and_its_verification(imaginet_command, raw):
 
 def test_audit(installed, tmp_path):
     """With few trees, which the command has no option for."""
-    options = ["--sample", "--split", "test", "--limit", "40", "--num_proc", "1", "--output", "report"]
+    options = ["--sample", "--split", "test", "--limit", "24", "--num_proc", "1", "--output", "report"]
     code = "import sys\nfrom imaginet_tools.audit import classifier\nclassifier.TREES = 5\nfrom imaginet_tools.commands.main import main\n"
     shown = run("-c", f"{code}sys.exit(main(sys.argv[1:]))", "audit", *options, environment=installed[1], cwd=tmp_path).stdout
     assert sorted(os.listdir(tmp_path / "report")) == ["audit.json", "audit.md", "audit.png"]

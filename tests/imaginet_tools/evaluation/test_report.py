@@ -158,7 +158,7 @@ def test_a_reader_never_sees_half_a_report(report, tmp_path):
 
     reader = threading.Thread(target=keep_reading)
     reader.start()
-    for number in range(40):
+    for number in range(16):
         versions[number % 2].write_json(tmp_path)
     done.set()
     reader.join()

@@ -129,7 +129,7 @@ def test_every_way_of_training_is_resumed_exactly(tiny_dataset, tmp_path, change
     monkeypatch.setattr("training.reconstructions.reconstructions.train_small", partial(train_small, steps=3))
     if "crop_cache" in changes:
         changes = {**changes, "crop_cache": str(tmp_path / "cache")}
-    changes = {**changes, "epochs": 3, "checkpoint_every": 2, "checkpoints_kept": 100}
+    changes = {**changes, "epochs": 2, "classifier_epochs": 1, "checkpoint_every": 2, "checkpoints_kept": 100}
     weights, state, checkpoints = small_run(tiny_dataset, tmp_path / "run", **changes)
     for stage in ("contrastive", "classifiers"):
         place = next(
