@@ -9,6 +9,8 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 from torch.multiprocessing import start_processes
 
+from tests.forked import part_from_parent
+
 
 def in_two_processes(function: Callable, *arguments) -> None:
     """Calls the function in both, each on one thread; what they write is where this process writes.
@@ -30,5 +32,5 @@ def _one_of_them(number: int, function: Callable, arguments: tuple, environment:
     AcceleratorState._reset_state(reset_partial_state=True)  # what the process knew that this one was forked from
     GradientState._reset_state()
     threadpoolctl.threadpool_limits(1)
-    torch.set_num_threads(1)
+    part_from_parent()
     function(*arguments)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from tests.forked import part_from_parent
 from tests.training.small_runs import small_run
 from training.reconstructions.autoencoder import train_small
 from training.run import checkpoints as module
@@ -71,7 +72,7 @@ def learned(state) -> list[dict]:
 
 
 def in_child(dataset, folder, changes, pipe):
-    torch.set_num_threads(1)
+    part_from_parent()
     weights, state, _ = small_run(dataset, folder, **changes)
     torch.save(weights, folder / "weights.pt")
     pipe.send(learned(state))

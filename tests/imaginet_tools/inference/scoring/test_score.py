@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from imaginet_core.parallel import WorkerKilled
 from imaginet_core.storage.files import LocationError
@@ -24,6 +23,7 @@ from imaginet_tools.inference.scoring import score as engine
 from imaginet_tools.inference.scoring.inputs import list_inputs
 from imaginet_tools.inference.scoring.network import NetworkDown
 from imaginet_tools.inference.scoring.output import Output
+from tests.forked import part_from_parent
 from tests.fuzz.seed_pictures import saved, scene
 from tests.imaginet_core.provenance import signed_pictures
 
@@ -225,7 +225,7 @@ def score_alone(arguments: list[str]) -> None:
     """In a session of its own, as a terminal's, with parts so short that a killed run has some; ends at once with the command."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    torch.set_num_threads(1)  # of threads a forked process has but the one that forked it
+    part_from_parent()
     output.PART_SECONDS = 0.1
     try:
         status = main(["score", *arguments])
