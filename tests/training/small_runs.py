@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 
 from imaginet_tools.images.splits import load_splits
-from train_selfcon import make_model, train_stages
+from train_selfcon import make_counterparts, make_model, train_stages
 from training.options import TrainingOptions
 from training.presets import PRESETS
 from training.run.checkpoints import Checkpoints, RunState
@@ -27,5 +27,5 @@ def small_run(dataset: Path, folder: Path, **changes) -> tuple[dict[str, torch.T
     splits = load_splits(options.data, options.run.seed)
     checkpoints = Checkpoints(accelerator, folder / "checkpoints", options, splits.train.fingerprint())
     run, model = Run(accelerator, options, checkpoints, checkpoints.resume()), make_model(options, splits)
-    train_stages(run, model, splits)
+    train_stages(run, model, splits, make_counterparts(run, splits))
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}, run.state, checkpoints
