@@ -181,7 +181,10 @@ def stop(command: Command, place: Place, mark: str, manner: str, times: Times, r
             return Stopped(None, run.returncode, place.last_words(), _left(mark))
         before = {pid: _work_done(pid) for pid in workers}
         time.sleep(0.1)
-        os.kill(max(workers, key=lambda pid: _work_done(pid) - before[pid]), signal.SIGKILL)
+        try:
+            os.kill(max(workers, key=lambda pid: _work_done(pid) - before[pid]), signal.SIGKILL)
+        except ProcessLookupError:  # it had ended meanwhile, so nothing was stopped
+            return Stopped(None, run.wait(), place.last_words(), _left(mark))
     at = time.monotonic() - begun
     try:
         status = run.wait(ENDS_WITHIN + (times.ended if manner == "worker" else 0))
