@@ -1,5 +1,6 @@
 """Ordered work in processes: few jobs at a time, and an end with a sentence when a process is killed."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -106,7 +107,8 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path, repository, how):
     script.write_text(ENDLESS, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, script], **pipes, env=environment, start_new_session=True)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where these tests run in the background, which ignores it
+    process = subprocess.Popen([sys.executable, script], **pipes, env=environment, start_new_session=True, preexec_fn=heard)
     workers = {int(process.stdout.readline()) for _ in range(4 * BATCH)}
     os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()  # as Ctrl-C at a terminal reaches all of them
     _, told = process.communicate(timeout=60)
