@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .image_processing_selfcon import SelfConImageProcessor
+
 
 def average_blocks(pixels: Tensor) -> Tensor:
     """The mean of each 2×2 block: float (B, C, ceil(H / 2), ceil(W / 2)); an odd last row or column fills its block alone."""
@@ -105,23 +107,23 @@ class PixelStatistics(nn.Module):
     RINGS = 17
     BANDS = ((0.12, 0.23), (0.35, 0.5))
     COUNT = RINGS + 6
-    MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    """Of the image processor, whose pixels are set back to 0..255."""
 
     def forward(self, pixels: Tensor) -> Tensor:
         """float (B, 3, H, W), as the image processor makes them -> float32 (B, 23)."""
-        mean, std = (pixels.new_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (self.MEAN, self.STD))
+        scales = (SelfConImageProcessor.image_mean, SelfConImageProcessor.image_std)  # whose pixels are set back to 0..255
+        mean, std = (pixels.new_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in scales)
         rgb = 255 * (self._centre(pixels).float() * std + mean)
         red, green, blue = rgb.unbind(1)
         luma = 0.299 * red + 0.587 * green + 0.114 * blue
-        power = self._power(luma - luma.mean((1, 2), keepdim=True))
+        centred = luma - luma.mean((1, 2), keepdim=True)
+        power = self._power(centred)
         rings, (middle, high) = power[:, : self.RINGS], power[:, self.RINGS :].unbind(1)
         across, down = _steps(luma, 2).abs().mean((1, 2)), _steps(luma, 1).abs().mean((1, 2))
         neighbours = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
         laplacian = (neighbours - 4 * luma[:, 1:-1, 1:-1]).abs().mean((1, 2))
         chroma = _steps(red - blue, 2).abs().mean((1, 2))
         saturation = (rgb.amax(1) - rgb.amin(1)).mean((1, 2))
-        spread = (luma - luma.mean((1, 2), keepdim=True)).square().mean((1, 2)).sqrt()
+        spread = centred.square().mean((1, 2)).sqrt()
         others = [high - middle, _log(laplacian), _log((across + down) / 2), _log(chroma), saturation, _log(spread)]
         return torch.cat([rings, torch.stack(others, dim=1)], dim=1)
 

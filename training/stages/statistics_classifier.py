@@ -6,12 +6,15 @@ a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001)
 logistic regression on views of the held-out images, which trained neither (stacking; Wolpert, 1992).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from accelerate.utils import broadcast
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from imaginet_tools.images.image_set import REAL, pick_evenly
 from modeling import SelfConForImageClassification
@@ -48,14 +51,29 @@ def add_statistics(run: Run, model: SelfConForImageClassification, train: Random
     """
     classifier, weight = model.statistics_classifier, torch.zeros((), device=run.accelerator.device)
     if run.accelerator.is_main_process:
-        statistics, label, _ = _seen(run, model, train, "pixel statistics")
-        fit(classifier, statistics, label, run.options.run.seed)
-        *_, logits = seen = _seen(run, model, held_out, "network beside pixel statistics", with_logits=True)
-        weight.fill_(weight_beside_network(*logits.T, seen[1]))
+        _fit_to_views(run, classifier, train)
+        weight.fill_(_weight_by_views(run, model, held_out))
         classifier.weight *= weight
         classifier.bias *= weight
     copy_weights_to_all(run.accelerator, model)
     return float(broadcast(weight))
+
+
+@torch.no_grad()
+def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews) -> None:
+    seen = [(_array(classifier.statistics(pixels)), label) for pixels, label in _batches(run, views, "pixel statistics")]
+    fit(classifier, *map(np.concatenate, zip(*seen, strict=True)), run.options.run.seed)
+
+
+@torch.no_grad()
+def _weight_by_views(run: Run, model: SelfConForImageClassification, views: RandomViews) -> float:
+    seen, was_training = [], model.training
+    model.eval()
+    for pixels, label in _batches(run, views, "network beside pixel statistics"):
+        both, of_statistics = model(pixels).origin_logit, model.statistics_classifier(pixels)
+        seen.append((_array(both - of_statistics), _array(of_statistics), label))
+    model.train(was_training)
+    return weight_beside_network(*map(np.concatenate, zip(*seen, strict=True)))
 
 
 def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np.ndarray) -> float:
@@ -73,11 +91,8 @@ def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np
     return MOST_WEIGHT if of_network <= 0 else min(MOST_WEIGHT, spread * of_statistics / of_network)
 
 
-def _seen(
-    run: Run, model: SelfConForImageClassification, views: RandomViews, title: str, with_logits: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Of VIEWS views of each image, up to IMAGES of them, and of their counterparts: statistics float64 (n, 23), labels int (n,),
-    and, if wanted, float64 (n, 2), the logits of the network alone and of the statistics alone."""
+def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """VIEWS views of each image, up to IMAGES of them, and of their counterparts: normalised pixels and labels int, by batches."""
     chosen = pick_evenly(np.arange(len(views)), IMAGES)
     if views.has_counterparts:
         chosen = np.concatenate([chosen, len(views) + chosen[views.images.label[chosen] == REAL]])
@@ -85,21 +100,16 @@ def _seen(
     loader = torch.utils.data.DataLoader(
         views, batch_size=BATCH, sampler=chosen.tolist(), num_workers=run.options.views.num_workers, generator=torch.Generator(),
     )
-    parts, was_training = [], model.training
-    model.eval()
-    with Progress(run.accelerator, title, VIEWS * len(loader)) as progress, torch.no_grad():
+    with Progress(run.accelerator, title, VIEWS * len(loader)) as progress:
         for epoch in range(first, first + VIEWS):
             views.set_epoch(epoch)
             for batch in progress.timed(loader):
-                pixels = normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device))
-                parts.append([model.statistics_classifier.statistics(pixels), batch["label"]])
-                if with_logits:
-                    alone = model.statistics_classifier(pixels)
-                    parts[-1].append(torch.stack([model(pixels).origin_logit - alone, alone], dim=1))
-                progress.step(len(pixels))
-    model.train(was_training)
-    columns = [torch.cat(each).double().cpu().numpy() for each in zip(*parts, strict=True)]
-    return columns[0], columns[1].astype(int), columns[2] if with_logits else None
+                yield normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device)), batch["label"].numpy()
+                progress.step(len(batch["label"]))
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()
 
 
 def fit(classifier: StatisticsClassifier, statistics: np.ndarray, label: np.ndarray, seed: int) -> None:

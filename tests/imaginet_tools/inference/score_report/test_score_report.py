@@ -200,17 +200,22 @@ def test_what_is_there_is_kept_and_other_endings_are_refused_before_any_work(tmp
     assert end.value.code == 2
 
 
+def in_browser(page: str, profile: Path) -> str:
+    """A page's HTML after its scripts have run."""
+    return subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom", f"file://{page}"],
+        capture_output=True, text=True, timeout=120,
+    ).stdout
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_shows_the_page_and_runs_nothing_of_strangers(written, tmp_path):
-    done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom", f"file://{written[0]}#picture-0"],
-        capture_output=True, text=True, timeout=120,
-    )
-    page = Page(done.stdout)
-    assert "stolen" not in re.search(r"<title>(.*?)</title>", done.stdout)[1]
+    shown_page = in_browser(f"{written[0]}#picture-0", tmp_path)
+    page = Page(shown_page)
+    assert "stolen" not in re.search(r"<title>(.*?)</title>", shown_page)[1]
     dialog = next(each for tag, each in page.elements if tag == "dialog")
-    assert "open" in dialog and "SHA-256 of the file" in done.stdout.partition("<dialog")[2]
+    assert "open" in dialog and "SHA-256 of the file" in shown_page.partition("<dialog")[2]
     assert "alert" not in page.scripts[1]
     shown = [each for tag, each in page.elements if tag == "img"]  # every card is near, and the dialog has the picture, and it under its map
     assert len(shown) == 2 * (len(HOSTILE) + 1) + 3 and all(each["src"].startswith("data:image/") for each in shown)
@@ -219,12 +224,9 @@ def test_a_browser_shows_the_page_and_runs_nothing_of_strangers(written, tmp_pat
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_finds_a_picture_far_down_a_long_page(long_page, tmp_path):
-    done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom", f"file://{long_page}#picture-149"],
-        capture_output=True, text=True, timeout=120,
-    )
-    listed = done.stdout[done.stdout.index('<ul id="cards"') :]
-    page, dialog = Page(listed.partition("</ul>")[0]), Page(done.stdout.partition("<dialog")[2].partition("</dialog>")[0])
+    shown_page = in_browser(f"{long_page}#picture-149", tmp_path)
+    listed = shown_page[shown_page.index('<ul id="cards"') :]
+    page, dialog = Page(listed.partition("</ul>")[0]), Page(shown_page.partition("<dialog")[2].partition("</dialog>")[0])
     assert [attributes["href"] for tag, attributes in page.elements if tag == "a"] == [f"#picture-{number}" for number in range(150)]
     assert "noscript" not in [tag for tag, _ in page.elements] and not any("onerror" in attributes for _, attributes in page.elements + dialog.elements)
     [shown] = [attributes for tag, attributes in dialog.elements if tag == "img"]
