@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from imaginet_core.parallel import WorkerKilled
 from imaginet_core.storage.files import LocationError
@@ -23,12 +24,15 @@ from imaginet_tools.inference.scoring import score as engine
 from imaginet_tools.inference.scoring.inputs import list_inputs
 from imaginet_tools.inference.scoring.network import NetworkDown
 from imaginet_tools.inference.scoring.output import Output
-from tests.forked import part_from_parent
 from tests.fuzz.seed_pictures import saved, scene
 from tests.imaginet_core.provenance import signed_pictures
 
 ROOT = Path(__file__).resolve().parents[4]
 MODEL = ROOT / "tests" / "data" / "version_0_1" / "model"
+IMPORTED_ON_OPENING = (
+    "imaginet_tools.inference.networks.torch_network", "transformers.conversion_mapping", "transformers.loss.loss_utils",
+    "transformers.quantizers.quantizers_utils", "transformers.integrations.finegrained_fp8",
+)
 
 @pytest.fixture(scope="module")
 def detector():
@@ -215,17 +219,24 @@ def arguments_of(folder, place, *more) -> list[str]:
 
 
 def start(folder, place, *more) -> multiprocessing.Process:
-    """The command in a process of its own, forked, which needs no seconds to import."""
-    process = multiprocessing.get_context("fork").Process(target=score_alone, args=(arguments_of(folder, place, *more),))
+    """The command in a process of its own, whose standard error is the file `told` beside the output.
+
+    It is forked from a server that has imported what the command needs and nothing else: neither are there seconds of imports for
+    each, nor threads of the libraries that other tests of this process have used.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *IMPORTED_ON_OPENING])
+    process = context.Process(target=score_alone, args=(arguments_of(folder, place, *more), place.with_name("told")))
     process.start()
     return process
 
 
-def score_alone(arguments: list[str]) -> None:
+def score_alone(arguments: list[str], told: Path) -> None:
     """In a session of its own, as a terminal's, with parts so short that a killed run has some; ends at once with the command."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    part_from_parent()
+    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    torch.set_num_threads(1)
     output.PART_SECONDS = 0.1
     try:
         status = main(["score", *arguments])
@@ -241,13 +252,13 @@ def wait_for_parts(process, place, count: int) -> None:
         time.sleep(0.01)
 
 
-def test_ctrl_c_is_one_sentence_and_the_work_goes_on(folder, tmp_path, undisturbed, capfd):
+def test_ctrl_c_is_one_sentence_and_the_work_goes_on(folder, tmp_path, undisturbed):
     place = tmp_path / "s.parquet"
     process = start(folder, place)
     wait_for_parts(process, place, 2)
     os.killpg(process.pid, signal.SIGINT)
     process.join(60)
-    told = capfd.readouterr().err
+    told = (tmp_path / "told").read_text()
     assert process.exitcode == 130 and "Traceback" not in told, told
     assert told.strip().splitlines()[-1] == (
         "imaginet score: interrupted; what is scored is kept; the same command with --resume goes on where it was."
@@ -269,4 +280,4 @@ def test_killed_at_several_moments_and_resumed_every_input_has_one_row(folder, t
     assert not place.exists()
     assert command.main(arguments_of(folder, place, "--resume")) == 0
     assert_same(rows_of(place), undisturbed)
-    assert [file.name for file in tmp_path.iterdir()] == ["s.parquet"]
+    assert {file.name for file in tmp_path.iterdir()} == {"s.parquet", "told"}
