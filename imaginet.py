@@ -248,13 +248,14 @@ class Record(NamedTuple):
     source_image: str
 
 
-def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]:
+def read_list(file: str, names: LabelNames, unique: bool = True, content: bytes | None = None) -> list[Record]:
     """Reads a list of images: ``./relative/path,origin,content,family,generator`` a line, UTF-8, without header.
 
     Args:
         file: path of the list.
         names: what its numbers mean.
         unique: whether an image may stand in it only once.
+        content: of the file, where it was read already.
 
     Raises:
         ValueError: naming file and line, for a line that is not of this form, numbers without a name, labels that contradict each
@@ -265,7 +266,7 @@ def read_list(file: str, names: LabelNames, unique: bool = True) -> list[Record]
     def where() -> str:
         return f"{file}, line {number}"
 
-    with _open_text(file) as lines:
+    with _open_text(file, content=content) as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 line = line.rstrip("\r\n")
@@ -301,10 +302,13 @@ def _same_places(records: list[Record]) -> list[str]:
     return paths if all(map(str.isascii, paths)) else list(map(same_place, paths))
 
 
-def listed_paths(file: str) -> frozenset:
-    """The paths on a list, whatever its labels, as in :class:`Record`. Raises ValueError for one that is quoted or has backslashes."""
+def listed_paths(file: str, content: bytes | None = None) -> frozenset:
+    """The paths on a list, whatever its labels, as in :class:`Record`. Raises ValueError for one that is quoted or has backslashes.
+
+    ``content``: of the file, where it was read already.
+    """
     found = set()
-    with _open_text(file) as lines:
+    with _open_text(file, content=content) as lines:
         for number, line in enumerate(lines, start=1):
             path = line.strip().rsplit(",", 4)[0]
             if _is_quoted(path) or "\\" in path:
@@ -313,11 +317,28 @@ def listed_paths(file: str) -> frozenset:
     return frozenset(found - {""})
 
 
-def _open_text(file: str, newline: str | None = None) -> io.TextIOWrapper:
-    """A text file of the user's. Raises OSError for a pipe, socket or device, which would keep everybody waiting for ever."""
+def _open_text(file: str, newline: str | None = None, content: bytes | None = None) -> io.TextIOWrapper:
+    """A text file of the user's, or its ``content`` where that was read already. Raises as :func:`_open_file` does."""
+    return io.TextIOWrapper(_open_file(file) if content is None else io.BytesIO(content), encoding="utf-8-sig", newline=newline)
+
+
+def _open_file(file: str) -> io.BufferedReader:
+    """A file of the user's. Raises OSError for a pipe, socket or device, which would keep everybody waiting for ever."""
     if os.path.exists(file) and not os.path.isfile(file):
         raise OSError(f"{file} is a folder, pipe, socket or device, not a regular file; replace it or take it away.")
-    return io.open(file, encoding="utf-8-sig", newline=newline, opener=_open_at_once)
+    return io.open(file, "rb", opener=_open_at_once)
+
+
+class ListFile(NamedTuple):
+    """A list and its bytes, read once: what is found out about it at different times is true of the same bytes."""
+
+    file: str
+    content: bytes
+
+
+def _read_list_file(file: str) -> ListFile:
+    with _open_file(file) as opened:
+        return ListFile(file, opened.read())
 
 
 def _open_at_once(file: str, flags: int) -> int:
@@ -516,6 +537,29 @@ class Raw(NamedTuple):
     fingerprint: str
 
 
+class Opened(NamedTuple):
+    """What is known of the raw images when no more is read than it takes to find the data set that was prepared of them.
+
+    Attributes:
+        root, kind, names: as in :class:`Raw`.
+        splits: split -> its images, where they stand in no lists.
+        lists: split -> its list, not understood yet.
+        calibration: upstream's calibration list, or None.
+        states: what the system knows of the file of each image of the configuration, in the lists' order, None where there is none;
+            None without lists, with ``locations``, or where only :func:`read_raw` can say what a list means.
+        fingerprint: changes with whatever the data set is made of; None unless each listed image is a file at its own path.
+    """
+
+    root: str
+    kind: str
+    names: LabelNames
+    splits: dict
+    lists: dict
+    calibration: ListFile | None
+    states: list | None = None
+    fingerprint: str | None = None
+
+
 def list_folders(root: str, annotations: str | None = None) -> list[str]:
     """Where lists are searched, in this order: the folder that the user says, else ``annotations`` in the root and the root."""
     return [os.path.abspath(annotations)] if annotations else [f"{root}/annotations", root]
@@ -682,35 +726,97 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 @_no_garbage_collection()
-def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
+def open_raw(config: "ImagiNetConfig") -> Opened | None:
+    """Finds lists (or plain folders) and reads the state of every listed file; None where no data folder is given.
+
+    Whether a list has faults is left to :func:`read_raw`: data was prepared only of lists without any, and it is found again by their
+    bytes and the state of every file. What is prepared later is made of these same bytes and states, so that it is what the fingerprint
+    says, even where a list is edited in between.
+    """
+    root = _root_of(config)
+    if root is None:
+        return None
+    kind, names, splits, files = _find_labels(config, root)
+    lists = {split: _read_list_file(file) for split, file in files.items()}
+    opened = Opened(root, kind, names, splits, lists, _calibration_list(root, config.annotations))
+    members = None if config.locations else _listed_members(opened, config)
+    if members is None:
+        return opened
+    states = _states_of(members)
+    return opened._replace(states=states, fingerprint=_fingerprint_of_files(opened, states, config))
+
+
+def _listed_members(opened: Opened, config: "ImagiNetConfig") -> list[str] | None:
+    """Where the configuration's images lie if all lie at their own paths, in the lists' order.
+
+    None without lists, for one that :func:`read_list` refuses or that holds blank lines, and where a list has no such image.
+    """
+    members, wanted = [], {}
+    for split, (_, content) in opened.lists.items():
+        if not _is_split_wanted(split, config):
+            continue
+        before = len(members)
+        try:
+            for line in content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+                if not line:
+                    continue
+                path = line.rsplit(",", 4)[0]
+                labels = line[len(path) :]
+                if labels not in wanted:
+                    label, content_type, *_ = _labels(labels.split(",")[1:], path, opened.names, where=str)
+                    wanted[labels] = _is_wanted(label, content_type, config)
+                if wanted[labels]:
+                    members.append(f"{opened.root}/{path.removeprefix('./')}")
+        except ValueError:  # read_list tells of it, with the line
+            return None
+        if len(members) == before:
+            return None
+    return members or None
+
+
+def _fingerprint_of_files(opened: Opened, states: list, config: "ImagiNetConfig") -> str | None:
+    """``Raw.fingerprint`` where all listed images are files at their own paths, by the lists' bytes; None where they are not."""
+    if None in states:
+        return None
+    sizes = [state.st_size for state in states]
+    if 0 in sizes or not all(map(stat.S_ISREG, {state.st_mode for state in states})):
+        return None
+    digest = hashlib.sha256(repr((opened.root, opened.names, config.name, config.track)).encode())
+    for name, each in {**opened.lists, "calibration": opened.calibration}.items():
+        content = b"" if each is None else each.content
+        digest.update(f"{name} {'none' if each is None else len(content)}\n".encode() + content)
+    for numbers in (sizes, [state.st_mtime_ns for state in states], [state.st_ctime_ns for state in states]):
+        digest.update(repr(numbers).encode())
+    return digest.hexdigest()[:16]
+
+
+@_no_garbage_collection()
+def read_raw(config: "ImagiNetConfig", make_index: bool = True, opened: Opened | None = None) -> Raw | None:
     """Finds lists (or plain folders) and looks every image up; None where no data folder is given.
 
-    ``make_index``: whether FFHQ under its own numbers may be hashed to find out which picture is which; takes minutes to hours, once.
+    Args:
+        config: of the data set.
+        make_index: whether FFHQ under its own numbers may be hashed to find out which picture is which; takes minutes to hours, once.
+        opened: what :func:`open_raw` found for it, if it was called already.
     """
-    if config.name == "sample":
-        if config.data_dir or config.annotations or config.registry:
-            raise ValueError("The configuration 'sample' is embedded and takes no data_dir; choose another one for your own images.")
-        root = sample_folder(config.script_folder)
-    elif config.data_dir is None:
+    opened = open_raw(config) if opened is None else opened
+    if opened is None:
         return None
-    elif not str(config.data_dir).strip():
-        raise ValueError('data_dir is empty; give the folder of the images, or load_dataset("imaginet", "sample") to try things out.')
-    else:
-        root = os.path.abspath(os.path.expanduser(config.data_dir))
-        if not os.path.isdir(root):
-            packed = " It is a file: unpack it, or put it into a folder and give that." if os.path.isfile(root) else ""
-            raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.{packed}")
-    if config.name in TESTSETS:
-        kind, names, splits = "testset", *read_testset(root, config.annotations, config.name)
-    else:
-        kind, names, splits = _read_labels(config, root)
+    root, names = opened.root, opened.names
+    splits = opened.splits or {split: read_list(file, names, content=content) for split, (file, content) in opened.lists.items()}
     _check_disjoint(splits)
     splits = _select_configuration(splits, config, root)
     _check_locations(config.locations, names, splits)
-    places = _look_up(root, names, splits, _locations(config.locations), make_index)
+    places = _look_up(root, names, splits, _locations(config.locations), make_index, opened.states)
     _check_places(places)
     missing = [record for records in splits.values() for record in records if record.path not in places]
-    calibration = _calibration_list(root, config.annotations)
+    calibration = None if opened.calibration is None else listed_paths(*opened.calibration)
+    fingerprint = opened.fingerprint or _fingerprint_of_places(root, names, splits, places, calibration)
+    return Raw(root, opened.kind, names, splits, places, missing, calibration, fingerprint)
+
+
+def _fingerprint_of_places(root: str, names: LabelNames, splits: dict, places: dict[str, Place], calibration: frozenset | None) -> str:
+    """``Raw.fingerprint`` where images lie in archives and other places, are missing, or stand in no list."""
     digest = hashlib.sha256(repr((root, names, calibration and sorted(calibration))).encode())
     for split, records in splits.items():
         found = (places.get(record.path) for record in records)
@@ -718,20 +824,39 @@ def read_raw(config: "ImagiNetConfig", make_index: bool = True) -> Raw | None:
         digest.update("\n".join(parts).encode("utf-8", "surrogatepass"))
     for container in sorted({place.container for place in places.values()} - {""}):
         digest.update(f"{container}\0{_reader(container).state_of(container)}\n".encode("utf-8", "surrogatepass"))
-    return Raw(root, kind, names, splits, places, missing, calibration, digest.hexdigest()[:16])
+    return digest.hexdigest()[:16]
 
 
-def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, dict]:
-    """Kind, label names and split -> records, from a registry of one's own, lists, plain folders or upstream's lists."""
+def _root_of(config: "ImagiNetConfig") -> str | None:
+    """Absolute folder of the images; None where none is given. Raises ValueError and FileNotFoundError."""
+    if config.name == "sample":
+        if config.data_dir or config.annotations or config.registry:
+            raise ValueError("The configuration 'sample' is embedded and takes no data_dir; choose another one for your own images.")
+        return sample_folder(config.script_folder)
+    if config.data_dir is None:
+        return None
+    if not str(config.data_dir).strip():
+        raise ValueError('data_dir is empty; give the folder of the images, or load_dataset("imaginet", "sample") to try things out.')
+    root = os.path.abspath(os.path.expanduser(config.data_dir))
+    if not os.path.isdir(root):
+        packed = " It is a file: unpack it, or put it into a folder and give that." if os.path.isfile(root) else ""
+        raise FileNotFoundError(f"The data folder {config.data_dir} does not exist or is no folder.{packed}")
+    return root
+
+
+def _find_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, dict, dict[str, str]]:
+    """Kind, label names and split -> records, of the test set, a registry of one's own or plain folders; or split -> file of its list."""
+    if config.name in TESTSETS:
+        return "testset", *read_testset(root, config.annotations, config.name), {}
     if config.registry is not None:
         names, splits, alone = read_registry(config.registry, root)
         if alone:
-            return "lists", names, splits
+            return "lists", names, splits, {}
         lists = find_lists(root, config.annotations) or download_lists()
         return "lists", names, {
             split: [*(read_list(lists[split], names) if split in lists else ()), *splits.get(split, ())]
             for split in LIST_NAMES if split in lists or split in splits
-        }
+        }, {}
     lists = find_lists(root, config.annotations)
     names = OFFICIAL
     if lists:
@@ -742,11 +867,11 @@ def _read_labels(config: "ImagiNetConfig", root: str) -> tuple[str, LabelNames, 
     else:
         folder_names, splits = read_folders(root)
         if splits:
-            return "folders", folder_names, splits
+            return "folders", folder_names, splits, {}
         _check_is_raw(root, config)
         lists = download_lists()
     kind = "official" if names is OFFICIAL else "sample" if config.name == "sample" else "lists"
-    return kind, names, {split: read_list(file, names) for split, file in lists.items()}
+    return kind, names, {}, lists
 
 
 def read_registry(file: str, root: str) -> tuple[LabelNames, dict, bool]:
@@ -846,11 +971,11 @@ def _check_is_raw(root: str, config: "ImagiNetConfig") -> None:
         )
 
 
-def _calibration_list(root: str, annotations) -> frozenset | None:
-    """Paths on upstream's calibration.txt beside the lists, if it is there."""
+def _calibration_list(root: str, annotations) -> ListFile | None:
+    """Upstream's calibration.txt beside the lists, if it is there."""
     for folder in list_folders(root, annotations if isinstance(annotations, str) else None):
         if os.path.lexists(f"{folder}/calibration.txt"):
-            return listed_paths(f"{folder}/calibration.txt")
+            return _read_list_file(f"{folder}/calibration.txt")
     return None
 
 
@@ -892,18 +1017,11 @@ def _check_places(places: dict[str, Place]) -> None:
 
 def _select_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> dict:
     """The images of the configuration's content type and track; a split without any is left out."""
-    content = config.name.removeprefix("perturbed_")
-    everything = content not in CONTENTS
-    if config.name in PERTURBED:
-        splits = {split: records for split, records in splits.items() if split == "test"}
-        if not splits:
-            raise ValueError(f"{root} has no test list, of which the configuration {config.name!r} perturbs the images.")
+    splits = {split: records for split, records in splits.items() if _is_split_wanted(split, config)}
+    if not splits and config.name in PERTURBED:
+        raise ValueError(f"{root} has no test list, of which the configuration {config.name!r} perturbs the images.")
     chosen = {
-        split: [
-            record for record in records
-            if (everything or record.content == content) and (config.track == "origin" or record.label == "synthetic")
-        ]
-        for split, records in splits.items()
+        split: [record for record in records if _is_wanted(record.label, record.content, config)] for split, records in splits.items()
     }
     chosen = {split: records for split, records in chosen.items() if records}
     if not chosen:
@@ -914,8 +1032,21 @@ def _select_configuration(splits: dict, config: "ImagiNetConfig", root: str) -> 
     return chosen
 
 
-def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_index: bool) -> dict[str, Place]:
-    """path -> place of every image that is there: in its folder, or else wherever ``find_images`` of imaginet_core finds its source."""
+def _is_split_wanted(split: str, config: "ImagiNetConfig") -> bool:
+    return split == "test" or config.name not in PERTURBED
+
+
+def _is_wanted(label: str, content: str, config: "ImagiNetConfig") -> bool:
+    """Whether images of this label and content type are of the configuration."""
+    wanted = config.name.removeprefix("perturbed_")
+    return (wanted not in CONTENTS or content == wanted) and (config.track == "origin" or label == "synthetic")
+
+
+def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_index: bool, states: list | None) -> dict[str, Place]:
+    """path -> place of every image that is there: in its folder, or else wherever ``find_images`` of imaginet_core finds its source.
+
+    ``states``: as in :class:`Opened`; read here where it is None.
+    """
     places, absent, own = {}, {}, []
     for records in splits.values():
         for record in records:
@@ -924,10 +1055,10 @@ def _look_up(root: str, names: LabelNames, splits: dict, locations: dict, make_i
             else:
                 own.append(record)
     members = [f"{root}/{record.path}" for record in own]
-    for record, member, state in zip(own, members, _states_of(members), strict=True):
+    for record, member, state in zip(own, members, _states_of(members) if states is None else states, strict=True):
         if state is None:
             absent.setdefault(record.source, []).append(record.path)
-        elif state.st_size and stat.S_ISREG(state.st_mode):
+        elif _is_image_file(state):
             places[record.path] = Place("", member, state.st_size, _stamp_of(state))
     if absent and (locations or names.sources):
         try:
@@ -1065,19 +1196,39 @@ def _state_of(file: str) -> os.stat_result | None:
         return None
 
 
-SLOW_STATE, STATES_AT_ONCE = 1e-4, 1000
-"""Seconds for a file's state above which a disk is slow, which then is asked by many threads; and files after which it is timed."""
+SLOW_STATE, STATES_AT_ONCE, THREADS_OF_STATES = 3e-5, 1000, 16
+"""Seconds for a file's state above which a disk is slow, which then is asked by so many threads; and files after which it is timed."""
 
 
-def _states_of(files: list[str]) -> Iterator["os.stat_result | None"]:
+def _states_of(files: list[str]) -> list["os.stat_result | None"]:
     """:func:`_state_of` each. In threads where the disk is slow (a network's, say); elsewhere they would only cost."""
-    slow = False
-    with ThreadPoolExecutor(16) as threads:
+    states, slow, share = [], False, -(-STATES_AT_ONCE // THREADS_OF_STATES)
+    with ThreadPoolExecutor(THREADS_OF_STATES) as threads:
         for start in range(0, len(files), STATES_AT_ONCE):
             some, began = files[start : start + STATES_AT_ONCE], time.perf_counter()
-            states = list(threads.map(_state_of, some) if slow else map(_state_of, some))
-            slow = slow or time.perf_counter() - began > SLOW_STATE * len(some)
-            yield from states
+            if slow:  # many files a job: handing one over takes ten times as long as asking for its state
+                jobs = [some[first : first + share] for first in range(0, len(some), share)]
+                states.extend(itertools.chain.from_iterable(threads.map(_some_states, jobs)))
+            else:
+                states += _some_states(some)
+                slow = time.perf_counter() - began > SLOW_STATE * len(some)
+    return states
+
+
+def _some_states(files: list[str]) -> list["os.stat_result | None"]:
+    """:func:`_state_of` each; as a rule at the cost of ``os.stat`` alone."""
+    states, waiting = [], iter(files)
+    while len(states) < len(files):
+        try:
+            states.extend(map(os.stat, waiting))  # what it has got is kept where it stops at a file that is not there
+        except (OSError, ValueError):
+            states.append(_state_of(files[len(states)]))
+    return states
+
+
+def _is_image_file(state: os.stat_result) -> bool:
+    """Whether it is the state of a file with something in it; a pipe or device, say, is none."""
+    return state.st_size > 0 and stat.S_ISREG(state.st_mode)
 
 
 def _stamp_of(state: os.stat_result) -> str:
@@ -1322,27 +1473,45 @@ class ImagiNetConfig(datasets.BuilderConfig):
     allow_missing: bool = False
     on_corrupt: str = "error"
     script_folder: str | None = None
-    _raw: Raw | None = field(default=None, init=False, repr=False)
+    _raw: Raw | Opened | None = field(default=None, init=False, repr=False)
 
     @property
     def raw(self) -> Raw | None:
         """Lists and the state of the raw images, read once; None where no data folder is given."""
+        return self.read_all()
+
+    def read_all(self) -> Raw | None:
+        """Reads what ``raw`` returns, if it was not read yet."""
+        self._check()
+        if not isinstance(self._raw, Raw):
+            raw = read_raw(self, opened=self._raw)
+            if self.manifest is not None and raw is not None:
+                raw = add_published_images(raw, self.manifest)
+            self._raw = raw
+        return self._raw
+
+    @property
+    def opened(self) -> Raw | Opened | None:
+        """``raw``, or less where that is enough for a fingerprint: while the lists' lines are not needed they are not understood."""
+        self._check()
+        if self._raw is None:
+            self._raw = open_raw(self)
+        enough = isinstance(self._raw, Opened) and self._raw.fingerprint is not None and self.manifest is None
+        return self._raw if enough else self.raw
+
+    def _check(self) -> None:
+        """Raises ValueError for options that there are not, or that contradict each other."""
         for name, allowed in (("track", ("origin", "generator")), ("on_corrupt", ("error", "skip"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {getattr(self, name)!r}.")
         if self.aligned and (self.track != "origin" or self.name in PERTURBED):
             raise ValueError("aligned=True needs real and synthetic images as they are: no track='generator', no perturbed configuration.")
-        if self._raw is None:
-            self._raw = read_raw(self)
-            if self.manifest is not None and self._raw is not None:
-                self._raw = add_published_images(self._raw, self.manifest)
-        return self._raw
 
     def create_config_id(self, config_kwargs: dict, custom_features=None) -> str:
         """Names the cache folder by what the raw data is, not by how its folder was spelled."""
         spelled = ("data_dir", "data_files", "annotations", "locations", "registry", "manifest", "script_folder")
         others = {key: value for key, value in config_kwargs.items() if key not in spelled}
-        return super().create_config_id({**others, "raw": self.raw.fingerprint if self.raw else "none"}, custom_features)
+        return super().create_config_id({**others, "raw": self.opened.fingerprint if self.opened else "none"}, custom_features)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_raw": None}  # the lists need not travel to worker processes
@@ -1370,9 +1539,11 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if __name__ == "imaginet":  # one prepared copy, whether load_dataset or this class is called
             kwargs = {"dataset_name": "imaginet", "hash": code_hash(), **{name: value for name, value in kwargs.items() if value is not None}}
         super().__init__(*args, base_path=base_path, script_folder=base_path, **kwargs)
+        if not os.path.exists(self._cache_dir):
+            self.config.read_all()  # it will be prepared, so what is wrong with its lists is told at once
 
     def _info(self) -> datasets.DatasetInfo:
-        raw = self.config.raw
+        raw = self.config.opened
         kind = raw.kind if raw else "official"
         of_imaginet = kind in ("official", "testset")
         features = (raw.names if raw else OFFICIAL).features()
