@@ -749,7 +749,7 @@ def open_raw(config: "ImagiNetConfig") -> Opened | None:
 def _listed_members(opened: Opened, config: "ImagiNetConfig") -> list[str] | None:
     """Where the configuration's images lie if all lie at their own paths, in the lists' order.
 
-    None without lists, for one that :func:`read_list` refuses or that holds blank lines, and where a list has no such image.
+    None without lists, for one that :func:`read_list` refuses or that holds lines of spaces, and where a list has no such image.
     """
     members, wanted = [], {}
     for split, (_, content) in opened.lists.items():
@@ -1539,8 +1539,12 @@ class ImagiNet(datasets.GeneratorBasedBuilder):
         if __name__ == "imaginet":  # one prepared copy, whether load_dataset or this class is called
             kwargs = {"dataset_name": "imaginet", "hash": code_hash(), **{name: value for name, value in kwargs.items() if value is not None}}
         super().__init__(*args, base_path=base_path, script_folder=base_path, **kwargs)
+        self._check_lists()
+
+    def _check_lists(self) -> None:
+        """Reads all of the raw data that is not prepared yet, so that what is wrong with its lists is told at once."""
         if not os.path.exists(self._cache_dir):
-            self.config.read_all()  # it will be prepared, so what is wrong with its lists is told at once
+            self.config.read_all()
 
     def _info(self) -> datasets.DatasetInfo:
         raw = self.config.opened

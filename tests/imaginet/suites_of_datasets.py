@@ -25,6 +25,9 @@ class OnOurs(imaginet.ImagiNet):
 
     BUILDER_CONFIG_CLASS, BUILDER_CONFIGS, DEFAULT_CONFIG_NAME, VERSION = Config, [], None, None
 
+    def _check_lists(self):
+        """There are none."""
+
     def _relative_data_dir(self, with_version=True, with_hash=True):
         return super()._relative_data_dir(with_version, with_hash=False)
 
