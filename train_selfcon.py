@@ -3,6 +3,7 @@
     accelerate launch train_selfcon.py --preset demo                                # the embedded sample, minutes
     accelerate launch train_selfcon.py --preset laptop --data_dir RAW               # own data on two CPU cores
     accelerate launch train_selfcon.py --preset laptop --data_dir RAW --resume      # the same, or on from where it was killed
+    accelerate launch train_selfcon.py --preset foundation --data_dir RAW           # on a frozen backbone of timm, downloaded
     accelerate launch train_selfcon.py --preset paper --data_dir RAW --push_to_hub --hub_model_id me/detector
     torchrun --standalone --nproc_per_node 2 train_selfcon.py --preset laptop --data_dir RAW     # two CPU processes
 
@@ -63,6 +64,7 @@ from training.run.run_report import evaluate_run, write_report
 from training.run.trackers import log_figures, start_trackers, tracker_arguments
 from training.simulation.simulated import SimulatedPictures, make_simulated, with_simulated
 from training.stages import classifiers, contrastive
+from training.stages.frozen_trunk import FrozenTrunk, add_low_rank, kept_features, merge_low_rank
 from training.stages.held_out_loss import HeldOutViews
 from training.stages.statistics_classifier import add_statistics
 from training.views.batches import Batches, ShuffledBatches
@@ -145,12 +147,14 @@ def make_views(
         )
     kind = "simulated" if run.options.views.simulate else "reconstructions"
     return RandomViews(
-        images, view, splits.families, splits.generators, seed, degraded=degraded, crops=cache, **{kind: counterparts}
+        images, view, splits.families, splits.generators, seed, degraded=degraded, crops=cache, cycle=options.view_epochs,
+        **{kind: counterparts},
     )
 
 
-def make_batches(run: Run, stage: int, splits: Splits, counterparts: Counterparts) -> Batches:
-    """A stage's batches of training images; stage 2 sees those of the calibration list where there is one."""
+def make_batches(run: Run, stage: int, splits: Splits, counterparts: Counterparts, trunk: FrozenTrunk | None) -> Batches:
+    """A stage's batches of training images; stage 2 sees those of the calibration list where there is one. ``trunk``: a frozen one
+    that sees each view once; None where the network sees the pixels."""
     options = run.options
     if splits.stream is not None:
         return StreamedBatches(run.accelerator, splits, stage, options)
@@ -162,6 +166,8 @@ def make_batches(run: Run, stage: int, splits: Splits, counterparts: Counterpart
         if not batch_size:
             raise ValueError(f"The calibration list has only {len(images)} training images, too few for a batch of {share}.")
     views = make_views(run, images, stage, splits, counterparts, cached=stage == 1)
+    if trunk is not None:  # whose answers are read in less time than another process would be asked
+        return ShuffledBatches(run.accelerator, kept_features(run, stage, views, trunk), batch_size, options.run.seed, 0)
     return ShuffledBatches(run.accelerator, views, batch_size, options.run.seed, options.views.num_workers)
 
 
@@ -190,16 +196,18 @@ def train_stages(run: Run, model: SelfConForImageClassification, splits: Splits,
     """Both stages, or what is left of them; returns stage 1's views for the report's pictures."""
     options = run.options
     views = make_views(run, splits.train, 1, splits, counterparts)
+    trunk = FrozenTrunk(run.accelerator, model.encoder) if options.keeps_features else None
 
     if run.state.stage != classifiers.NAME:
-        batches = make_batches(run, 1, splits, counterparts)
+        batches = make_batches(run, 1, splits, counterparts, trunk)
         rows = options.stage_1.embed_chunk or options.stage_1.batch_size
-        held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 1, splits), rows)
+        held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 1, splits), rows, trunk)
         contrastive.train_contrastive(run, model, batches, held_out)
 
-    batches = make_batches(run, 2, splits, counterparts)
-    held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 2, splits), options.stage_1.batch_size)
+    batches = make_batches(run, 2, splits, counterparts, trunk)
+    held_out = HeldOutViews(run.accelerator, make_views(run, splits.held_out, 2, splits), options.stage_1.batch_size, trunk)
     classifiers.train_classifiers(run, model, batches, held_out)
+    merge_low_rank(model)
     copy_weights_to_all(run.accelerator, model)
     return views
 
@@ -222,8 +230,12 @@ def train(options: TrainingOptions) -> Path:
     model = make_model(options, splits)
     if checkpoints.resumed_from:
         say(f"Resuming from {checkpoints.resumed_from}: stage {state.stage}, epoch {state.epoch}, step {state.step}.")
+        if options.keeps_features:  # before the stages, which restore the rest
+            checkpoints.restore_frozen(model.encoder)
     else:
         say(load_initial_weights(model, options.network.initial_weights))
+    if options.network.lora_rank:
+        say(add_low_rank(model, options.network.lora_rank))
     set_seed(options.run.seed, device_specific=True)  # for dropout; so far all processes drew the same weights
     counterparts = make_counterparts(run, splits)
     views = train_stages(run, model, splits, counterparts)

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
+from functools import partialmethod
 from types import ModuleType
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .configuration_selfcon import SelfConConfig
+from .image_processing_selfcon import SelfConImageProcessor
 
 SIZES_IT_MUST_TAKE = (96, 256)
 """Side in pixels of the published recipe's training crops, and of the crops that are scored."""
@@ -34,6 +36,37 @@ class Features(NamedTuple):
 def at_least_float32(values: Tensor) -> Tensor:
     """Half precision and whole numbers as float32; float32 and float64 as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+class FeatureNorm(nn.BatchNorm1d):
+    """Batch normalisation that also takes a training batch of one, such as an epoch's last: by the running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, D) -> the same shape."""
+        if self.training and len(x) == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class Adapter(nn.Module):
+    """A layer that learns on features of a frozen backbone: each is freed of its mean and spread, then they are mixed linearly.
+
+    In eval mode it is affine: what it says of an average of places is the average of what it says of them.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.norm, self.linear = FeatureNorm(inputs), nn.Linear(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, inputs) -> (B, outputs)."""
+        return self.linear(self.norm(x))
+
+    def of_map(self, x: Tensor) -> Tensor:
+        """The same of each place of a feature map, by the running statistics: float (B, inputs, h, w) -> (B, outputs, h, w)."""
+        norm = self.norm
+        x = F.batch_norm(x.to(self.linear.weight.dtype), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        return F.conv2d(x, self.linear.weight[:, :, None, None], self.linear.bias)
 
 
 class ShortcutConvolution(nn.Conv2d):
@@ -155,8 +188,12 @@ class TimmEncoder(nn.Module):
     convolutional or pyramid network are those of timm's ``feature_info`` (ResNets: stem, then four layers; ConvNeXt: four); a
     plain transformer, whose blocks all have one resolution, counts as four stages of equally many blocks.
 
+    With ``config.frozen`` the backbone stays in eval mode, sees pixels as it was trained to (``pixel_scale`` and ``pixel_shift``, (3,),
+    of what the image processor makes), and both feature maps of a plain transformer went through its last normalisation. With
+    ``config.adapter_size`` a trained layer follows each average, see :class:`Adapter`.
+
     Args:
-        config: its ``backbone``, ``sub_network_after`` and ``high_pass`` are used.
+        config: its ``backbone``, ``frozen``, ``adapter_size``, ``sub_network_after`` and ``high_pass`` are used.
         front_end: the fixed front end, float (B, 3, H, W) -> (B, its ``channels`` or 3, H, W).
 
     Raises:
@@ -168,15 +205,21 @@ class TimmEncoder(nn.Module):
         super().__init__()
         self.high_pass = front_end
         self.name, self.inputs = config.backbone, getattr(front_end, "channels", 3)
-        self.stages = _checked_stages(self.name, self.inputs, config.sub_network_after)
+        self.frozen = config.frozen
+        self.stages, is_plain = _checked_stages(self.name, self.inputs, config.sub_network_after)
+        self.normalised = is_plain and self.frozen
+        if self.frozen:
+            for name, values in zip(("pixel_scale", "pixel_shift"), _rescaling(config), strict=True):
+                self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
         self.check_sizes(SIZES_IT_MUST_TAKE)
         self.trunk = self.new_trunk()
         # timm has filled the trunk in its own way; Transformers asks this flag before it fills a module in ours
         for module in self.trunk.modules():
             module._is_hf_initialized = True
         channels = self.trunk.feature_info.channels()
-        self.feature_size = channels[-1]
-        self.selfcon_layer = nn.Linear(channels[0], self.feature_size)
+        self.channels, self.feature_size = (channels[0], channels[-1]), config.adapter_size or channels[-1]
+        self.selfcon_layer = (Adapter if config.adapter_size else nn.Linear)(channels[0], self.feature_size)
+        self.adapter = Adapter(channels[-1], self.feature_size) if config.adapter_size else None
         self.built_empty = next(self.trunk.parameters()).is_meta
 
     def new_trunk(self, pretrained: bool = False, state: dict[str, Tensor] | None = None) -> nn.Module:
@@ -186,7 +229,14 @@ class TimmEncoder(nn.Module):
             pretrained: with timm's pretrained weights, which it fetches, instead of random ones.
             state: take these, under the names of timm's whole model, for the pretrained weights.
         """
-        return _create(self.name, self.inputs, self.stages, pretrained, state)
+        return _create(self.name, self.inputs, self.stages, pretrained, state, self.normalised)
+
+    def train(self, mode: bool = True) -> "TimmEncoder":
+        """As everywhere, but that a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self.frozen:
+            self.trunk.eval()
+        return self
 
     def check_sizes(self, sides: Iterable[int]) -> None:
         """Raises ValueError unless the backbone takes square pictures of each of these sides in pixels; computes nothing."""
@@ -210,12 +260,27 @@ class TimmEncoder(nn.Module):
 
     def forward(self, pixels: Tensor, all_maps: bool = False) -> Features:
         """float (B, 3, H, W) -> features of sub-network and trunk, with both feature maps or the last alone."""
-        inner, last = self.trunk(self.high_pass(at_least_float32(pixels)).to(next(self.trunk.parameters()).dtype))
-        area = _area(self.trunk)
-        sub = self.selfcon_layer(at_least_float32(inner).mean(area).to(self.selfcon_layer.weight.dtype))
-        if area == (1, 2):
-            inner, last = inner.permute(0, 3, 1, 2), last.permute(0, 3, 1, 2)
-        return Features(at_least_float32(sub), at_least_float32(last).mean((2, 3)), (inner, last) if all_maps else (last,))
+        inner, last = self._maps(pixels)
+        sub, feature = self.adapt(_averages(inner, last))
+        last = last if self.adapter is None else self.adapter.of_map(last)
+        return Features(sub, feature, (inner, last) if all_maps else (last,))
+
+    def averages(self, pixels: Tensor) -> Tensor:
+        """What the backbone alone says of pixels: float (B, 3, H, W) -> averages of both feature maps, float (B, ``channels``)."""
+        return _averages(*self._maps(pixels))
+
+    def adapt(self, averages: Tensor) -> tuple[Tensor, Tensor]:
+        """Of what :meth:`averages` gave, float (B, ``channels``), the features of sub-network and trunk, each (B, feature size)."""
+        inner, last = averages.split(self.channels, dim=1)
+        return _applied(self.selfcon_layer, inner), last if self.adapter is None else _applied(self.adapter, last)
+
+    def _maps(self, pixels: Tensor) -> list[Tensor]:
+        """The backbone's two feature maps, (B, C, h, w)."""
+        pixels = at_least_float32(pixels)
+        if self.frozen:
+            pixels = pixels * self.pixel_scale[:, None, None] + self.pixel_shift[:, None, None]
+        maps = self.trunk(self.high_pass(pixels).to(next(self.trunk.parameters()).dtype))
+        return [each.permute(0, 3, 1, 2) for each in maps] if _area(self.trunk) == (1, 2) else maps
 
     @torch.no_grad()
     def init_missing_weights(self) -> None:
@@ -237,10 +302,15 @@ class TimmEncoder(nn.Module):
 
 
 def _create(
-    name: str, inputs: int, stages: tuple[int, ...] | None, pretrained: bool = False, state: dict[str, Tensor] | None = None
+    name: str, inputs: int, stages: tuple[int, ...] | None, pretrained: bool = False, state: dict[str, Tensor] | None = None,
+    normalised: bool = False,
 ) -> nn.Module:
-    """timm's network of features at ``stages`` (from 0; None: those that timm chooses), for pictures of any size if it can."""
+    """timm's network of features at ``stages`` (from 0; None: those that timm chooses), for pictures of any size if it can.
+    ``normalised``: feature maps of a plain transformer go through its last normalisation, which else is cut off."""
     chosen = {"features_only": True, "in_chans": inputs} | ({} if stages is None else {"out_indices": stages})
+    if normalised:
+        getter = import_timm().models._features.FeatureGetterNet
+        chosen["feature_cls"] = type("NormalisedFeatures", (getter,), {"__init__": partialmethod(getter.__init__, norm=True)})
     if state is not None:
         chosen["pretrained_cfg_overlay"] = {"state_dict": dict(state)}
     # transformers alone know these options; other networks say with a TypeError that they do not
@@ -253,12 +323,13 @@ def _create(
     return import_timm().create_model(name, pretrained, **chosen)
 
 
-def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[int, int]:
-    """timm's indices of the feature maps after which the sub-network leaves and the trunk ends."""
+def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[tuple[int, int], bool]:
+    """timm's indices of the feature maps after which the sub-network leaves and the trunk ends; and whether it is a plain transformer."""
     _check_known(name)
     with torch.device("meta"):
         try:
-            ends = _stage_ends(_create(name, inputs, None))
+            trunk = _create(name, inputs, None)
+            ends = _stage_ends(trunk)
         except (RuntimeError, AttributeError, TypeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f"The backbone {name} cannot be built for feature maps of {inputs} input channels: {_reason(error)}"
@@ -268,7 +339,7 @@ def _checked_stages(name: str, inputs: int, sub_network_after: int) -> tuple[int
             f"sub_network_after must be 1 to {len(ends) - 1} with backbone {name}, which has {len(ends)} stages, "
             f"got {sub_network_after}."
         )
-    return ends[sub_network_after - 1], ends[-1]
+    return (ends[sub_network_after - 1], ends[-1]), _is_plain(trunk)
 
 
 def _reason(error: Exception) -> str:
@@ -277,10 +348,35 @@ def _reason(error: Exception) -> str:
 
 def _stage_ends(trunk: nn.Module) -> list[int]:
     """timm's index of the last feature map of each stage of a backbone."""
+    blocks = len(trunk.feature_info.info)
+    return [blocks * quarter // QUARTERS - 1 for quarter in range(1, QUARTERS + 1)] if _is_plain(trunk) else list(range(blocks))
+
+
+def _is_plain(trunk: nn.Module) -> bool:
+    """Whether all blocks have one resolution and are too many to be stages: a plain vision transformer."""
     reductions = [stage["reduction"] for stage in trunk.feature_info.info]
-    if len(set(reductions)) > 1 or len(reductions) <= QUARTERS:
-        return list(range(len(reductions)))
-    return [len(reductions) * quarter // QUARTERS - 1 for quarter in range(1, QUARTERS + 1)]
+    return len(set(reductions)) == 1 and len(reductions) > QUARTERS
+
+
+def _rescaling(config: SelfConConfig) -> tuple[list[float], list[float]]:
+    """What the image processor's pixels are multiplied by and what is added then, so that a backbone sees them as timm says that its
+    published weights were trained to; with a front end, for which none were published, they stay as they are."""
+    described = None if config.high_pass else import_timm().models.get_pretrained_cfg(config.backbone)
+    if described is None:
+        return [1.0] * 3, [0.0] * 3
+    known = zip(SelfConImageProcessor.image_mean, SelfConImageProcessor.image_std, described.mean, described.std, strict=True)
+    found = [(std / own_std, (mean - own_mean) / own_std) for mean, std, own_mean, own_std in known]
+    return tuple(list(values) for values in zip(*found, strict=True))
+
+
+def _averages(inner: Tensor, last: Tensor) -> Tensor:
+    """The averages over the places of two feature maps (B, C, h, w), side by side: float32 or better (B, sum of channels)."""
+    return torch.cat([at_least_float32(each).mean((2, 3)) for each in (inner, last)], dim=1)
+
+
+def _applied(layer: nn.Module, averages: Tensor) -> Tensor:
+    """A layer's answer in float32 or better, whatever its weights are stored in."""
+    return at_least_float32(layer(averages.to(next(layer.parameters()).dtype)))
 
 
 def _area(trunk: nn.Module) -> tuple[int, int]:

@@ -34,6 +34,10 @@ class SelfConConfig(PreTrainedConfig):
         sub_network_after: the sub-network leaves after this layer, counted from 1; not after the last.
         backbone: a backbone of timm by name instead of all of the above, or None; ``sub_network_after`` then counts its stages,
             see ``backbones.TimmEncoder``.
+        frozen: the backbone keeps the weights that it started from; it then sees pixels as it was trained to, and of a plain
+            transformer the last normalisation is part of it.
+        adapter_size: size of the features that a small layer makes of a backbone's, for sub-network and trunk each, see
+            ``backbones.Adapter``; 0: there is none.
         high_pass: a fixed front end, or None. "mean2x2" takes from each pixel the mean of its 2×2 block, which leaves the
             finest detail, where generators leave their traces; "local_contrast" adds the same divided by its local strength,
             at full and at half size.
@@ -76,6 +80,8 @@ class SelfConConfig(PreTrainedConfig):
     depths: list[int] | tuple[int, ...] = (3, 4, 6, 3)
     sub_network_after: int = 2
     backbone: str | None = None
+    frozen: bool = False
+    adapter_size: int = 0
     high_pass: str | None = None
     statistics_centres: int = 0
     projection_size: int = 128
@@ -146,8 +152,12 @@ class SelfConConfig(PreTrainedConfig):
         numbers = (self.stem_stride, self.stem_width, *self.widths, *self.depths, self.projection_size, self.classifier_hidden)
         if min(numbers) < 1 or self.stem_kernel % 2 == 0:
             raise ValueError("Widths, depths, sizes and strides must be positive and stem_kernel odd.")
-        if self.statistics_centres < 0:
-            raise ValueError(f"statistics_centres must be 0 or more, got {self.statistics_centres}.")
+        for name in ("statistics_centres", "adapter_size"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}.")
+        for name in ("frozen", "adapter_size"):
+            if getattr(self, name) and self.backbone is None:
+                raise ValueError(f"{name} is of a backbone of timm, and this network has none; set backbone, or leave {name} out.")
 
     def validate_calibration(self):
         """Called by the dataclass on creation and on saving."""

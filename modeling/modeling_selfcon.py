@@ -23,7 +23,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 from transformers.utils import can_return_tuple, logging
 
-from .backbones import Encoder, TimmEncoder, at_least_float32
+from .backbones import Encoder, FeatureNorm, TimmEncoder, at_least_float32
 from .configuration_selfcon import CustomPipelines, SelfConConfig
 from .front_ends import FRONT_ENDS, StatisticsClassifier
 
@@ -77,16 +77,6 @@ class L2Normalise(nn.Module):
         return F.normalize(x, dim=1)
 
 
-class FeatureNorm(nn.BatchNorm1d):
-    """Batch normalisation that also takes a training batch of one, such as an epoch's last: by the running statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """float (B, D) -> the same shape."""
-        if self.training and len(x) == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
-
-
 class SelfConPreTrainedModel(PreTrainedModel):
     """What the detector and its trunk alone have in common: start values, saving, precision."""
 
@@ -96,7 +86,7 @@ class SelfConPreTrainedModel(PreTrainedModel):
     input_modalities = ("image",)
     _no_split_modules = ["Block"]
     # in half precision: the layers that cost little and would lose most. The front ends compute in float32 anyway
-    _keep_in_fp32_modules_strict = [r"bn\d", r"shortcut\.1", "selfcon_layer"]
+    _keep_in_fp32_modules_strict = [r"bn\d", r"shortcut\.1", "selfcon_layer", r"encoder\.adapter", r"pixel_\w+"]
 
     def __init__(self, config: SelfConConfig):
         config.validate_labels()
@@ -273,8 +263,11 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         self.config.early_exit, self.config.calibrated_classifier = None, None
 
     def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W)."""
-        return self.encoder(pixel_values)[:2]
+        """Features of sub-network and trunk, each float (B, feature size), of normalised pixels float (B, 3, H, W).
+
+        Where the trunk is a backbone of timm: or of what that gave for them before, float (B, C), see ``backbones.TimmEncoder.averages``.
+        """
+        return self.encoder.adapt(pixel_values) if pixel_values.ndim == 2 else self.encoder(pixel_values)[:2]
 
     def project(self, sub: Tensor, feature: Tensor) -> Tensor:
         """Embeddings for the contrastive loss, each of length 1: float (B, 2, projection size), sub-network first."""

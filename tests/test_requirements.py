@@ -33,7 +33,7 @@ FROM_CLONE = ("train_selfcon.py", "modeling", "training", "scripts", "benchmarks
 OPTIONAL = {
     "captum": ("benchmarks",), "grad-cam": ("benchmarks",),
     "onnx": ("benchmarks",), "onnxruntime": ("benchmarks",), "openvino": ("benchmarks",), "ray": ("benchmarks",),
-    "timm": ("benchmarks", "modeling", "training"), "diffusers": ("training",), "evaluate": ("metrics",),
+    "timm": ("benchmarks", "modeling", "training"), "diffusers": ("training",), "peft": ("training",), "evaluate": ("metrics",),
 }
 """Distributions of options that say what to install; requirements-test.txt has them."""
 

@@ -56,10 +56,10 @@ def make_parser() -> OptionParser:
     parser = OptionParser(
         GROUPS.values(),
         prog="train_selfcon.py",
-        usage="%(prog)s [--preset {paper,laptop,demo}] [options below, each wins over the preset]",
+        usage=f"%(prog)s [--preset {{{','.join(PRESETS)}}}] [options below, each wins over the preset]",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=120),
         description="Trains a SelfCon detector of synthetic images and reports how good it is.",
-        epilog="presets:\n" + "\n".join(f"  {name:8} {text}" for name, text in PRESET_HELP.items()),
+        epilog="presets:\n" + "\n".join(f"  {name:10} {text}" for name, text in PRESET_HELP.items()),
     )
     show_as_output(next(action for action in parser._actions if action.dest == "output_dir"))
     parser.add_argument("--preset", choices=tuple(PRESETS), default="laptop", help="starting point (default: laptop)")
@@ -73,6 +73,7 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     defaults = TrainingOptions.of(**PRESETS[given.preset]).by_name()
     if getattr(given, "streaming", False):
         defaults["aligned"] = False  # needs the headers of all images beforehand
+        defaults["view_epochs"] = 0
     parser.set_defaults(**defaults)
     try:
         *groups, _, unknown = parser.parse_args_into_dataclasses(

@@ -63,6 +63,17 @@ class NetworkOptions(Group):
     backbone: str | None = option(
         None, "a timm model by name instead of the ResNet described below, e.g. convnext_tiny (needs `pip install timm`)"
     )
+    frozen: bool = option(
+        False, "keep the weights of --backbone as they are; what learns are the layers on it, heads and classifiers"
+    )
+    adapter_size: int = option(
+        0, "size of the features that a small layer makes of those of --backbone, for sub-network and trunk each; 0: none",
+        limits="not negative",
+    )
+    lora_rank: int = option(
+        0, "with --frozen: rank of additions that learn beside the linear layers of --backbone, and are merged into them before the "
+        "model is saved (needs `pip install peft`); 0: none", limits="not negative",
+    )
     stem_kernel: int = option(7, "kernel of the first convolution")
     stem_stride: int = option(1, "stride of the first convolution")
     stem_width: int = option(64, "channels of the first convolution")
@@ -86,10 +97,16 @@ class NetworkOptions(Group):
         super().__post_init__()
         if len(self.widths) != len(self.depths):
             raise ValueError(f"--widths {self.widths} and --depths {self.depths} must have the same length.")
+        for name, needed in (("frozen", "backbone"), ("adapter_size", "backbone"), ("lora_rank", "frozen")):
+            if getattr(self, name) and not getattr(self, needed):
+                raise ValueError(f"--{name} is for a network with --{needed}; give that too, or leave --{name} out.")
+        if self.frozen and self.initial_weights == "none":
+            raise ValueError("--frozen keeps the weights that --initial_weights names; 'none' would keep random ones.")
 
     def architecture(self) -> dict:
         """The options that are attributes of ``SelfConConfig`` by the same name."""
-        return {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name != "initial_weights"}
+        others = ("initial_weights", "lora_rank")
+        return {spec.name: getattr(self, spec.name) for spec in fields(self) if spec.name not in others}
 
 
 @dataclass(frozen=True)
@@ -120,6 +137,14 @@ class ViewOptions(Group):
     crop_cache_windows: int = option(4, "windows of each image in the crop cache; epochs take them in turn", limits="positive")
     crop_cache_epochs: int = option(20, "epochs after which the windows of the crop cache are drawn anew", limits="positive")
     crop_cache_gb: float = option(20.0, "largest size of the crop cache in GB", changes_result=False, limits="positive")
+    view_epochs: int = option(
+        0, "show the views of so many epochs in turn; 0: every epoch has new ones", limits="not negative"
+    )
+    feature_cache: str = option(
+        "run", "with --frozen and --view_epochs: where what the backbone says of each view is kept, so that it sees it once: 'run' (in "
+        "--output), 'none', or a folder that runs share; not with --lora_rank, --simulate or --reconstructions, whose views it sees anew",
+        changes_result=False,
+    )
     num_workers: int = option(
         2, "processes that load and augment images, per training process", changes_result=False, limits="not negative"
     )
@@ -129,6 +154,8 @@ class ViewOptions(Group):
         for name in ("reconstructions", "crop_cache"):
             if self.simulate and getattr(self, name):
                 raise ValueError(f"--simulate and --{name} cannot go together; leave one out.")
+        if self.crop_cache and self.view_epochs:
+            raise ValueError("--view_epochs shows the same windows again, so --crop_cache has nothing to save; leave one out.")
 
     @property
     def has_counterparts(self) -> bool:
@@ -276,9 +303,16 @@ class TrainingOptions:
 
     def __post_init__(self):
         if self.data.streaming:
-            for name in ("aligned", "reconstructions", "simulate", "crop_cache"):
+            for name in ("aligned", "reconstructions", "simulate", "crop_cache", "view_epochs"):
                 if getattr(self.views, name):
                     raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether what a frozen backbone says of each view is computed once and kept."""
+        views, network = self.views, self.network
+        cycled = network.frozen and views.view_epochs and not network.lora_rank and not views.has_counterparts
+        return bool(cycled) and views.feature_cache != "none"
 
     @classmethod
     def of(cls, **options) -> "TrainingOptions":

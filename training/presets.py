@@ -16,9 +16,16 @@ PRESETS = {
         **SMALL_NETWORK, **SMALL_RECIPE, "config_name": "sample", "epochs": 300, "warmup_epochs": 10, "batch_size": 32,
         "classifier_epochs": 8, "output_dir": "runs/demo",
     },
+    "foundation": {
+        **SMALL_RECIPE, "backbone": "vit_base_patch16_siglip_256.v2_webli", "frozen": True, "adapter_size": 256, "view_epochs": 8,
+        "crop_size": 256, "epochs": 40, "warmup_epochs": 2, "batch_size": 64, "classifier_epochs": 8, "classifier_hidden": 256,
+        "statistics_centres": 300, "output_dir": "runs/foundation",
+    },
 }
 PRESET_HELP = {
     "paper": "ImagiNet's recipe to the letter: ResNet-50, ImageNet weights, 400 epochs",
     "laptop": "a small network on local contrast from random weights, about 20 minutes on 2 CPU cores for 500 images",
     "demo": "the same on the embedded sample, a few minutes",
+    "foundation": "small layers on a frozen backbone of timm that is downloaded (SigLIP 2), each view seen once; not run with "
+    "published weights",
 }

@@ -17,6 +17,8 @@ IN_INDEX = tuple(FIGURES)
 LICENCE = """Code and weights: Apache-2.0. The training images keep the terms of their sources; some of ImagiNet's are for
 research and non-commercial use only (see the data set's card). Whether such terms reach a model trained on them is for you to
 judge."""
+OF_BACKBONE = """It holds the weights of the backbone `{backbone}`, or what was learned from them. They keep the licence of those who published
+them, whatever the above says; timm names it: `timm.models.get_pretrained_cfg("{backbone}").license`."""
 SCORES = """The score of "synthetic" is a probability among equally many real and synthetic pictures like those it was trained on,
 calibrated on {images} held-out training images. Where synthetic pictures are rare, most alarms at 0.5 are false; choose a
 threshold by the false alarms that you can bear."""
@@ -52,8 +54,12 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str], heat_map
         pictures: file names of the report's pictures that lie beside the card.
         heat_maps: of ``heat_map_section``; None for a card without that section.
     """
+    backbone = backbone_of_others(report)
+    terms = {"license": "apache-2.0"}
+    if backbone is not None:
+        terms = {"license": "other", "license_name": "apache-2.0-and-that-of-the-backbone", "license_link": "README.md"}
     data = ModelCardData(
-        library_name="transformers", pipeline_tag="image-classification", license="apache-2.0",
+        library_name="transformers", pipeline_tag="image-classification", **terms,
         tags=["synthetic-image-detection", "selfcon", "imaginet"], model_name=name, eval_results=eval_results(report) or None,
     )
     sections = {
@@ -64,7 +70,7 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str], heat_map
         "Figures": figures_section(report, pictures),
         **({} if heat_maps is None else {TITLE: heat_maps}),
         "How it was made": made_section(report),
-        "Licence": LICENCE,
+        "Licence": LICENCE if backbone is None else f"{LICENCE}\n\n{OF_BACKBONE.format(backbone=backbone)}",
         "Citation": f"```bibtex\n{imaginet.CITATION}\n```",
     }
     body = "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in sections.items())
@@ -73,6 +79,11 @@ def card_of(report: Report, name: str, usage: str, pictures: list[str], heat_map
         f"trained with `train_selfcon.py` on `{hub_name(report.data['name'])}`, configuration `{report.data['config']}`."
     )
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n# SelfCon detector of synthetic images\n\n{about}\n\n{body}\n")
+
+
+def backbone_of_others(report: Report) -> str | None:
+    """Name in timm of the backbone whose weights the model started from; None without one, and where it started from random weights."""
+    return None if report.options.get("initial_weights") == "none" else report.options.get("backbone")
 
 
 def eval_results(report: Report) -> list[EvalResult]:

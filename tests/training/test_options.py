@@ -46,6 +46,10 @@ def test_every_preset_is_valid_and_flags_win_over_it():
     (["--embed_chunk", "0"], "--embed_chunk must be positive"),
     (["--embed_chunk", "1"], "--embed_chunk must be at least 2"),
     (["--streaming", "--twins"], "--streaming reads images once as they come, so --reconstructions cannot go with it"),
+    (["--frozen"], "--frozen is for a network with --backbone"),
+    (["--backbone", "test_vit", "--lora_rank", "4"], "--lora_rank is for a network with --frozen"),
+    (["--backbone", "test_vit", "--frozen"], "'none' would keep random ones"),
+    (["--view_epochs", "8", "--crop_cache", "windows"], "--crop_cache has nothing to save"),
     (["--device", "abacus"], "invalid choice: 'abacus'"),
     (["--crop", "3"], "ambiguous option: --crop could match"),
     (["--no_such", "3"], "unrecognized arguments: --no_such 3"),
@@ -82,6 +86,13 @@ def test_a_stream_is_not_aligned_unless_that_is_asked_for(capsys):
 def test_reconstructions_have_their_earlier_name_too_and_a_default_of_the_bare_option(flag):
     assert parse_options([flag]).views.reconstructions == "small"
     assert parse_options([flag, "me/autoencoder", "--epochs", "3"]).views.reconstructions == "me/autoencoder"
+
+
+def test_what_a_frozen_backbone_says_is_kept_where_it_says_it_again():
+    keeps = ["--preset", "foundation"]
+    assert parse_options(keeps).keeps_features
+    for others in (["--feature_cache", "none"], ["--view_epochs", "0"], ["--lora_rank", "4"], ["--simulate"], ["--streaming"], ["--no-frozen"]):
+        assert not parse_options([*keeps, *others]).keeps_features
 
 
 def test_names_may_be_abbreviated():

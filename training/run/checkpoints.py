@@ -15,13 +15,17 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import load
+from accelerate.utils import SAFE_WEIGHTS_NAME, load
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from imaginet_core.errors import first_line
 from training.options import TrainingOptions
 
 STATE = "state.json"
+ENCODER, FROZEN = "encoder.", ("trunk.", "pixel_")
+"""In the names of a checkpoint's weights: before those of the trunk's module, and the beginnings of those that a frozen one keeps."""
+UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError)
 
 
 @dataclass
@@ -106,11 +110,27 @@ class Checkpoints:
                 average.load_state_dict(torch.load(self.resumed_from / "average.pt", map_location="cpu", weights_only=True))
         except torch.OutOfMemoryError:
             raise
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-            raise ValueError(
-                f"The checkpoint {self.resumed_from} cannot be read ({first_line(error)}); move it away and run the same command "
-                "again to go on from the one before."
-            ) from error
+        except UNREADABLE as error:
+            raise self._not_readable(error) from error
+
+    def _not_readable(self, error: Exception) -> ValueError:
+        return ValueError(
+            f"The checkpoint {self.resumed_from} cannot be read ({first_line(error)}); move it away and run the same command "
+            "again to go on from the one before."
+        )
+
+    def restore_frozen(self, encoder: torch.nn.Module) -> None:
+        """Loads what is frozen of a trunk from the checkpoint that :meth:`resume` found, before a stage's network is there.
+
+        Raises ValueError if they cannot be read or do not fit.
+        """
+        try:
+            stored = load_file(self.resumed_from / SAFE_WEIGHTS_NAME)
+            found = {name.partition(ENCODER)[2]: value for name, value in stored.items() if ENCODER in name}
+            frozen = {name: found[name] for name in encoder.state_dict() if name.startswith(FROZEN)}
+            encoder.load_state_dict(frozen, strict=False)
+        except UNREADABLE as error:
+            raise self._not_readable(error) from error
 
     def save(self, state: RunState, held_out_loss: float, average: torch.nn.Module | None = None) -> None:
         """Writes a checkpoint and removes older ones of this run, but for the last ``checkpoints_kept`` and each stage's best.

@@ -13,19 +13,21 @@ from torch import Tensor, nn
 
 from imaginet_core.errors import first_line
 from modeling import SelfConConfig
-from modeling.backbones import TimmEncoder
+from modeling.backbones import TimmEncoder, import_timm
 
 State = dict[str, Tensor]
 
 PARTS = {
-    "trunk": ("encoder.",), "sub-network layer": ("encoder.selfcon_layer.",), "projection heads": ("head.", "sub_heads."),
+    "trunk": ("encoder.",), "sub-network layer": ("encoder.selfcon_layer.",), "adapter": ("encoder.adapter.",),
+    "projection heads": ("head.", "sub_heads."),
     "origin classifier": ("classifier.",), "sub-network's origin classifier": ("sub_classifier.",),
     "family classifier": ("family_classifier.",), "generator classifier": ("generator_classifier.",),
 }
 """Parts of a model by the beginnings of their weights' names; a longer beginning wins."""
 CLASSES = {"family classifier": "families", "generator classifier": "generators"}
 """Where the configuration names the classes of a part."""
-UNSEEN = ("stem_stride", "stem_pool", "high_pass")
+OF_ANY_TRUNK = ("high_pass", "frozen")
+UNSEEN = ("stem_stride", "stem_pool", *OF_ANY_TRUNK)
 """Attributes of the network that change what its weights mean, but not their names and shapes."""
 
 
@@ -87,7 +89,12 @@ def _load_backbone(encoder: TimmEncoder, source: str, state: State | None) -> st
     if absent:
         raise ValueError(f"The weights {source!r} do not fit the backbone {encoder.name} ({absent[0]} is missing there).")
     encoder.trunk.load_state_dict(loaded)
-    return _of_trunk_alone(len(loaded), f"timm's {encoder.name}" if state is None else source, "")
+    if state is not None:
+        return _of_trunk_alone(len(loaded), source, "")
+    described = import_timm().models.get_pretrained_cfg(encoder.name)
+    return _of_trunk_alone(
+        len(loaded), f"timm's {encoder.name}", f" (licence, as timm states it: {getattr(described, 'license', None) or 'none'})"
+    )
 
 
 def _of_trunk_alone(number: int, source: str, ignored: str) -> str:
@@ -101,6 +108,8 @@ def _load_folder(model: nn.Module, folder: Path) -> str:
     """Every part of a saved model that fits; its trunk must."""
     config, state = folder_state(folder)
     there, here = _by_part(state), _by_part(model.state_dict())
+    if config.frozen != model.config.frozen:
+        _other_pixels(there["trunk"], here["trunk"])
     _check_fit(here["trunk"], there["trunk"], str(folder), config, model.config)
     taken, random, ignored = [], [], []
     for part in PARTS:
@@ -117,12 +126,21 @@ def _load_folder(model: nn.Module, folder: Path) -> str:
     said.append(f"random: {', '.join(random) or 'nothing'}")
     other = [
         f"{name} {getattr(config, name)} instead of {getattr(model.config, name)}"
-        for name in UNSEEN if model.config.backbone is None or name == "high_pass"
+        for name in UNSEEN if model.config.backbone is None or name in OF_ANY_TRUNK
         if getattr(config, name) != getattr(model.config, name)
     ]
     if other:
         said.append(f"they were trained with {', '.join(other)}")
     return "; ".join(said) + "."
+
+
+def _other_pixels(there: State, here: State) -> None:
+    """A trunk that learned in an earlier run sees pixels as they are; what only a frozen one has is no part of one that learns."""
+    for name, value in here.items():
+        if name.startswith("encoder.pixel_"):
+            there.setdefault(name, torch.full_like(value, name == "encoder.pixel_scale"))
+    for name in set(there) - set(here):
+        del there[name]
 
 
 def _difference(part: str, there: State, here: State, config: SelfConConfig, own: SelfConConfig) -> str | None:

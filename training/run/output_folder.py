@@ -9,7 +9,9 @@ from imaginet_core.storage.safe_writes import lock_or_refuse
 FINISHED = "finished.txt"
 """In the output folder: what a run writes last, when the model is saved and, if asked for, uploaded."""
 LOCK = ".lock"
-RECONSTRUCTIONS, SIMULATED, STREAMED, CHECKPOINTS, TRACKING = "twins", "simulated", "streamed", "checkpoints", "tracking"
+RECONSTRUCTIONS, SIMULATED, STREAMED, CHECKPOINTS, TRACKING, FEATURES = (
+    "twins", "simulated", "streamed", "checkpoints", "tracking", "features"
+)
 """Subfolders of a run; each of them shows that a folder is one."""
 
 
@@ -58,7 +60,7 @@ def check_output_folder(path: Path, resume: bool) -> None:
             f"The output folder {path} is not empty; choose another --output or move it away, or go on from its last "
             "checkpoint with --resume."
         )
-    if not any((path / own).is_dir() for own in (RECONSTRUCTIONS, SIMULATED, STREAMED, CHECKPOINTS, TRACKING)):
+    if not any((path / own).is_dir() for own in (RECONSTRUCTIONS, SIMULATED, STREAMED, CHECKPOINTS, TRACKING, FEATURES)):
         raise FileExistsError(f"The output folder {path} is not empty and holds no run to resume; choose another.")
 
 

@@ -75,7 +75,7 @@ def evaluate_run(
 def report_without_figures(config, splits: Splits, options: TrainingOptions, training: dict) -> Report:
     """The report but for its figures and findings; see ``imaginet_tools.evaluation.report.Report`` for its parts."""
     parts = {"train": splits.train, "held_out": splits.held_out, "test": splits.test}
-    used = {"timm": options.network.backbone, "diffusers": options.views.reconstructions not in (None, "small")}
+    used = {"timm": options.network.backbone, "peft": options.network.lora_rank, "diffusers": options.views.reconstructions not in (None, "small")}
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=figures.versions_of([*figures.LIBRARIES, *(name for name, is_used in used.items() if is_used)]),

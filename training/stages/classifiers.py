@@ -12,7 +12,7 @@ from training.stages.contrastive import freeze_all_but
 from training.stages.contrastive_loss import class_cross_entropy, origin_cross_entropy
 from training.stages.held_out_loss import HeldOutViews
 from training.stages.loop import Stage, run_stage
-from training.stages.normalise import normalise
+from training.stages.normalise import normalise, rows_of
 from training.views.batches import Batches
 
 NAME = "classifiers"
@@ -22,8 +22,8 @@ CLASSIFIERS = ["classifier", "sub_classifier", "family_classifier", "generator_c
 class ClassifierNetwork(nn.Module):
     """All classifiers on features of the frozen trunk.
 
-    The trunk's weights are fixed, but its normalisation layers stay in training mode, as in the recipe: their running
-    statistics move from stage 1's small crops to the larger views that the detector will see.
+    The trunk's weights are fixed, but its normalisation layers (unless they are a frozen backbone's) stay in training mode, as in
+    the recipe: their running statistics move from stage 1's small crops to the larger views that the detector will see.
     """
 
     def __init__(self, model: nn.Module):
@@ -32,7 +32,8 @@ class ClassifierNetwork(nn.Module):
         freeze_all_but(model, CLASSIFIERS)
 
     def forward(self, pixel_values: Tensor) -> dict[str, Tensor]:
-        """float (B, 3, H, W), normalised -> logits by classifier: (B, 1), (B, 1), (B, families), (B, generators)."""
+        """float (B, 3, H, W), normalised, or features float (B, D) that are kept -> logits by classifier: (B, 1), (B, 1),
+        (B, families), (B, generators)."""
         with torch.no_grad():
             sub, feature = self.model.encode(pixel_values)
         inputs = {"sub_classifier": sub}
@@ -50,7 +51,7 @@ def train_classifiers(run: Run, model: nn.Module, batches: Batches, held_out: He
     prepared, optimizer = accelerator.prepare(network, optimizer)
 
     def step(batch: dict[str, Tensor]) -> dict[str, float]:
-        losses = classifier_losses(prepared(normalise(batch["pixels"].flatten(0, 1))), batch, accelerator)
+        losses = classifier_losses(prepared(normalise(rows_of(batch))), batch, accelerator)
         accelerator.backward(sum(losses.values()))
         return {name: float(accelerator.reduce(loss.detach(), "mean")) for name, loss in losses.items()}
 

@@ -13,9 +13,10 @@ from training.run.context import Run
 from training.run.hardware import synchronise_batch_norm
 from training.stages.contrastive_loss import Outputs, Stage1Loss, trained_parts
 from training.stages.gradient_cache import backward_in_chunks
+from training.stages.frozen_trunk import is_low_rank
 from training.stages.held_out_loss import HeldOutViews
 from training.stages.loop import Stage, run_stage
-from training.stages.normalise import normalise
+from training.stages.normalise import normalise, rows_of
 from training.views.batches import Batches
 
 NAME = "contrastive"
@@ -36,7 +37,8 @@ class ContrastiveNetwork(nn.Module):
         freeze_all_but(model, self.trained)
 
     def forward(self, pixel_values: Tensor) -> Outputs:
-        """Normalised images float (R, 3, H, W) -> embeddings and logits, see ``training.stages.contrastive_loss.Outputs``."""
+        """Normalised images float (R, 3, H, W), or features float (R, D) that are kept -> embeddings and logits, see
+        ``training.stages.contrastive_loss.Outputs``."""
         sub, feature = self.model.encode(pixel_values)
         embeddings = self.model.project(sub, feature).float()
         nothing = embeddings.new_empty(len(embeddings), 0)
@@ -82,12 +84,12 @@ def gradients(
     accelerator: Accelerator, network: nn.Module, loss_of: Stage1Loss, chunk: int | None, batch: dict[str, Tensor]
 ) -> dict[str, float]:
     """Fills the gradients of one step, all rows at once or in chunks; returns the loss's terms."""
-    pixels = batch["pixels"].flatten(0, 1)
+    rows = rows_of(batch)
     if chunk is not None:
         return backward_in_chunks(
-            accelerator, network, pixels, lambda *outputs: loss_of(Outputs(*outputs), batch), chunk, transform=normalise
+            accelerator, network, rows, lambda *outputs: loss_of(Outputs(*outputs), batch), chunk, transform=normalise
         )
-    loss, terms = loss_of(Outputs(*network(normalise(pixels))), batch)
+    loss, terms = loss_of(Outputs(*network(normalise(rows))), batch)
     accelerator.backward(loss)
     return terms
 
@@ -123,6 +125,9 @@ def make_average(network: nn.Module, decay: float | None, device: torch.device) 
 
 
 def freeze_all_but(model: nn.Module, trained: list[str]) -> None:
-    """Lets only the named children of the model learn."""
+    """Lets only the named children of the model learn; of a frozen backbone in them no more than low-rank additions."""
     for name, child in model.named_children():
         child.requires_grad_(name in trained)
+    if model.config.frozen:
+        for name, parameter in model.encoder.trunk.named_parameters():
+            parameter.requires_grad_(parameter.requires_grad and is_low_rank(name))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from imaginet_tools.images.image_set import REAL
+from training.views.feature_cache import FeatureViews
 from training.views.random_views import RandomViews
 
 
@@ -26,7 +27,8 @@ class Batches(Protocol):
     def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, Tensor]]:
         """This process's parts of the batches of one epoch after the first ``skip``, as many in every process.
 
-        Items: ``pixels`` uint8 (B, V views, 3, H, W); ``label``, ``family``, ``generator`` and ``index`` int (B,).
+        Items: ``pixels`` uint8 (B, V views, 3, H, W), or ``features`` float (B, V, D) where they are kept; ``label``, ``family``,
+        ``generator`` and ``index`` int (B,).
         """
 
     def paths(self, batch: dict[str, Tensor]) -> list[str]:
@@ -47,7 +49,7 @@ class ShuffledBatches:
         ValueError: if there are fewer images, or a process would get a single one, which batch normalisation cannot use.
     """
 
-    def __init__(self, accelerator: Accelerator, views: RandomViews, batch_size: int, seed: int, num_workers: int):
+    def __init__(self, accelerator: Accelerator, views: RandomViews | FeatureViews, batch_size: int, seed: int, num_workers: int):
         has_reconstruction = (views.images.label == REAL) & views.has_counterparts
         check_batch_size(batch_size, len(has_reconstruction) + int(has_reconstruction.sum()), accelerator.num_processes)
         self.accelerator, self.views, self.num_workers = accelerator, views, num_workers

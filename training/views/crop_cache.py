@@ -246,16 +246,8 @@ class CropCache:
             aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     def _fingerprint(self, images: ImageSet) -> str:
-        digest = hashlib.sha256(f"{LAYOUT}/{settings_of(self.view)}/{self.margin}/{self.windows}/{self.seed}".encode())
-        if images.turn_upright:
-            digest.update(b"/upright")
-        digest.update("\0".join(images.path.tolist()).encode("utf-8", "surrogatepass"))
-        sizes = image_sizes(images)
-        digest.update(sizes.tobytes())
-        step = max(1, -(-int(sizes[:, 0].sum()) // HASHED_BYTES))
-        for index in range(0, len(images), step):
-            digest.update(content_of(images.rows[index]["image"]))
-        return digest.hexdigest()[:16]
+        settings = f"{LAYOUT}/{settings_of(self.view)}/{self.margin}/{self.windows}/{self.seed}"
+        return fingerprint_with_images(settings, images)
 
 
 class PartsToWrite(torch.utils.data.Dataset):
@@ -287,6 +279,20 @@ def bounding_window(windows: list[Window]) -> Window:
 def settings_of(view: View) -> str:
     """Class and settings of a view, which its windows depend on."""
     return f"{type(view).__name__} {json.dumps(vars(view), sort_keys=True)}"
+
+
+def fingerprint_with_images(settings: str, images: ImageSet) -> str:
+    """Sixteen hexadecimal digits that change with the settings and with the images: paths, sizes, and content as far as HASHED_BYTES."""
+    digest = hashlib.sha256(settings.encode())
+    if images.turn_upright:
+        digest.update(b"/upright")
+    digest.update("\0".join(images.path.tolist()).encode("utf-8", "surrogatepass"))
+    sizes = image_sizes(images)
+    digest.update(sizes.tobytes())
+    step = max(1, -(-int(sizes[:, 0].sum()) // HASHED_BYTES))
+    for index in range(0, len(images), step):
+        digest.update(content_of(images.rows[index]["image"]))
+    return digest.hexdigest()[:16]
 
 
 def image_sizes(images: ImageSet) -> np.ndarray:

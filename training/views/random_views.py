@@ -75,6 +75,7 @@ class RandomViews(torch.utils.data.Dataset):
         reconstructions: reconstructions of the real images.
         simulated: simulated counterparts of the real images; not together with reconstructions or crops.
         crops: windows cut out before, for the same images and view, with the margin that :func:`margin_for` tells.
+        cycle: the views of so many epochs are shown in turn; 0: every epoch has its own.
 
     Raises:
         ValueError: if ``crops`` has another margin.
@@ -83,8 +84,9 @@ class RandomViews(torch.utils.data.Dataset):
     def __init__(
         self, images: ImageSet, view: View, families: list[str], generators: list[str], seed: int, degraded: bool = False,
         reconstructions: ReconstructedPictures | None = None, crops: CropCache | None = None, simulated: SimulatedWindows | None = None,
+        cycle: int = 0,
     ):
-        self.images, self.view, self.seed = images, view, seed
+        self.images, self.view, self.seed, self.cycle = images, view, seed, cycle
         self.degraded, self.reconstructions, self.crops, self.simulated = degraded, reconstructions, crops, simulated
         self.margin = margin_for(view, degraded)
         if crops is not None and crops.margin != self.margin:
@@ -101,7 +103,7 @@ class RandomViews(torch.utils.data.Dataset):
         return self.reconstructions is not None or self.simulated is not None
 
     def set_epoch(self, epoch: int) -> None:
-        self.epoch[0] = epoch
+        self.epoch[0] = epoch % self.cycle if self.cycle else epoch
 
     def __getstate__(self) -> dict:
         """What a loading process is sent that is not forked: nothing that grows with the data set."""
@@ -114,12 +116,14 @@ class RandomViews(torch.utils.data.Dataset):
         is_counterpart, index = divmod(number, len(self.files))
         rng = degradations.rng_for(self.files.path(index), f"{self.seed}/{int(self.epoch)}")
         views = finish_views(self.view, *self._window(index, bool(is_counterpart), rng), rng, self.degraded)
+        return {"pixels": views, **self.about(number)}
+
+    def about(self, number: int) -> dict:
+        """Item ``number`` but for its pixels."""
+        is_counterpart, index = divmod(number, len(self.files))
         labels = (SYNTHETIC, -1, -1) if is_counterpart else (self.label[index], self.family[index], self.generator[index])
         label, family, generator = map(int, labels)
-        return {
-            "pixels": views,
-            "label": label, "family": family, "generator": generator, "index": number,
-        }
+        return {"label": label, "family": family, "generator": generator, "index": number}
 
     def _window(self, index: int, is_counterpart: bool, rng: np.random.Generator) -> tuple[np.ndarray, Window]:
         """The window's pixels out of the image or its counterpart, and the window."""

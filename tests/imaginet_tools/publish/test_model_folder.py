@@ -16,7 +16,7 @@ from imaginet_tools.evaluation.report import Report, rows_of
 from imaginet_tools.metrics.attribution import make_track
 from imaginet_tools.metrics.detection import Scores
 from imaginet_tools.publish.hub import check_write_access, upload
-from imaginet_tools.publish.model_card import usage_of
+from imaginet_tools.publish.model_card import card_of, usage_of
 from imaginet_tools.publish.model_folder import write_model_card
 from modeling import SelfConImageProcessor, save
 from tests.hub_stand_in import READER, Handler, hub  # noqa: F401
@@ -218,3 +218,12 @@ def test_a_failed_upload_says_where_the_model_lies(online, folder, monkeypatch, 
     assert f"hf upload me/detector {folder}" in sentence
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert list(online.files("models", "me/detector")) == [".gitattributes"]
+
+
+@pytest.mark.parametrize("start, licence", [("imagenet", "other"), ("weights.pth", "other"), ("none", "apache-2.0")])
+def test_a_card_does_not_give_away_the_weights_of_somebody_elses_backbone(start, licence):
+    report = make_report()
+    options = {**report.options, "backbone": "vit_small_patch16_dinov3.lvd1689m", "initial_weights": start}
+    card = card_of(replace(report, options=options), "detector", usage_of("me/detector"), [])
+    assert card.data.license == licence
+    assert ("weights of the backbone `vit_small_patch16_dinov3.lvd1689m`" in card.text) == (licence == "other")

@@ -111,6 +111,22 @@ def test_imagenet_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch):
         load_initial_weights(small_model(), "imagenet")
 
 
+def test_a_frozen_trunk_of_an_earlier_run_sees_pixels_as_that_run_did(tmp_path):
+    def of(**config):
+        return small_model(backbone="test_resnet", sub_network_after=2, **config).eval()
+
+    earlier, noise = of(seed=1), torch.randn(2, 3, 96, 96)
+    save(earlier, SelfConImageProcessor(), tmp_path / "earlier")
+    frozen = of(frozen=True, adapter_size=8)
+    assert "random: sub-network layer (of another shape there), adapter (there is none)" in load_initial_weights(frozen, str(tmp_path / "earlier"))
+    with torch.no_grad():
+        torch.testing.assert_close(frozen.encoder.averages(noise), earlier.encoder.averages(noise))
+        save(frozen, SelfConImageProcessor(), tmp_path / "frozen")
+        again = of(frozen=True, adapter_size=8)
+        load_initial_weights(again, str(tmp_path / "frozen"))
+        torch.testing.assert_close(again.encode(noise), frozen.encode(noise))
+
+
 # a state of timm
 
 @pytest.mark.parametrize("name, file_name", [("resnet18", "weights.pth"), ("vit_tiny_patch16_224", "weights.safetensors")])
