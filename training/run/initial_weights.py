@@ -127,7 +127,7 @@ def _load_folder(model: nn.Module, folder: Path) -> str:
     other = [
         f"{name} {getattr(config, name)} instead of {getattr(model.config, name)}"
         for name in UNSEEN if model.config.backbone is None or name in OF_ANY_TRUNK
-        if getattr(config, name) != getattr(model.config, name)
+        if getattr(config, name) != getattr(model.config, name) and (name != "frozen" or config.frozen)  # see _other_pixels
     ]
     if other:
         said.append(f"they were trained with {', '.join(other)}")

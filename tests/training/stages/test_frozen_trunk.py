@@ -1,5 +1,8 @@
 """A frozen backbone: what learns on it, the same numbers with and without kept features, low-rank additions, and a whole run."""
 
+from copy import deepcopy
+from types import SimpleNamespace
+
 import pytest
 import timm
 import torch
@@ -53,14 +56,15 @@ def test_the_backbone_keeps_its_weights_and_what_is_on_it_learns(runs, tiny_data
 def test_a_trunk_that_differs_in_anything_has_another_fingerprint():
     accelerator = Accelerator(cpu=True)
     model = frozen_model()
-    first = FrozenTrunk(accelerator, model.encoder).fingerprint
-    assert FrozenTrunk(accelerator, frozen_model(classifier_hidden=9).encoder).fingerprint == first
-    others = [frozen_model(seed=1), frozen_model("test_vit2"), frozen_model(sub_network_after=1), frozen_model(high_pass="mean2x2"),
-              frozen_model()]
-    others[-1].encoder.pixel_shift += 0.1
+    same, shifted, moved = deepcopy(model), deepcopy(model), deepcopy(model)
     with torch.no_grad():
-        next(model.encoder.trunk.parameters()).view(-1)[0] += 1e-3
-    assert len({FrozenTrunk(accelerator, each.encoder).fingerprint for each in [model, *others]} | {first}) == 2 + len(others)
+        same.encoder.adapter.linear.weight += 1.0
+        shifted.encoder.pixel_shift += 0.1
+        next(moved.encoder.trunk.parameters()).view(-1)[0] += 1e-3
+    others = [frozen_model("test_vit2"), frozen_model(sub_network_after=1), frozen_model(high_pass="mean2x2")]
+    first, again, *rest = [FrozenTrunk(accelerator, each.encoder).fingerprint for each in (model, same, shifted, moved, *others)]
+    assert first == again and len({first, *rest}) == 1 + len(rest)
+    assert FrozenTrunk(SimpleNamespace(device="cpu", mixed_precision="bf16"), model.encoder).fingerprint not in (first, *rest)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "vit_tiny_patch16_dinov3_qkvb"])
