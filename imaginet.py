@@ -36,6 +36,7 @@ import sys
 import time
 import unicodedata
 import warnings
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -751,31 +752,36 @@ def _listed_members(opened: Opened, config: "ImagiNetConfig") -> list[str] | Non
 
     None without lists, for one that :func:`read_list` refuses or that holds lines of spaces, and where a list has no such image.
     """
-    members, wanted = [], {}
+    members, of_labels = [], {}
+    whole = all(_is_wanted(label, content, config) for label in LABELS for content in opened.names.contents.values())
     for split, (_, content) in opened.lists.items():
         if not _is_split_wanted(split, config):
             continue
-        before = len(members)
         try:
-            for line in content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-                if not line:
-                    continue
-                path = line.rsplit(",", 4)[0]
-                labels = line[len(path) :]
-                if labels not in wanted:
-                    label, content_type, *_ = _labels(labels.split(",")[1:], path, opened.names, where=str)
-                    wanted[labels] = _is_wanted(label, content_type, config)
-                if wanted[labels]:
-                    members.append(f"{opened.root}/{path.removeprefix('./')}")
+            text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+            lines = list(filter(None, text.split("\n")))
+            if not whole:
+                lines = [line for line in lines if _is_line_wanted(line, opened.names, config, of_labels)]
         except ValueError:  # read_list tells of it, with the line
             return None
-        if len(members) == before:
+        if not lines or any(map(str.isspace, lines)):
             return None
+        members += [f"{opened.root}/{line.rsplit(',', 4)[0].removeprefix('./')}" for line in lines]
     return members or None
 
 
+def _is_line_wanted(line: str, names: LabelNames, config: "ImagiNetConfig", of_labels: dict[str, bool]) -> bool:
+    """Whether a line of a list is of the configuration; ``of_labels`` keeps what was found out of labels as written. Raises ValueError."""
+    path = line.rsplit(",", 4)[0]
+    labels = line[len(path) :]
+    if labels not in of_labels:
+        label, content, *_ = _labels(labels.split(",")[1:], path, names, where=str)
+        of_labels[labels] = _is_wanted(label, content, config)
+    return of_labels[labels]
+
+
 def _fingerprint_of_files(opened: Opened, states: list, config: "ImagiNetConfig") -> str | None:
-    """``Raw.fingerprint`` where all listed images are files at their own paths, by the lists' bytes; None where they are not."""
+    """``Raw.fingerprint`` where all listed images are files at their own paths, by the lists' bytes; else None."""
     if None in states:
         return None
     sizes = [state.st_size for state in states]
@@ -785,8 +791,11 @@ def _fingerprint_of_files(opened: Opened, states: list, config: "ImagiNetConfig"
     for name, each in {**opened.lists, "calibration": opened.calibration}.items():
         content = b"" if each is None else each.content
         digest.update(f"{name} {'none' if each is None else len(content)}\n".encode() + content)
-    for numbers in (sizes, [state.st_mtime_ns for state in states], [state.st_ctime_ns for state in states]):
-        digest.update(repr(numbers).encode())
+    try:
+        for numbers in (sizes, [state.st_mtime_ns for state in states], [state.st_ctime_ns for state in states]):
+            digest.update(array("q", numbers))
+    except OverflowError:  # a time after the year 2262
+        return None
     return digest.hexdigest()[:16]
 
 

@@ -190,6 +190,14 @@ def test_faults_of_lists_are_told_where_data_is_opened_prepared_or_not(raw, tmp_
             imaginet.ImagiNet(**given)
 
 
+def test_a_file_of_a_far_future_is_read_with_its_time(raw):
+    before, future = fingerprint(raw), 330 * 365 * 86_400 * 10**9
+    os.utime(raw / PICTURE, ns=(future, future))
+    if (raw / PICTURE).stat().st_mtime_ns != future:
+        pytest.skip("this file system has no such times")
+    assert config_of(raw).raw.places[PICTURE].stamp.split()[0] == str(future) and fingerprint(raw) != before
+
+
 def test_states_are_those_of_os_stat_with_what_is_not_there_left_out(tmp_path):
     files = [str(tmp_path / f"{number}.jpg") for number in range(12)]
     for number in (1, 2, 5, 6, 10):
