@@ -12,6 +12,7 @@ from imaginet_tools.evaluation.pixel_baseline import PixelStatistics
 from imaginet_tools.evaluation.predict import BATCH_SIZE, gather, iterate_prepared
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.inference.detector import Answers, Detector
+from imaginet_tools.inference.networks.torch_network import batch_size_on
 from imaginet_tools.metrics.calibration import balanced_threshold
 
 
@@ -29,7 +30,12 @@ class TorchDetector(Detector):
 
     def __init__(self, model: nn.Module, processor, name: str = "model"):
         self.model, self.processor, self.name = model, processor, name
-        self.batch_size = 1 if processor.crops == ALL else max(1, BATCH_SIZE // processor.crops)
+
+    @property
+    def batch_size(self) -> int:
+        if self.processor.crops == ALL:
+            return 1
+        return max(1, batch_size_on(next(self.model.parameters()).device) // self.processor.crops)
 
     @property
     def threshold(self) -> float | None:

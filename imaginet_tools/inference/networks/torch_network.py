@@ -12,7 +12,8 @@ from imaginet_core.detection.heat_map import LocalLogits, local_logits
 from imaginet_tools.inference.networks.early_exit import check_early_exit, early_logits
 from imaginet_tools.inference.networks.network import Logits, Settings
 
-BATCH_SIZE = 32
+BATCH_SIZE, CPU_BATCH_SIZE = 32, 4
+"""Crops at a time on a GPU, and on a CPU, whose caches feature maps of more would leave (docs/scoring.md has the figures)."""
 
 
 class TorchNetwork:
@@ -34,12 +35,12 @@ class TorchNetwork:
     """
 
     engine = "torch"
-    batch_size = BATCH_SIZE
 
     def __init__(
         self, place: str, revision: str | None = None, device: str | None = None, dtype: str | None = None, early_exit: bool = False
     ):
         self.device = find_device(device)
+        self.batch_size = batch_size_on(self.device)
         model_class, processor_class = classes_of(place, revision)
         model = model_class.from_pretrained(place, revision=revision, **({"dtype": dtype} if dtype else {}))
         processor = processor_class.from_pretrained(place, revision=revision)
@@ -112,6 +113,11 @@ def fingerprint_of(model: torch.nn.Module) -> str:
         digest.update(f"{name} {value.dtype}".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+def batch_size_on(device: torch.device) -> int:
+    """How many crops at a time cost least there."""
+    return CPU_BATCH_SIZE if device.type == "cpu" else BATCH_SIZE
 
 
 def find_device(device: str | None) -> torch.device:
