@@ -87,8 +87,8 @@ class FeatureCache:
             accelerator.wait_for_everyone()  # until all have seen the same
             if missing:
                 accelerator.print(
-                    f"The frozen trunk sees {self._count(missing)} views once, those of {len(epochs)} epochs of {self.images} images: "
-                    f"{as_text(self._size(missing))} in {self.folder}."
+                    f"The frozen trunk sees {self._count(missing)} views of {self.images} images once: {as_text(self._size(missing))} in "
+                    f"{self.folder}."
                 )
                 self._compute(missing[accelerator.process_index :: accelerator.num_processes], accelerator, num_workers)
             accelerator.wait_for_everyone()

@@ -30,8 +30,9 @@ def test_a_new_folder_is_made_with_its_parents_and_not_left_behind_empty(tmp_pat
     assert list((tmp_path / "empty").iterdir()) == []
 
 
-def test_an_unfinished_run_is_gone_on_with_and_a_complete_one_is_not(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
+@pytest.mark.parametrize("left", ["checkpoints", "features"])
+def test_an_unfinished_run_is_gone_on_with_and_a_complete_one_is_not(left, tmp_path):
+    (tmp_path / left).mkdir()
     with pytest.raises(FileExistsError, match="with --resume"), output_folder(str(tmp_path)):
         pass
     with output_folder(str(tmp_path), resume=True) as folder:

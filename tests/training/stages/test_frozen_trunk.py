@@ -143,7 +143,7 @@ def test_a_run_on_a_frozen_backbone_goes_on_without_its_file_and_opens_as_any_ot
         with pytest.raises(SystemExit):
             train(*command)
     said = capsys.readouterr().out
-    assert "The frozen trunk sees 72 views once, those of 2 epochs of 36 images: 0.04 MB" in said and f"from '{file}'" in said
+    assert "The frozen trunk sees 72 views of 36 images once: 0.04 MB" in said and f"from '{file}'" in said
     file.unlink()
     train(*command, "--resume")
     assert "frozen trunk sees" not in capsys.readouterr().out  # both stages show views of the same kind, and they were kept

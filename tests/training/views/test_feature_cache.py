@@ -1,6 +1,7 @@
 """The feature cache: what the trunk says without it, nothing half-written, and nothing of another trunk, other data or other views."""
 
 import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from tests.training.in_two_processes import in_two_processes
 from tests.training.views.test_random_views import image_set, views_of
 from training.views import feature_cache
 from training.views.feature_cache import FeatureCache, FeatureViews
@@ -105,9 +107,23 @@ def test_what_was_computed_before_a_kill_is_kept_and_the_rest_is_the_same(images
     capsys.readouterr()
     trunk = Projection()
     resumed = prepared(tmp_path / "killed", views_of(images), accelerator, trunk)
-    assert "sees 29 views once" in capsys.readouterr().out  # 36 less the 7 of the complete files
+    assert "sees 29 views of 12 images once" in capsys.readouterr().out  # 36 less the 7 of the complete files
     assert trunk.calls == 3 + (3 + 3 + 1) * 2 and files(resumed) == files(undisturbed)
     assert not list(resumed.folder.rglob("*.part"))
+
+
+def prepare_in_one_of_two(folder: Path) -> None:
+    views, trunk = views_of(image_set(6)), Projection()
+    prepared(folder, views, Accelerator(cpu=True), trunk)
+    (folder / f"calls of {trunk.fingerprint} in {os.getpid()}: {trunk.calls}").touch()
+
+
+def test_two_processes_share_the_work(images, accelerator, tmp_path):
+    alone = prepared(tmp_path / "alone", views_of(images), accelerator)
+    in_two_processes(prepare_in_one_of_two, tmp_path / "two")
+    assert files(FeatureCache(tmp_path / "two", views_of(images), Projection())) == files(alone)
+    calls = sorted(int(file.name.rpartition(" ")[2]) for file in (tmp_path / "two").glob("calls of *"))
+    assert len(calls) == 2 and sum(calls) == EPOCHS * 7 and calls[0] >= 7
 
 
 def test_a_disk_without_room_is_told_before_any_work(images, accelerator, tmp_path, monkeypatch):
