@@ -52,7 +52,7 @@ def test_one_pass_gives_all_that_the_model_tells_of_each_image(images):
 
 def test_several_crops_are_one_image_and_the_batch_holds_fewer_images(images):
     own, few = detector(crops=5), images.select(np.arange(8))  # of 48 × 48
-    assert own.batch_size == 6
+    assert own.batch_size == 1 and detector(crops=2).batch_size == 2 and detector().batch_size == 4
     got = predict(own, few, "clean")
     assert got.logit.shape == (8,) and got.feature.shape == (8, 16)
     for index in range(8):
