@@ -1,5 +1,6 @@
 """A frozen backbone: what learns on it, the same numbers with and without kept features, low-rank additions, and a whole run."""
 
+import sys
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -153,3 +154,11 @@ def test_a_run_on_a_frozen_backbone_goes_on_without_its_file_and_opens_as_any_ot
         assert torch.equal(trunk[name], published.state_dict()[name.removeprefix("model.")])
     answers = detector.scores([Image.effect_noise((70, 50), 60)], heatmap=True)
     assert 0 <= answers.probability[0] <= 1 and answers.heat_map[0] is not None
+
+
+def test_low_rank_additions_that_cannot_be_made_say_why(monkeypatch):
+    with pytest.raises(ValueError, match="backbone test_resnet has no linear layers; choose a transformer"):
+        add_low_rank(frozen_model("test_resnet"), 2)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ModuleNotFoundError, match="--lora_rank needs peft, which is not installed: pip install peft"):
+        add_low_rank(frozen_model(), 2)
