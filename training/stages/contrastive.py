@@ -12,8 +12,8 @@ from training.options import ContrastiveOptions
 from training.run.context import Run
 from training.run.hardware import synchronise_batch_norm
 from training.stages.contrastive_loss import Outputs, Stage1Loss, trained_parts
-from training.stages.gradient_cache import backward_in_chunks
 from training.stages.frozen_trunk import is_low_rank
+from training.stages.gradient_cache import backward_in_chunks
 from training.stages.held_out_loss import HeldOutViews
 from training.stages.loop import Stage, run_stage
 from training.stages.normalise import normalise, rows_of
