@@ -2,8 +2,9 @@
 
 On generators that no training image was made with, such statistics tell more than a network that has seen few pictures (see
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
-a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001). How much it and the network weigh is told by a
-logistic regression on views of the held-out images, which trained neither (stacking; Wolpert, 1992).
+a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001). How much it weighs beside the network is told by
+views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
+others; so the statistics weigh as much as these images can bear, see :func:`weight_beside_network`.
 """
 
 from collections.abc import Iterator
@@ -35,6 +36,10 @@ GAMMA = 0.03
 PENALTY = 1.0
 MOST_WEIGHT = 100.0
 """Of the statistics beside a network that tells nothing."""
+SHARES = np.linspace(0, 1, 21).tolist()
+"""How much the statistics may count, where the network counts 1."""
+CALIBRATION_PENALTY = 1e3
+"""scikit-learn's C: next to none, since one number is fitted."""
 
 
 def add_statistics(run: Run, model: SelfConForImageClassification, train: RandomViews, held_out: RandomViews) -> float:
@@ -61,7 +66,7 @@ def add_statistics(run: Run, model: SelfConForImageClassification, train: Random
 
 @torch.no_grad()
 def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews) -> None:
-    seen = [(_array(classifier.statistics(pixels)), label) for pixels, label in _batches(run, views, "pixel statistics")]
+    seen = [(_array(classifier.statistics(pixels)), label) for pixels, label, _ in _batches(run, views, "pixel statistics")]
     fit(classifier, *map(np.concatenate, zip(*seen, strict=True)), run.options.run.seed)
 
 
@@ -69,30 +74,59 @@ def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews
 def _weight_by_views(run: Run, model: SelfConForImageClassification, views: RandomViews) -> float:
     seen, was_training = [], model.training
     model.eval()
-    for pixels, label in _batches(run, views, "network beside pixel statistics"):
+    for pixels, label, source in _batches(run, views, "network beside pixel statistics"):
         both, of_statistics = model(pixels).origin_logit, model.statistics_classifier(pixels)
-        seen.append((_array(both - of_statistics), _array(of_statistics), label))
+        seen.append((_array(both - of_statistics), _array(of_statistics), label, source))
     model.train(was_training)
     return weight_beside_network(*map(np.concatenate, zip(*seen, strict=True)))
 
 
-def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np.ndarray) -> float:
-    """What the statistics' log-odds are multiplied by: the ratio of a logistic regression's coefficients, 0 to MOST_WEIGHT.
+def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source: np.ndarray) -> float:
+    """What the statistics' log-odds are multiplied by where the network's logit counts once, 0 to MOST_WEIGHT.
+
+    Both are brought to the same scale first, each by a logistic regression of its own. Then the statistics count as much as possible,
+    at most as much as the network, as long as the log loss of the sum is above the least one by no more than the standard error of that
+    difference ("one standard error" rule, Breiman et al., Classification and Regression Trees, 1984; here of paired differences). So
+    both count the same where the held-out images do not tell that the network alone is better.
 
     Args:
         network, statistics: float (n,), log-odds of views of held-out images.
         label: int (n,), 0 real, 1 synthetic; both occur.
+        source: str (n,), the source picture of each; the error is one of source pictures.
     """
-    spread = max(float(network.std()), 1e-6)
-    both = np.stack([network / spread, statistics], axis=1)
-    of_network, of_statistics = LogisticRegression(C=1.0, class_weight="balanced").fit(both, label).coef_[0].tolist()
+    of_network, of_statistics = (_slope(each, label) for each in (network, statistics))
     if of_statistics <= 0:
         return 0.0
-    return MOST_WEIGHT if of_network <= 0 else min(MOST_WEIGHT, spread * of_statistics / of_network)
+    if of_network <= 0:
+        return MOST_WEIGHT
+    losses = np.stack([_loss_by_source(of_network * network + share * of_statistics * statistics, label, source) for share in SHARES])
+    above = losses - losses[losses.mean(1).argmin()]
+    error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))
+    share = max(share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one)
+    return min(MOST_WEIGHT, share * of_statistics / of_network)
 
 
-def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """VIEWS views of each image, up to IMAGES of them, and of their counterparts: normalised pixels and labels int, by batches."""
+def _calibration(log_odds: np.ndarray, label: np.ndarray) -> LogisticRegression:
+    return LogisticRegression(C=CALIBRATION_PENALTY, class_weight="balanced").fit(log_odds[:, None], label)
+
+
+def _slope(log_odds: np.ndarray, label: np.ndarray) -> float:
+    """What log-odds are to be multiplied by to mean what they say; computed of their spread, so that it holds at any scale."""
+    spread = max(float(log_odds.std()), 1e-6)
+    return float(_calibration(log_odds / spread, label).coef_[0, 0]) / spread
+
+
+def _loss_by_source(log_odds: np.ndarray, label: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """The mean log loss of each source picture's views, both classes weighing the same, after calibration: float (sources,)."""
+    log_odds = log_odds / max(float(log_odds.std()), 1e-6)
+    wrong = _calibration(log_odds, label).decision_function(log_odds[:, None]) * np.where(label == 1, -1, 1)
+    weight = np.where(label == 1, 0.5 / (label == 1).mean(), 0.5 / (label == 0).mean())
+    _, number = np.unique(source, return_inverse=True)
+    return np.bincount(number, weight * np.logaddexp(0, wrong)) / np.bincount(number)
+
+
+def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor, np.ndarray, np.ndarray]]:
+    """VIEWS views of each image, up to IMAGES of them, and of their counterparts: normalised pixels, labels int and source pictures."""
     chosen = pick_evenly(np.arange(len(views)), IMAGES)
     if views.has_counterparts:
         chosen = np.concatenate([chosen, len(views) + chosen[views.images.label[chosen] == REAL]])
@@ -104,7 +138,8 @@ def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor,
         for epoch in range(first, first + VIEWS):
             views.set_epoch(epoch)
             for batch in progress.timed(loader):
-                yield normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device)), batch["label"].numpy()
+                source = views.images.source_image[batch["index"].numpy() % len(views)]
+                yield normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device)), batch["label"].numpy(), source
                 progress.step(len(batch["label"]))
 
 

@@ -52,16 +52,30 @@ def test_it_ranks_as_a_kernel_machine_does_where_a_line_cannot(count):
     assert int((classifier.weight != 0).sum()) == min(count, 100)
 
 
-def test_the_weight_is_what_makes_the_best_sum_and_has_bounds():
+def test_the_weight_makes_two_good_witnesses_count_the_same_and_has_bounds():
     rng = np.random.default_rng(1)
-    label = rng.integers(0, 2, 4000)
+    label, source = rng.integers(0, 2, 4000), np.arange(4000) // 4
     good, also, chance = (rng.normal(shift * (2 * label - 1), 1) for shift in (1, 1, 0))
     # log-odds of two equally good witnesses, one of whom speaks five times as loudly
-    assert weight_beside_network(10 * good, 2 * also, label) == pytest.approx(5, rel=0.15)
-    assert weight_beside_network(10 * good, chance, label) < 0.6
-    assert weight_beside_network(10 * good, -also, label) == 0
-    assert weight_beside_network(-good, 2 * also, label) == MOST_WEIGHT
-    assert weight_beside_network(np.zeros(4000), 2 * also, label) == MOST_WEIGHT
+    assert weight_beside_network(10 * good, 2 * also, label, source) == pytest.approx(5, rel=0.15)
+    assert weight_beside_network(10 * good, chance, label, source) < 0.6
+    assert weight_beside_network(10 * good, -also, label, source) == 0
+    assert weight_beside_network(-good, 2 * also, label, source) == MOST_WEIGHT
+    assert weight_beside_network(np.zeros(4000), 2 * also, label, source) == MOST_WEIGHT
+
+
+def test_statistics_that_add_nothing_lose_their_voice_where_enough_source_pictures_tell_so():
+    rng = np.random.default_rng(2)
+    label = rng.integers(0, 2, 4000)
+    network = rng.normal(2 * label - 1, 1)
+    statistics = network + rng.normal(0, 2, 4000)  # the same with noise: the best sum has none of it
+    same = weight_beside_network(network, network, label, np.arange(4000))
+    assert same == pytest.approx(1)
+    assert weight_beside_network(network, statistics, label, np.arange(4000)) < 0.05
+    of_six = rng.integers(0, 6, 4000)
+    network[of_six == 0] *= -0.5  # of one picture in six the network is wrong: who can tell that of the others it is better?
+    slopes = [LogisticRegression(C=1e6).fit(each[:, None], label).coef_[0, 0] for each in (network, statistics)]
+    assert weight_beside_network(network, statistics, label, of_six) == pytest.approx(slopes[1] / slopes[0], rel=0.02)
 
 
 def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_dataset, tmp_path, monkeypatch):
@@ -78,9 +92,10 @@ def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_d
         statistics_classifier, "weight_beside_network", lambda *columns: told.append(columns) or weight_beside_network(*columns)
     )
     weight = add_statistics(run, model, train, held_out)
-    network, statistics, label = told[0]
+    network, statistics, label, source = told[0]
+    assert set(source) == set(splits.held_out.source_image)
     assert len(label) == 2 * len(splits.held_out) and set(label) == {0, 1}
-    assert weight == pytest.approx(weight_beside_network(network, statistics, label))
+    assert weight == pytest.approx(weight_beside_network(network, statistics, label, source))
     first = {name: value.clone() for name, value in model.statistics_classifier.state_dict().items()}
     assert first["weight"].abs().max() > 0
 
