@@ -72,7 +72,7 @@ def statistics_detector(options: TrainingOptions, folder: Path) -> PixelStatisti
 
     ``folder`` keeps the networks that simulate.
     """
-    splits = _splits(options)
+    splits = splits_of(options)
     train, held_out = (_with_simulated(images, splits, options, folder) for images in (splits.train, splits.held_out))
     return PixelStatisticsDetector(train, held_out)
 
@@ -92,13 +92,14 @@ def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Pa
         for tensor in silent:
             tensor.zero_()
     detector = TorchDetector(model, SelfConImageProcessor.from_pretrained(place))
-    splits = _splits(options)
+    splits = splits_of(options)
     held_out = splits.held_out if (splits.held_out.label == SYNTHETIC).any() else _with_simulated(splits.held_out, splits, options, folder)
     calibrate(detector, held_out)
     return detector
 
 
-def _splits(options: TrainingOptions) -> Splits:
+def splits_of(options: TrainingOptions) -> Splits:
+    """The images that a run trains on and those held out, as it sees them."""
     return load_splits(options.data, options.run.seed, real_only=bool(options.views.simulate)).as_seen(TURNED_UPRIGHT[options.views.views])
 
 
@@ -112,9 +113,15 @@ def _with_simulated(images: ImageSet, splits: Splits, options: TrainingOptions, 
     ))
 
 
-def _slug(row: Row) -> str:
-    """A folder name of what a row trains with."""
-    return "_".join(each.removeprefix("--") for each in row.options) or "preset"
+def options_of(row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> TrainingOptions:
+    """The options of one run, but for its folder; see :func:`command_of`."""
+    return parse_options(command_of(row, part, lab, plan, out)[2:])
+
+
+def folder_of(row: Row, part: Part, plan: Plan, out: Path) -> Path:
+    """Of one run, named by what it trains with. A run on real pictures alone is the same for all generators of a fold."""
+    slug = "_".join(each.removeprefix("--") for each in row.options) or "preset"
+    return out / slug / f"{'real' if row.real_only else part.generator}_fold{part.fold}of{plan.folds}"
 
 
 def _run(name: str, row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> dict:
@@ -127,8 +134,7 @@ def _run(name: str, row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> di
         detector = statistics_detector(options, out / "simulated")
         told |= {"processor_seconds": time.process_time() - started}
     else:
-        # a run on real pictures alone is the same for all generators of a fold
-        folder = out / _slug(row) / f"{'real' if row.real_only else part.generator}_fold{part.fold}of{plan.folds}"
+        folder = folder_of(row, part, plan, out)
         spent = finish_run(folder, command, "benchmarks.unseen", f"{name}, without {part.generator}")
         if spent is not None:
             (folder / SPENT).write_text(f"{spent:.1f}\n")

@@ -106,20 +106,22 @@ def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np
     return min(MOST_WEIGHT, share * of_statistics / of_network)
 
 
-def _calibration(log_odds: np.ndarray, label: np.ndarray) -> LogisticRegression:
-    return LogisticRegression(C=CALIBRATION_PENALTY, class_weight="balanced").fit(log_odds[:, None], label)
-
-
 def _slope(log_odds: np.ndarray, label: np.ndarray) -> float:
-    """What log-odds are to be multiplied by to mean what they say; computed of their spread, so that it holds at any scale."""
-    spread = max(float(log_odds.std()), 1e-6)
-    return float(_calibration(log_odds / spread, label).coef_[0, 0]) / spread
+    """What log-odds are to be multiplied by to mean what they say."""
+    none, one = calibrated(log_odds, label, np.array([0.0, 1.0]))
+    return float(one - none)
+
+
+def calibrated(log_odds: np.ndarray, label: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Other log-odds, float (m,), brought to the scale on which ``log_odds``, float (n,), of labels int (n,) mean what they say."""
+    spread = max(float(log_odds.std()), 1e-6)  # so that what little the penalty does is the same at any scale
+    regression = LogisticRegression(C=CALIBRATION_PENALTY, class_weight="balanced").fit(log_odds[:, None] / spread, label)
+    return regression.decision_function(others[:, None] / spread)
 
 
 def _loss_by_source(log_odds: np.ndarray, label: np.ndarray, source: np.ndarray) -> np.ndarray:
     """The mean log loss of each source picture's views, both classes weighing the same, after calibration: float (sources,)."""
-    log_odds = log_odds / max(float(log_odds.std()), 1e-6)
-    wrong = _calibration(log_odds, label).decision_function(log_odds[:, None]) * np.where(label == 1, -1, 1)
+    wrong = calibrated(log_odds, label, log_odds) * np.where(label == 1, -1, 1)
     weight = np.where(label == 1, 0.5 / (label == 1).mean(), 0.5 / (label == 0).mean())
     _, number = np.unique(source, return_inverse=True)
     return np.bincount(number, weight * np.logaddexp(0, wrong)) / np.bincount(number)

@@ -1,0 +1,120 @@
+"""Ways of joining a network and the classifier of pixel statistics, on the finished runs of the row "with statistics".
+
+    python -m benchmarks.unseen.fusion --data_dir ../shared/lab --views 19200 [--out runs/unseen]
+
+Each generator was kept from one run, see ``benchmarks.unseen``, which makes them. Both log-odds are brought to one scale by logistic
+regressions on the run's held-out images, under all columns' conditions; then each way joins them. "Known" are the held-out images
+themselves, of the generators that the run was trained with: few, and the scales were fitted on them. Nothing is fitted on what is scored.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.unseen.parts import Lab, Part, Plan
+from benchmarks.unseen.rows import COMMON, ROWS
+from benchmarks.unseen.runs import folder_of, options_of, splits_of
+from benchmarks.unseen.scores import CONDITIONS, condition_of
+from imaginet_core.text_tables import markdown_table
+from imaginet_tools.evaluation.predict import iterate_prepared
+from imaginet_tools.images.image_set import ImageSet
+from modeling import SelfConForImageClassification, SelfConImageProcessor
+from training.stages.statistics_classifier import calibrated
+
+ROW = "with statistics"
+BATCH = 8
+
+
+def bounded(network: np.ndarray, least: float) -> np.ndarray:
+    """Log-odds that speak for "real" no louder than about ``least``, and keep their order: what a network knows of the traces of known
+    generators can show that a picture is synthetic, and their absence cannot show that it is real."""
+    return np.logaddexp(0, network + least) - least
+
+
+WAYS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "network": lambda network, statistics: network,
+    "statistics": lambda network, statistics: statistics,
+    "sum": lambda network, statistics: network + statistics,
+    "either (log-sum-exp)": np.logaddexp,
+    "network at least -2": lambda network, statistics: bounded(network, 2) + statistics,
+    "network at least -1": lambda network, statistics: bounded(network, 1) + statistics,
+    "network at least 0": lambda network, statistics: bounded(network, 0) + statistics,
+    "network at least -1, half of statistics": lambda network, statistics: bounded(network, 1) + statistics / 2,
+}
+
+
+class Witnesses:
+    """A saved detector's two log-odds.
+
+    Args:
+        place: folder of the model, with a classifier of statistics.
+    """
+
+    def __init__(self, place: Path):
+        self.model = SelfConForImageClassification.from_pretrained(place).eval()
+        self.processor = SelfConImageProcessor.from_pretrained(place)
+
+    def log_odds(self, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
+        """Of network and statistics, float (2, N); each picture under the condition of these that its path draws."""
+        drawn = np.array([condition_of(path, conditions) for path in images.path.tolist()])
+        found = np.empty((2, len(images)))
+        for condition in np.unique(drawn).tolist():
+            own = np.flatnonzero(drawn == condition)
+            batches = iterate_prepared(images.select(own), condition, self._prepare, BATCH, "log-odds")
+            found[:, own] = np.concatenate([self._of_batch(torch.cat(batch)) for batch in batches], axis=1)
+        return found
+
+    def _prepare(self, picture: np.ndarray) -> torch.Tensor:
+        return self.processor(picture, return_tensors="pt")["pixel_values"]
+
+    @torch.no_grad()
+    def _of_batch(self, pixels: torch.Tensor) -> np.ndarray:
+        statistics = self.model.statistics_classifier(pixels)
+        return torch.stack([self.model(pixels).origin_logit - statistics, statistics]).double().numpy()
+
+
+def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path) -> tuple[np.ndarray, np.ndarray]:
+    """AUC of the generator left out and of the known ones, each (ways, columns)."""
+    folder = folder_of(ROWS[ROW], part, plan, out)
+    if not (folder / "finished.txt").exists():
+        raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{ROW}" --views {plan.views}')
+    witnesses, held_out = Witnesses(folder / "model"), splits_of(options_of(ROWS[ROW], part, lab, plan, out)).held_out
+    known, unseen = (
+        [witnesses.log_odds(images, conditions) for conditions in CONDITIONS.values()] for images in (held_out, part.scored)
+    )
+    fitted_on, labels = np.concatenate(known, axis=1), np.tile(held_out.label, len(known))
+
+    def aucs(columns: list[np.ndarray], label: np.ndarray) -> np.ndarray:
+        both = [[calibrated(fitted_on[number], labels, column[number]) for number in (0, 1)] for column in columns]
+        return np.array([[roc_auc_score(label, way(*each)) for each in both] for way in WAYS.values()])
+
+    return aucs(unseen, part.scored.label), aucs(known, held_out.label)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.unseen.fusion", description=__doc__.partition("\n")[0])
+    parser.add_argument("--data_dir", default="../shared/lab", help="folder with images and lists (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="of the runs (default: %(default)s)")
+    parser.add_argument("--views", type=int, default=3840, help="as the runs had (default: %(default)s)")
+    parser.add_argument("--folds", type=int, default=3, help="as the runs had (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=42, help="as the runs had (default: %(default)s)")
+    options = parser.parse_args()
+    lab = Lab(options.data_dir)
+    plan = Plan(lab.folder.name, lab.train.fingerprint(), options.folds, options.views, options.seed, COMMON)
+    out = (options.out / f"views_{options.views}").resolve()
+    found = [aucs_of_run(lab.part(generator, options.folds), lab, plan, out) for generator in lab.generators]
+    unseen, known = (np.stack(each) for each in zip(*found, strict=True))
+    lines = [
+        [way, *(f"{value:.3f}" for value in (*unseen[:, number].mean(0), unseen[:, number, 0].min(), *known[:, number].mean(0)))]
+        for number, way in enumerate(WAYS)
+    ]
+    print(markdown_table(["way", *CONDITIONS, "worst, clean", *(f"known, {column}" for column in CONDITIONS)], lines))
+
+
+if __name__ == "__main__":
+    main()
