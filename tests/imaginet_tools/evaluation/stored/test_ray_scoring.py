@@ -4,6 +4,8 @@ import csv
 import json
 import pickle
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -265,17 +267,39 @@ def scores_of(output: Path) -> list[dict]:
         return list(csv.DictReader(stream))
 
 
+@contextmanager
+def cluster_of(nodes: int) -> Iterator[list[str]]:
+    """Options that name a cluster of so many nodes on this machine; of one, Ray's own."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = None
+    try:
+        if nodes > 1:
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+            for _ in range(nodes - 1):
+                cluster.add_node(num_cpus=2)
+        yield [] if cluster is None else ["--ray_address", cluster.address]
+    finally:
+        ray.shutdown()
+        if cluster is not None:
+            cluster.shutdown()
+
+
 @pytest.mark.slow  # Ray in the process of the tests may end it
-def test_a_real_cluster_gives_the_report_of_one_machine(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_real_cluster_gives_the_report_of_one_machine(folder, tmp_path, monkeypatch, nodes):
     (tmp_path / "rival_of_cluster.py").write_text(RIVAL)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for the processes that Ray starts
+    monkeypatch.delitem(sys.modules, "rival_of_cluster", raising=False)  # the same text from another folder
     torch.set_num_threads(1)
-    for engine in ("local", "ray"):
-        main([
-            "--model", f"ours={MODEL}", "grain=rival_of_cluster:make", "--folder", str(folder), "--conditions", "jpeg_30", "--engine", engine, "--device", "cpu",
-            "--output", str(tmp_path / engine), "--store", str(tmp_path / f"store {engine}"), "--workers", "1", "--resamples", "20", "--out_of_scope", "1",
-        ])
+    with cluster_of(nodes) as address:
+        for engine, where in (("local", []), ("ray", address)):
+            main([
+                "--model", f"ours={MODEL}", "grain=rival_of_cluster:make", "--folder", str(folder), "--conditions", "jpeg_30", "--engine", engine, *where, "--device", "cpu",
+                "--output", str(tmp_path / engine), "--store", str(tmp_path / f"store {engine}"), "--workers", "1", "--resamples", "20", "--out_of_scope", "1",
+            ])
     found, expected = scores_of(tmp_path / "ray"), scores_of(tmp_path / "local")
     assert len(found) == len(expected) == 48 and {row["detector"] for row in found} == {"ours", "grain"}
     for one, other in zip(found, expected, strict=True):
