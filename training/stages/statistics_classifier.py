@@ -37,7 +37,7 @@ PENALTY = 1.0
 MOST_WEIGHT = 100.0
 """Of the statistics beside a network that tells nothing."""
 SHARES = np.linspace(0, 1, 21).tolist()
-"""How much the statistics may count, where the network counts 1."""
+"""Shares of the statistics in the sum that are tried; the rest is the network's."""
 CALIBRATION_PENALTY = 1e3
 """scikit-learn's C: next to none, since one number is fitted."""
 
@@ -84,10 +84,10 @@ def _weight_by_views(run: Run, model: SelfConForImageClassification, views: Rand
 def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source: np.ndarray) -> float:
     """What the statistics' log-odds are multiplied by where the network's logit counts once, 0 to MOST_WEIGHT.
 
-    Both are brought to the same scale first, each by a logistic regression of its own. Then the statistics count as much as possible,
-    at most as much as the network, as long as the log loss of the sum is above the least one by no more than the standard error of that
-    difference ("one standard error" rule, Breiman et al., Classification and Regression Trees, 1984; here of paired differences). So
-    both count the same where the held-out images do not tell that the network alone is better.
+    Both are brought to the same scale first, each by a logistic regression of its own. Then the statistics have the largest share whose
+    log loss is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
+    Classification and Regression Trees, 1984; here of paired differences): the network speaks louder only as far as held-out images
+    tell that it should.
 
     Args:
         network, statistics: float (n,), log-odds of views of held-out images.
@@ -99,11 +99,12 @@ def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np
         return 0.0
     if of_network <= 0:
         return MOST_WEIGHT
-    losses = np.stack([_loss_by_source(of_network * network + share * of_statistics * statistics, label, source) for share in SHARES])
+    network, statistics = of_network * network, of_statistics * statistics
+    losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in SHARES])
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))
     share = max(share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one)
-    return min(MOST_WEIGHT, share * of_statistics / of_network)
+    return MOST_WEIGHT if share == 1 else min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
 
 
 def _slope(log_odds: np.ndarray, label: np.ndarray) -> float:
