@@ -4,7 +4,8 @@
 
 FOLDER holds upstream's test_annotations.txt. Its paths, with a number added to their names, name as many tiny images as are asked for;
 the tree and the prepared data set are kept in DIR for the next call. Printed for each run, in a process of its own: seconds by the clock
-and of the processor (user and system, imports excluded) from ``imaginet.ImagiNet(...)`` to the data set. With ``--latency`` a file's state takes so many milliseconds more, as on a disk far away.
+and of the processor (user and system, imports excluded) from ``imaginet.ImagiNet(...)`` to the data set. With ``--latency`` a file's state
+takes so many milliseconds more, as on a disk far away.
 """
 
 import argparse

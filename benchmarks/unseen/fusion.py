@@ -18,11 +18,12 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.unseen.parts import Lab, Part, Plan
 from benchmarks.unseen.rows import COMMON, ROWS
 from benchmarks.unseen.runs import folder_of, options_of, splits_of
-from benchmarks.unseen.scores import CONDITIONS, condition_of
+from benchmarks.unseen.scores import CONDITIONS, by_condition
 from imaginet_core.text_tables import markdown_table
 from imaginet_tools.evaluation.predict import iterate_prepared
 from imaginet_tools.images.image_set import ImageSet
 from modeling import SelfConForImageClassification, SelfConImageProcessor
+from training.run.output_folder import is_finished
 from training.stages.statistics_classifier import calibrated
 
 ROW = "with statistics"
@@ -60,10 +61,8 @@ class Witnesses:
 
     def log_odds(self, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
         """Of network and statistics, float (2, N); each picture under the condition of these that its path draws."""
-        drawn = np.array([condition_of(path, conditions) for path in images.path.tolist()])
         found = np.empty((2, len(images)))
-        for condition in np.unique(drawn).tolist():
-            own = np.flatnonzero(drawn == condition)
+        for condition, own in by_condition(images, conditions):
             batches = iterate_prepared(images.select(own), condition, self._prepare, BATCH, "log-odds")
             found[:, own] = np.concatenate([self._of_batch(torch.cat(batch)) for batch in batches], axis=1)
         return found
@@ -80,7 +79,7 @@ class Witnesses:
 def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path) -> tuple[np.ndarray, np.ndarray]:
     """AUC of the generator left out and of the known ones, each (ways, columns)."""
     folder = folder_of(ROWS[ROW], part, plan, out)
-    if not (folder / "finished.txt").exists():
+    if not is_finished(folder):
         raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{ROW}" --views {plan.views}')
     witnesses, held_out = Witnesses(folder / "model"), splits_of(options_of(ROWS[ROW], part, lab, plan, out)).held_out
     known, unseen = (

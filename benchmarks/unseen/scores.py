@@ -1,5 +1,7 @@
 """What a detector says of a run's scored pictures, under each condition of the table."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from benchmarks.unseen.parts import Part
@@ -31,10 +33,15 @@ def condition_of(path: str, conditions: tuple[str, ...]) -> str:
     return conditions[int(degradations.rng_for(path, "unseen").integers(len(conditions)))]
 
 
-def _probabilities(detector: Detector, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
+def by_condition(images: ImageSet, conditions: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each condition that pictures draw, and the numbers of those pictures."""
     drawn = np.array([condition_of(path, conditions) for path in images.path.tolist()])
-    found = np.empty(len(images))
     for condition in np.unique(drawn).tolist():
-        own = np.flatnonzero(drawn == condition)
+        yield condition, np.flatnonzero(drawn == condition)
+
+
+def _probabilities(detector: Detector, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
+    found = np.empty(len(images))
+    for condition, own in by_condition(images, conditions):
         found[own] = predict(detector, images.select(own), condition).probability
     return found

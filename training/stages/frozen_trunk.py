@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from imaginet_tools.inference.networks.torch_network import fingerprint_of
 from modeling import SelfConForImageClassification
 from modeling.backbones import SIZES_IT_MUST_TAKE, TimmEncoder, import_timm
 from training.run.context import Run
@@ -51,11 +52,8 @@ class FrozenTrunk:
         encoder, precision = self.encoder, self.accelerator.mixed_precision
         pixels = f"{type(encoder.high_pass).__name__}/{encoder.pixel_scale.tolist()}/{encoder.pixel_shift.tolist()}"
         of_timm = f"{import_timm().__version__}/{encoder.name}/{encoder.stages}/{encoder.normalised}"
-        digest = hashlib.sha256(f"{of_timm}/{pixels}/{precision}".encode())
-        for name, value in sorted(encoder.trunk.state_dict().items()):
-            digest.update(f"{name}/{value.dtype}/{tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
+        weights = fingerprint_of(encoder.trunk)
+        return hashlib.sha256(f"{of_timm}/{pixels}/{precision}/{weights}".encode()).hexdigest()[:16]
 
 
 def kept_features(run: Run, stage: int, views: RandomViews, trunk: FrozenTrunk) -> FeatureViews:
