@@ -34,6 +34,8 @@ BATCH = 16
 GAMMA = 0.03
 """Of the kernel exp(-γ d²) of standardised statistics, and ``PENALTY`` (scikit-learn's C): chosen on the lab's folds of docs/unseen.md."""
 PENALTY = 1.0
+COUNTERPART_WEIGHT = 0.3
+"""Of a view of a synthetic counterpart, where one of a generator's own picture counts 1; chosen there, too."""
 MOST_WEIGHT = 100.0
 """Of the statistics beside a network that tells nothing."""
 SHARES = np.linspace(0, 1, 21).tolist()
@@ -66,7 +68,10 @@ def add_statistics(run: Run, model: SelfConForImageClassification, train: Random
 
 @torch.no_grad()
 def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews) -> None:
-    seen = [(_array(classifier.statistics(pixels)), label) for pixels, label, _ in _batches(run, views, "pixel statistics")]
+    seen = [
+        (_array(classifier.statistics(pixels)), label, np.where(counterpart, COUNTERPART_WEIGHT, 1.0))
+        for pixels, label, _, counterpart in _batches(run, views, "pixel statistics")
+    ]
     fit(classifier, *map(np.concatenate, zip(*seen, strict=True)), run.options.run.seed)
 
 
@@ -74,7 +79,7 @@ def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews
 def _weight_by_views(run: Run, model: SelfConForImageClassification, views: RandomViews) -> float:
     seen, was_training = [], model.training
     model.eval()
-    for pixels, label, source in _batches(run, views, "network beside pixel statistics"):
+    for pixels, label, source, _ in _batches(run, views, "network beside pixel statistics"):
         both, of_statistics = model(pixels).origin_logit, model.statistics_classifier(pixels)
         seen.append((_array(both - of_statistics), _array(of_statistics), label, source))
     model.train(was_training)
@@ -128,8 +133,9 @@ def _loss_by_source(log_odds: np.ndarray, label: np.ndarray, source: np.ndarray)
     return np.bincount(number, weight * np.logaddexp(0, wrong)) / np.bincount(number)
 
 
-def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor, np.ndarray, np.ndarray]]:
-    """VIEWS views of each image, up to IMAGES of them, and of their counterparts: normalised pixels, labels int and source pictures."""
+def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]]:
+    """VIEWS views of each image, up to IMAGES of them, and of their counterparts: normalised pixels, labels int, source pictures, and
+    whether it is of a counterpart."""
     chosen = pick_evenly(np.arange(len(views)), IMAGES)
     if views.has_counterparts:
         chosen = np.concatenate([chosen, len(views) + chosen[views.images.label[chosen] == REAL]])
@@ -141,8 +147,9 @@ def _batches(run: Run, views: RandomViews, title: str) -> Iterator[tuple[Tensor,
         for epoch in range(first, first + VIEWS):
             views.set_epoch(epoch)
             for batch in progress.timed(loader):
-                source = views.images.source_image[batch["index"].numpy() % len(views)]
-                yield normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device)), batch["label"].numpy(), source
+                index = batch["index"].numpy()
+                pixels = normalise(batch["pixels"].flatten(0, 1).to(run.accelerator.device))
+                yield pixels, batch["label"].numpy(), views.images.source_image[index % len(views)], index >= len(views)
                 progress.step(len(batch["label"]))
 
 
@@ -150,13 +157,16 @@ def _array(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
 
 
-def fit(classifier: StatisticsClassifier, statistics: np.ndarray, label: np.ndarray, seed: int) -> None:
-    """Sets the classifier to a logistic regression on the kernel of statistics (n, 23) with labels int (n,), both of which occur."""
+def fit(classifier: StatisticsClassifier, statistics: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int) -> None:
+    """Sets the classifier to a logistic regression on the kernel of statistics (n, 23) with labels int (n,), both of which occur; each
+    counts by its weight, float (n,), within its class, and both classes the same."""
     scaler = StandardScaler().fit(statistics)
     standardised = scaler.transform(statistics)
     centres = min(len(classifier.weight), len(standardised))
     kernel = Nystroem(gamma=GAMMA, n_components=centres, random_state=seed).fit(standardised)
-    regression = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=2000).fit(kernel.transform(standardised), label)
+    of_class = np.bincount(label, weight)
+    balanced = weight * len(label) / (2 * of_class[label])
+    regression = LogisticRegression(C=PENALTY, max_iter=2000).fit(kernel.transform(standardised), label, sample_weight=balanced)
     for tensor in classifier.buffers(recurse=False):
         tensor.zero_()  # where there are fewer images than centres
     classifier.mean.copy_(torch.as_tensor(scaler.mean_))

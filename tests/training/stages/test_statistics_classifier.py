@@ -41,7 +41,7 @@ def answers(classifier: StatisticsClassifier, statistics: np.ndarray) -> np.ndar
 def test_it_ranks_as_a_kernel_machine_does_where_a_line_cannot(count):
     statistics, label = made_statistics(count)
     classifier = StatisticsClassifier(100)
-    fit(classifier, statistics, label, seed=0)
+    fit(classifier, statistics, label, np.ones(count), seed=0)
     others, truth = made_statistics(500)
     found = answers(classifier, others)
     machine = make_pipeline(StandardScaler(), SVC(gamma=GAMMA)).fit(statistics, label)
@@ -50,6 +50,20 @@ def test_it_ranks_as_a_kernel_machine_does_where_a_line_cannot(count):
     assert auc > 0.95 > 0.7 > roc_auc_score(truth, line.decision_function(others))
     assert abs(auc - roc_auc_score(truth, machine.decision_function(others))) < 0.02
     assert int((classifier.weight != 0).sum()) == min(count, 100)
+
+
+def test_what_weighs_little_is_outvoted_where_classes_overlap_and_only_shares_matter():
+    statistics, label = made_statistics(400)
+    statistics, label, doubtful = np.concatenate([statistics, statistics[::2]]), np.append(label, np.ones(200, int)), np.arange(600) >= 400
+
+    def said_of_inner(weight: float, scale: float = 1.0) -> float:
+        """Mean log-odds of pictures of class 0, of which each stands in the list as class 1 too, with a weight."""
+        classifier = StatisticsClassifier(100)
+        fit(classifier, statistics, label, scale * np.where(doubtful, weight, 1.0), seed=0)
+        return float(answers(classifier, statistics[doubtful]).mean())
+
+    assert said_of_inner(0.1) < said_of_inner(1.0) - 1
+    assert said_of_inner(0.1) == pytest.approx(said_of_inner(0.1, scale=7), abs=1e-5)
 
 
 def test_the_weight_makes_good_witnesses_heard_and_has_bounds():
