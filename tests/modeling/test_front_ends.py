@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from modeling import SelfConConfig, SelfConForImageClassification
-from modeling.front_ends import LocalContrast
+from modeling.front_ends import LocalContrast, mean_around
 
 
 def slow_high_pass(pixels):
@@ -52,3 +53,11 @@ def test_the_first_convolution_takes_the_front_end_s_channels_and_nothing_is_lea
     model = SelfConForImageClassification(config).eval()
     assert model.encoder.conv1.weight.shape[1] == channels and not list(model.encoder.high_pass.parameters())
     assert torch.isfinite(model(torch.randn(2, 3, 33, 40)).logits).all()
+
+
+@pytest.mark.parametrize("window", [1, 3, 7, 9, 17])
+@pytest.mark.parametrize("height, width", [(1, 1), (2, 37), (40, 5), (41, 16)])
+def test_the_mean_of_neighbours_is_that_of_average_pooling(window, height, width):
+    values = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(window))
+    pooled = F.avg_pool2d(values.double(), window, stride=1, padding=window // 2, count_include_pad=False)
+    torch.testing.assert_close(mean_around(values, window).double(), pooled, rtol=0, atol=1e-6)
