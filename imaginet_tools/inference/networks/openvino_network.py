@@ -8,7 +8,8 @@ import openvino
 from imaginet_tools.inference.networks.exported import open_tested, read_export, read_settings, refuse_torch_options
 from imaginet_tools.inference.networks.network import Logits
 
-BATCH_SIZE = 8
+BATCH_SIZE = 4
+"""Crops at a time. A graph for so many is compiled, and one for a single crop: those for any number take twice as long."""
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """Precision -> the one that is computed where nothing is quantised. Without it a CPU that has bf16 takes that for fp32 too."""
 
@@ -63,15 +64,27 @@ class OpenVinoGraph:
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
-            self.model = core.compile_model(core.read_model(file), device, options)
+            self.models = {size: _compile(core, file, size, device, options) for size in (1, BATCH_SIZE)}
         except RuntimeError as error:
             raise ValueError(f"OpenVINO {openvino.__version__} cannot open {file}") from error
-        self.outputs = [output.get_any_name() for output in self.model.outputs]
+        self.outputs = [output.get_any_name() for output in self.models[1].outputs]
 
     def __call__(self, crops: np.ndarray) -> Logits:
         """See ``exported.Graph``."""
-        values = self.model(np.ascontiguousarray(crops)).values()
-        return Logits(**{name: np.array(value) for name, value in zip(self.outputs, values, strict=True)})
+        parts = [self._of_batch(crops[start : start + BATCH_SIZE]) for start in range(0, len(crops), BATCH_SIZE)]
+        return Logits(**{name: np.concatenate(values) for name, values in zip(self.outputs, zip(*parts, strict=True), strict=True)})
+
+    def _of_batch(self, crops: np.ndarray) -> list[np.ndarray]:
+        """All outputs of up to BATCH_SIZE crops; where there are fewer, the last one fills the batch and is left out of the answer."""
+        size = 1 if len(crops) == 1 else BATCH_SIZE
+        filled = np.concatenate([crops, np.repeat(crops[-1:], size - len(crops), axis=0)])
+        return [np.array(value[: len(crops)]) for value in self.models[size](filled).values()]
+
+
+def _compile(core: openvino.Core, file: Path, size: int, device: str, options: dict) -> openvino.CompiledModel:
+    graph = core.read_model(file)
+    graph.reshape({0: [size, *list(graph.inputs[0].partial_shape)[1:]]})
+    return core.compile_model(graph, device, options)
 
 
 def find_device(device: str | None) -> str:

@@ -10,6 +10,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 
 from imaginet_core.detection.heat_map import LocalLogits, local_logits
 from imaginet_tools.inference.networks.early_exit import check_early_exit, early_logits
+from imaginet_tools.inference.networks.folding import make_quicker
 from imaginet_tools.inference.networks.network import Logits, Settings
 
 BATCH_SIZE, CPU_BATCH_SIZE = 32, 4
@@ -48,6 +49,8 @@ class TorchNetwork:
         self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}.get(model.dtype, str(model.dtype))
         self.settings = Settings.of(model.config.to_dict(), processor.to_dict(), fingerprint_of(model))
         self.early_exit = check_early_exit(place, self.settings, model) if early_exit else None
+        if self.device.type == "cpu" and model.config.backbone is None:
+            make_quicker(model.encoder)  # after the fingerprint, which is of the saved weights
         if self.early_exit is not None:
             self.settings = self.settings._replace(operating_points=self.early_exit["operating_points"])
         self.scale, self.mean, self.std = (
@@ -80,8 +83,8 @@ class TorchNetwork:
 
     def _normalise(self, pictures: np.ndarray) -> torch.Tensor:
         """uint8 (B, H, W, 3) -> float (B, 3, H, W), in the image processor's order of operations, so that the numbers are its numbers."""
-        pixels = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)
-        return ((pixels * self.scale - self.mean) / self.std).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2).contiguous()
+        return (pixels * self.scale - self.mean[:, None, None]) / self.std[:, None, None]
 
 
 def classes_of(place: str, revision: str | None = None) -> tuple[type, type]:
