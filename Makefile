@@ -1,5 +1,5 @@
 # make demo        sample -> training -> report -> pipeline, in a few minutes on two CPU cores
-# make test        every test but the slow ones, two rooms of them at a time
+# make test        every test but the slow ones, three rooms of them at a time
 # make test-slow   those that take minutes
 # Each sets up what it needs in .venv, one environment for all.
 
@@ -9,8 +9,8 @@ PY     := $(VENV)/bin/python
 DEMO   := runs/demo
 
 # each room of tests in a process of its own, so that no library of one meets those of another; `tests` is what no other holds.
-# Longest first, so that both lanes of two end at about the same time
-ROOMS := tests/imaginet_tools tests/imaginet_tools/inference tests/training tests tests/modeling tests/imaginet_core tests/imaginet
+# Longest first, so that all lanes end at about the same time
+ROOMS := tests/imaginet_tools tests tests/training tests/imaginet_tools/inference tests/modeling tests/imaginet tests/imaginet_core
 
 .PHONY: demo test test-slow setup setup-test $(ROOMS)
 
@@ -37,11 +37,17 @@ $(VENV)/.ready-test: requirements.txt requirements-test.txt
 demo: setup
 	@$(PY) -m examples.demo --output $(DEMO)
 
-test:
-	$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target $(ROOMS)
+LANES := 3  # some tests wait more than they compute, so a lane more than cores
 
-$(ROOMS): setup-test
-	@echo "== $@" && OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -rs $@ $(addprefix --ignore=,$(filter $@/%,$(ROOMS)))
+test:
+	$(MAKE) --no-print-directory --jobs 2 setup-test
+	$(PY) -m tests.fresh_process serve $(MAKE) --no-print-directory --jobs $(LANES) --keep-going --output-sync=target $(ROOMS)
+
+tests/imaginet: .venv-datasets3/.ready
+
+# in a fork of a server that has imported the large libraries, if there is one (tests/fork_server.py)
+$(ROOMS): $(VENV)/.ready-test
+	@echo "== $@" && OMP_NUM_THREADS=1 $(PY) $(if $(IMAGINET_TESTS_FORK_SERVER),-m tests.fresh_process run) -m pytest -m "not slow" -rs $@ $(addprefix --ignore=,$(filter $@/%,$(ROOMS)))
 
 test-slow: setup-test
 	$(PY) -m pytest -m slow -rs -o faulthandler_timeout=3600

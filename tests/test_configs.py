@@ -1,12 +1,12 @@
 """The Accelerate configurations: each is one that Accelerate reads, says how it is used, and starts what it says."""
 
 import re
-import subprocess
 import sys
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
+from tests import fresh_process
 from tests.accelerate_launcher import single_process_of
 from tests.conftest import ROOT
 
@@ -32,7 +32,7 @@ def test_one_process_is_started_on_the_cpu(monkeypatch):
     assert command[-1] == "script.py" and environment["ACCELERATE_USE_CPU"] == "True" and "WORLD_SIZE" not in environment
 
 
-def test_two_processes_are_started_on_the_cpu_and_know_of_each_other(tmp_path):
+def test_two_processes_are_started_on_the_cpu_and_know_of_each_other(tmp_path, monkeypatch):
     script = tmp_path / "say.py"
     script.write_text(
         "import pathlib, sys\nfrom accelerate import Accelerator\naccelerator = Accelerator(cpu=True)\n"
@@ -40,8 +40,12 @@ def test_two_processes_are_started_on_the_cpu_and_know_of_each_other(tmp_path):
         "pathlib.Path(f'{sys.argv[1]}/{accelerator.process_index}.txt').write_text(said)\n"
         "accelerator.wait_for_everyone()\naccelerator.end_training()\n"
     )
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "configs" / "cpu_two_processes.yaml")]
-    done = subprocess.run([*command, str(script), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    python = tmp_path / "python"  # as the launcher calls it: python -u SCRIPT
+    python.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" "{fresh_process.__file__}" run "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PYTHON_EXEC", str(python))
+    command = ["-m", "accelerate.commands.launch", "--config_file", ROOT / "configs" / "cpu_two_processes.yaml", script, tmp_path]
+    done = fresh_process.run(command, ROOT)
     assert done.returncode == 0, done.stderr
     said = [file.read_text() for file in sorted(tmp_path.glob("*.txt"))]
     assert said == ["2 cpu"] * 2

@@ -13,6 +13,7 @@ from tests.picture_fixtures import exif, fixtures, photo, saved
 from tests.picture_routes import difference, routes, synthetic
 
 FIXTURES = fixtures()
+LARGEST = "30000 × 200"  # test_every_route_gives_the_same_pixels has its pixels, the other pictures have the scores of equal pixels
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_every_route_gives_the_same_pixels(made, name):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", FIXTURES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name == LARGEST else []) for name in FIXTURES])
 def test_every_route_gives_the_same_score(made, name):
     expected = made.score_of(FIXTURES[name].pixels)
     for route, score in made.scores.items():

@@ -1,5 +1,6 @@
 """The notebook runs from top to bottom, as a user would run it, with some model in the place of the demo's."""
 
+import json
 import os
 import sys
 
@@ -9,6 +10,7 @@ import torch
 from nbclient import NotebookClient
 
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, save
+from tests import fresh_process
 
 
 @pytest.fixture
@@ -21,13 +23,19 @@ def small_model(tmp_path):
     return save(SelfConForImageClassification(config), SelfConImageProcessor(), tmp_path / "model")
 
 
-def test_the_notebook_runs_and_shows_counts_pictures_and_scores(repository, small_model, monkeypatch):
+def test_the_notebook_runs_and_shows_counts_pictures_and_scores(repository, small_model, monkeypatch, tmp_path):
     notebook = nbformat.read(repository / "docs" / "first_look.ipynb", as_version=4)
+    kernel = [sys.executable, fresh_process.__file__, "run", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (tmp_path / "kernels" / "forked").mkdir(parents=True)
+    specification = {"argv": kernel, "display_name": "Python", "language": "python"}
+    (tmp_path / "kernels" / "forked" / "kernel.json").write_text(json.dumps(specification))
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert "runs/demo/model" in parameters.source
     parameters.source = f"MODEL = {str(small_model)!r}"
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(repository / "docs")}}).execute()
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    fresh_process.address()  # or the kernel would start a server of its own
+    NotebookClient(notebook, timeout=120, kernel_name="forked", resources={"metadata": {"path": str(repository / "docs")}}).execute()
 
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     texts = "\n".join(output.get("data", {}).get("text/plain", "") for output in outputs)

@@ -4,6 +4,7 @@ import sys
 
 from examples import demo
 from modeling import SelfConImageProcessor, save
+from tests import fresh_process
 from tests.modeling.helpers import small_model
 
 
@@ -11,6 +12,7 @@ def test_the_demo_scores_held_out_pictures_in_a_fresh_process_and_ends_with_wher
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["examples/demo.py", "--output_dir", "runs/demo"])
     monkeypatch.setattr(demo, "train", lambda output: save(small_model(), SelfConImageProcessor(), output / "model"))
+    monkeypatch.setattr(demo.subprocess, "run", lambda command, cwd, env, **_: fresh_process.run(command[1:], cwd, env))
     demo.main()
     said = capsys.readouterr().out
     assert "not ImagiNet" in said and "text-to-image" in said

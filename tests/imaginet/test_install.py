@@ -10,6 +10,7 @@ import zipfile
 import datasets
 import pytest
 
+from tests import fresh_process
 from tests.imaginet.trees import write_tree
 
 CONFIGURATIONS = """
@@ -26,8 +27,12 @@ print(json.dumps(found))
 """
 
 
-def run(*command, environment=None, **settings) -> subprocess.CompletedProcess:
-    done = subprocess.run([sys.executable, *map(str, command)], env=environment, capture_output=True, text=True, timeout=180, **settings)
+def run(*command, environment=None, cwd=None) -> subprocess.CompletedProcess:
+    """A module of Python's, or in an environment and a folder what is installed there."""
+    if environment is None:
+        done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=180)
+    else:
+        done = fresh_process.run(command, cwd, environment)
     assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
     return done
 

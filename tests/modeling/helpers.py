@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from modeling import SelfConConfig, SelfConForImageClassification
+from tests import fresh_process
 
 SMALL = dict(
     stem_kernel=3, stem_stride=2, stem_width=8, stem_pool=False, block="basic", widths=[8, 8, 16, 16], depths=[1, 1, 1, 1],
@@ -41,9 +40,6 @@ def in_fresh_process(script: str, arguments: list, folder: Path, environment: di
     environment = {**(home if environment is None else environment), "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     environment.pop("PYTHONPATH", None)
     guard = "import importlib.util\nassert importlib.util.find_spec('modeling') is None\n"
-    done = subprocess.run(
-        [sys.executable, "-c", guard + script, *map(str, arguments)],
-        cwd=folder, env=environment, capture_output=True, text=True,
-    )
+    done = fresh_process.run(["-c", guard + script, *arguments], folder, environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -16,6 +16,7 @@ from torch.multiprocessing import ProcessExitedException
 from transformers import pipeline
 
 from imaginet_tools.evaluation.report import Report
+from tests.fresh_process import FreshProcess
 from tests.training.in_two_processes import in_two_processes
 from train_selfcon import load, main
 from training.options import TrainingOptions
@@ -141,18 +142,16 @@ def test_of_two_processes_that_cannot_go_on_one_says_why(tmp_path, capfd):
 
 def test_an_interrupted_run_ends_with_one_sentence_and_can_be_resumed(repository, tiny_dataset, tmp_path):
     output = tmp_path / "run"
-    command = [sys.executable, "train_selfcon.py", *SMALLEST, "--epochs", "10000", "--checkpoint_every", "2", "--no-aligned"]
-    command += ["--dataset", str(tiny_dataset), "--output_dir", str(output)]
-    running = subprocess.Popen(
-        command, cwd=repository, env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}, stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    command = ["train_selfcon.py", *SMALLEST, "--epochs", "10000", "--checkpoint_every", "2", "--no-aligned"]
+    command += ["--dataset", tiny_dataset, "--output_dir", output]
+    with open(os.devnull, "r+") as nothing, open(tmp_path / "said", "w") as said:
+        running = FreshProcess(command, repository, {**os.environ, "HF_HUB_OFFLINE": "1"}, [nothing, nothing, said])
     deadline = time.monotonic() + 120
     while not list(output.glob("checkpoints/step-*")) and time.monotonic() < deadline:
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    _, words = running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.wait(60) == 130
+    words = (tmp_path / "said").read_text()
     assert words.splitlines()[-1] == (
         "train_selfcon.py: Interrupted. The same command with --resume goes on from the last checkpoint."
     )

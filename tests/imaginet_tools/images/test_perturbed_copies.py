@@ -1,9 +1,8 @@
 """Anyone's images perturbed: the same files in any way they are made, resumed after a kill, nothing overwritten or lost."""
 
 import csv
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import imaginet
 from imaginet_core.pictures.perturbed_test_set import perturb as perturbed
 from imaginet_tools.images import perturbed_copies
 from imaginet_tools.images.image_set import ImageSet
+from tests import fresh_process
 
 COUNT = 12
 
@@ -101,10 +101,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(repository, folder,
         "copies._write = lambda *given: (write(*given), time.sleep(0.2))\n"
         "import imaginet; imaginet.main(['perturb', *sys.argv[1:]])"
     )
-    run = subprocess.Popen(
-        [sys.executable, "-c", slow, "--folder", str(folder), "--out", str(killed), "--num_proc", "1"], cwd=repository,
-        stderr=subprocess.DEVNULL,
-    )
+    with open(os.devnull, "r+") as nothing:
+        command = ["-c", slow, "--folder", folder, "--out", killed, "--num_proc", "1"]
+        run = fresh_process.FreshProcess(command, repository, os.environ, [nothing, nothing, nothing])
     started = time.monotonic()
     while len(list(killed.rglob("*.webp"))) < 4 and time.monotonic() - started < 60:
         time.sleep(0.02)
@@ -148,8 +147,7 @@ def test_nothing_is_overwritten_or_mixed(folder, tmp_path):
 
 def test_the_command_says_what_it_did_and_what_is_wrong(repository, folder, tmp_path):
     def run(*arguments):
-        command = [sys.executable, "imaginet.py", "perturb", *map(str, arguments), "--num_proc", "1"]
-        done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=120)
+        done = fresh_process.run(["imaginet.py", "perturb", *arguments, "--num_proc", "1"], repository)
         assert "Traceback" not in done.stderr
         return done
 

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 
 import datasets
 import filelock
@@ -23,6 +21,7 @@ from imaginet_tools.publish.export import export
 from imaginet_tools.publish.hub import push_data_set
 from imaginet_tools.publish.preview import Candidates
 from imaginet_tools.publish.shard_writer import HashedFile, ShardWriter
+from tests import fresh_process
 from tests.hub_stand_in import READER, hub  # noqa: F401
 from tests.imaginet.trees import OFFICIAL_LINES, image_bytes, write_tree
 
@@ -51,14 +50,7 @@ print(json.dumps(found))
 
 def load_without_us(name, folder, environment, configs=()):
     """What a fresh process that runs in ``folder`` and knows nothing of this project loads under ``name``."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, name, json.dumps(configs)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = fresh_process.run(["-c", LOAD, name, json.dumps(configs)], folder, environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

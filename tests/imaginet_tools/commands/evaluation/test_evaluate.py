@@ -124,6 +124,7 @@ import sys
 from importlib.machinery import PathFinder
 find_spec, hidden = PathFinder.find_spec, ("torch", "transformers", "accelerate", "torchvision")
 PathFinder.find_spec = staticmethod(lambda name, *more: None if name.partition(".")[0] in hidden else find_spec(name, *more))
+import imaginet_tools.evaluation.html.page, imaginet_tools.evaluation.robustness.report_part
 from imaginet_tools.commands.main import main
 sys.exit(main(sys.argv[1:]))
 """

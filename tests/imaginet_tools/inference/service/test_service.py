@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +21,7 @@ from imaginet_tools.inference.saved_detector import open_detector
 from imaginet_tools.inference.service import reasons
 from imaginet_tools.inference.service.app import ServiceOptions, make_app
 from modeling import SelfConImageProcessor, save
+from tests.fresh_process import FreshProcess
 from tests.imaginet_core.provenance.signed_pictures import STEPS, Authority, exif, picture, saved, texts
 from tests.modeling.helpers import small_model
 
@@ -36,11 +35,12 @@ class Served:
     """A service in a process of its own."""
 
     def __init__(self, *options: str, **environment: str):
-        command = [sys.executable, "-m", "imaginet_tools.commands.main", "serve", "--model", str(MODEL), "--port", "0", *options]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, stdout=subprocess.PIPE, text=True
-        )
-        self.address = re.search(r"http://[\d.:]+", self.process.stdout.readline())[0]
+        command = ["-m", "imaginet_tools.commands.main", "serve", "--model", MODEL, "--port", "0", *options]
+        reader, writer = os.pipe()
+        self._said = open(reader)
+        with open(os.devnull) as nothing, open(writer, "w") as output:
+            self.process = FreshProcess(command, ROOT, {**os.environ, **environment}, [nothing, output, 2])
+        self.address = re.search(r"http://[\d.:]+", self._said.readline())[0]
 
     def ask(self, path: str = "/score", body: bytes | None = None, kind: str = "image/jpeg", token: str | None = TOKEN) -> tuple[int, dict | str]:
         """Status and JSON (or text)."""
