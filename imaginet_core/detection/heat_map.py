@@ -14,9 +14,13 @@ from PIL import Image
 TILE, MARGIN = 1024, 128
 """Side in pixels of what is computed at once, and what of it is not used at an inner edge: the network sees beyond it there. Both are
 multiples of every stride that the networks have, so that places lie where they would lie in a single pass."""
-WINDOW = 64
-"""Side in pixels of what a local score is of: the mean of the features in it. One place alone is noisier, and further from what the
-classifier was trained on. Of 8, 24, 40, 56, 72 and 88 pixels 72 and 88 found pasted regions best (docs/heat_maps.md)."""
+WINDOW, AVERAGED = 24, 56
+"""Sides in pixels: of the window whose mean feature the classifier judges at each place, since one place alone is noisier, and further
+from what the classifier was trained on; and of what a local score is the average of, the probabilities at its places. Both were chosen
+by how well pasted regions are found (docs/heat_maps.md)."""
+LEAST_THRESHOLD = 0.67
+"""The lowest threshold of regions. A place is judged by far less than a picture is: with this one about a tenth of real pictures, with
+real regions pasted into them, was marked (docs/heat_maps.md)."""
 LEAST_AREA = 16 * 16
 """Pixels of the smallest region that is told; a place that the network judges by is about that large."""
 COLOUR = (255, 64, 0)
@@ -42,9 +46,9 @@ class HeatMap(NamedTuple):
     """Local scores of a picture.
 
     Attributes:
-        scores: float32 (H, W), 0 to 1, at the size of the picture as it is read (upright). The classifier is applied to the features
-            around each place alone; as it is not linear, these scores do not average to the picture's.
-        threshold: the detector's, which regions are cut out at.
+        scores: float32 (H, W), 0 to 1, at the size of the picture as it is read (upright): the mean of what the classifier says of
+            the features around the places near by. As it is not linear, these scores do not average to the picture's.
+        threshold: which regions are cut out at: the detector's, but at least LEAST_THRESHOLD.
     """
 
     scores: np.ndarray
@@ -127,9 +131,9 @@ def heat_map_of(
     logits_of: Callable[[np.ndarray], LocalLogits], probability: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray,
     least: tuple[int, int], threshold: float,
 ) -> HeatMap:
-    """The heat map of a picture.
+    """The heat map of a picture, and of the same turned by half a turn, whose places lie between the first ones; both are averaged.
 
-    In one pass up to TILE × TILE pixels, beyond that in tiles that overlap. A side that is shorter than a crop is filled by reflection
+    In one pass each up to TILE × TILE pixels, beyond that in tiles that overlap. A side that is shorter than a crop is filled by reflection
     for the computation, as it is for scores.
 
     Args:
@@ -137,24 +141,37 @@ def heat_map_of(
         probability: from logits to calibrated probabilities.
         pixels: uint8 RGB (H, W, 3), upright.
         least: height and width of a crop.
-        threshold: for regions.
+        threshold: the detector's.
     """
     height, width = pixels.shape[:2]
     missing = [max(0, want - have) for want, have in zip(least, (height, width), strict=True)]
     before = [each // 2 for each in missing]
     if any(missing):
         pixels = np.pad(pixels, [*((start, each - start) for start, each in zip(before, missing, strict=True)), (0, 0)], mode="reflect")
-    logits = np.empty(pixels.shape[:2], np.float32)
+    turned = np.ascontiguousarray(pixels[::-1, ::-1])
+    scores = (_scores_by_tiles(logits_of, probability, pixels) + _scores_by_tiles(logits_of, probability, turned)[::-1, ::-1]) / 2
+    return HeatMap(scores[before[0] : before[0] + height, before[1] : before[1] + width], max(threshold, LEAST_THRESHOLD))
+
+
+def _scores_by_tiles(
+    logits_of: Callable[[np.ndarray], LocalLogits], probability: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray
+) -> np.ndarray:
+    scores = np.empty(pixels.shape[:2], np.float32)
     for down, across in _tiles(*pixels.shape[:2]):
-        part = logits_of(pixels[down.seen, across.seen])
-        size = down.seen.stop - down.seen.start, across.seen.stop - across.seen.start
-        logits[down.used, across.used] = enlarge(part, size)[down.inner, across.inner]
-    logits = logits[before[0] : before[0] + height, before[1] : before[1] + width]
-    return HeatMap(probability(logits).astype(np.float32), threshold)
+        part = pixels[down.seen, across.seen]
+        scores[down.used, across.used] = averaged(logits_of(part), probability, part.shape[:2], AVERAGED)[down.inner, across.inner]
+    return scores
+
+
+def averaged(part: LocalLogits, probability: Callable[[np.ndarray], np.ndarray], size: tuple[int, int], side: float) -> np.ndarray:
+    """float32 ``size``, 0 to 1: the mean of the probabilities of the places within about ``side`` pixels around each one."""
+    reach = [int(side / each / 2) for each in part.stride]
+    means = _local_means(probability(part.values)[None], reach)[0].clip(0, 1)
+    return enlarge(part._replace(values=means.astype(np.float32)), size)
 
 
 def enlarge(part: LocalLogits, size: tuple[int, int]) -> np.ndarray:
-    """Local logits at each pixel: float32 ``size``, linear between the middles of places and level beyond the outer ones."""
+    """The values of places at each pixel: float32 ``size``, linear between the middles of places and level beyond the outer ones."""
     values = part.values
     for axis, (side, stride, first) in enumerate(zip(size, part.stride, part.first, strict=True)):
         last = values.shape[axis] - 1

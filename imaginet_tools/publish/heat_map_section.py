@@ -32,6 +32,19 @@ def heat_map_section(folder: Path) -> str:
     return "\n".join([MEANING, "", *lines, f"- Where a real region was pasted into a real picture, {quiet} of the picture is marked (0 would be right)."])
 
 
+def find_regions(folder: Path) -> bool:
+    """Whether it was measured that the maps of the model in this folder find both kinds of regions better than local variance does.
+
+    Raises:
+        ValueError: in one sentence, for a file that is damaged.
+    """
+    if not (folder / FILE).is_file():
+        return False
+    heat_map_section(folder)  # refuses a damaged file
+    found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return all(_beats_variance(found, pair) for pair in PASTED)
+
+
 def store_localisation(folder: Path, figures: dict) -> None:
     """Keeps what was measured in the model's folder, and writes the section of its card anew; all else in the card stays.
 
@@ -57,10 +70,15 @@ def store_localisation(folder: Path, figures: dict) -> None:
 
 def _line(found: dict, pair: str, title: str) -> str:
     area = lambda name: found[name][pair]["pixel AUC"]
-    ours, number = found[MAP][pair], lambda text: float(text.split()[0])
+    ours = found[MAP][pair]
     told = (
         f"- Of {title}: AUC of pixels {area(MAP)} (chance: 0.5; {', '.join(f'{name}: {area(name)}' for name in RIVALS)}), on "
         f"{ours['pictures']} pictures of {ours['source pictures']} source pictures; the strongest place lies in the synthetic part in {ours['pointing']} "
         f"of them (chance: {ours['chance of pointing']})."
     )
-    return told if number(area(MAP)) > number(area("local variance")) else f"{told} **They do not beat local variance there: leave them off.**"
+    return told if _beats_variance(found, pair) else f"{told} **They do not beat local variance there: leave them off.**"
+
+
+def _beats_variance(found: dict, pair: str) -> bool:
+    ours, others = (float(found[name][pair]["pixel AUC"].split()[0]) for name in (MAP, "local variance"))
+    return ours > others

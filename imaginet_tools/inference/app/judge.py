@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from imaginet_core.detection.heat_map import LEAST_THRESHOLD
 from imaginet_core.pictures.decode import read_picture
 from imaginet_core.pictures.degradation_grid.conditions import GRID, degrade
 from imaginet_core.pictures.sources import PictureError
@@ -130,7 +131,7 @@ class Judge:
         found, file = self._heat_map(judged.content), io.BytesIO()
         with Image.open(io.BytesIO(judged.shown)) as shown:
             found.overlay().resize(shown.size).save(file, "WEBP", quality=QUALITY)
-        regions = found.regions(threshold=threshold)
+        regions = found.regions(threshold=max(threshold, LEAST_THRESHOLD))
         return Local(file.getvalue(), tuple((*region.box, round(region.score, 3)) for region in regions))
 
     def degraded(self, judged: Judged) -> Iterator[Point]:

@@ -38,11 +38,13 @@ class PageOptions:
         limits: sentences of the model's card.
         examples: pictures to try.
         queue: requests that may wait; others are turned away with a sentence.
+        show_maps: show the heat map of each chosen picture, not only when it is asked for.
     """
 
     limits: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     queue: int = 32
+    show_maps: bool = False
 
 
 def make_page(
@@ -117,11 +119,13 @@ class _Page:
         chosen = [self.chooser, self.point]
         hidden = dict(api_visibility="private", concurrency_id="network")
         # paths as they were uploaded: the component's own step leaves an empty file behind for each
-        self.files.upload(self.upload, [self.files, self.point], [self.files, *view], preprocess=False, **hidden)
-        for number, button in enumerate(self.tries):
-            button.click(self._try(number), [self.point], view, **hidden)
-        self.chooser.input(self.choose, chosen, view, **hidden)
-        self.point.input(self.choose, chosen, view, **hidden)
+        events = [
+            self.files.upload(self.upload, [self.files, self.point], [self.files, *view], preprocess=False, **hidden),
+            *(button.click(self._try(number), [self.point], view, **hidden) for number, button in enumerate(self.tries)),
+            self.chooser.input(self.choose, chosen, view, **hidden), self.point.input(self.choose, chosen, view, **hidden),
+        ]
+        for event in events if self.options.show_maps else []:
+            event.then(self.show_heat_map_by_itself, chosen, [self.heat_map], **hidden)
         self.ask_map.click(self.show_heat_map, chosen, [self.heat_map], **hidden)
         self.ask_curves.click(self.show_curves, chosen, [self.curves], **hidden)
         blocks.unload(self.forget)
@@ -157,6 +161,10 @@ class _Page:
                 return sentence_html(str(error))
         return sentence_html(GONE)
 
+    def show_heat_map_by_itself(self, number: int | None, point: str, request: gr.Request):
+        """After the answer, so that it need not wait; nothing for a picture that was refused."""
+        return self.show_heat_map(number, point, request) if self._scored(request, number) else gr.skip()
+
     def show_curves(self, number: int | None, point: str, request: gr.Request, progress=gr.Progress()) -> str:
         for judged in self._scored(request, number):
             points = []
@@ -187,6 +195,7 @@ class _Page:
         chooser = gr.update(choices=labels, value=labels[number], visible=len(pictures) > 1)
         scored, why = not pictures[number].error, self.judge.why_no_heat_maps()
         return (
-            chooser, answer_html(pictures[number], outcomes[number]), gr.update(visible=scored and not why), gr.update(visible=scored),
+            chooser, answer_html(pictures[number], outcomes[number]),
+            gr.update(visible=scored and not why and not self.options.show_maps), gr.update(visible=scored),
             sentence_html(why) if scored and why else "", "",
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.explanations import localisation
-from imaginet_tools.publish.heat_map_section import FILE, NOT_MEASURED, heat_map_section, store_localisation
+from imaginet_tools.publish.heat_map_section import FILE, NOT_MEASURED, find_regions, heat_map_section, store_localisation
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,11 @@ def test_a_card_says_that_maps_were_not_measured_until_they_were(model, figures)
 
 
 def test_maps_that_know_no_more_than_local_variance_are_called_so(model, figures):
+    assert not find_regions(model)  # nothing is known of them
     store_localisation(model, figures | {"heat map": figures["local variance"], "local variance": figures["heat map"]})
-    assert (model / "README.md").read_text().count("They do not beat local variance there: leave them off.") == 2
+    assert (model / "README.md").read_text().count("They do not beat local variance there: leave them off.") == 2 and not find_regions(model)
+    store_localisation(model, figures)
+    assert find_regions(model)
 
 
 def test_a_card_without_the_section_gets_it_and_none_is_made_where_there_is_none(model, figures, tmp_path):
@@ -67,3 +70,5 @@ def test_a_damaged_file_is_one_sentence(model, text):
     (model / FILE).write_text(text)
     with pytest.raises(ValueError, match=f"{FILE} is damaged; delete it, or measure again"):
         heat_map_section(model)
+    with pytest.raises(ValueError, match=f"{FILE} is damaged"):
+        find_regions(model)

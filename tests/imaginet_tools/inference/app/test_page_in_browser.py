@@ -172,6 +172,24 @@ def test_the_operating_point_and_the_limits_are_told(uploaded):
     assert "It fails on everything new." in uploaded.inner_text("#limits") and "a rate of 1% needs 300" in uploaded.inner_text("#limits")
 
 
+def test_maps_that_were_found_good_come_by_themselves(model, browser, files, tmp_path, monkeypatch):
+    from imaginet_tools.inference.app.page import PageOptions, launch_page, make_page
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    page = make_page(open_detector(str(model)), PageOptions(show_maps=True))
+    _, url, _ = launch_page(page, MOST_BYTES, "127.0.0.1", free_port(), wait=False)
+    try:
+        shown = browser.new_page()
+        shown.goto(url)
+        shown.wait_for_selector("#pictures input[type=file]", state="attached")
+        shown.set_input_files("#pictures input[type=file]", [str(files["WebP"])])
+        shown.wait_for_selector("#opacity", timeout=WAIT)
+        assert shown.locator("#ask-heat-map").count() == 0 or not shown.locator("#ask-heat-map").is_visible()
+        shown.close()
+    finally:
+        page.close()
+
+
 def test_heat_map_and_curves_come_on_demand(uploaded):
     choose(uploaded, 0)
     assert uploaded.locator("#opacity").count() == 0 and uploaded.locator("#curves img").count() == 0

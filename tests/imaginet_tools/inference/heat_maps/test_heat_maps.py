@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import pipeline
 
 from imaginet_core.detection import heat_map
-from imaginet_core.detection.heat_map import LEAST_AREA, MOST_OPACITY, WINDOW, HeatMap, LocalLogits, enlarge
+from imaginet_core.detection.heat_map import AVERAGED, LEAST_AREA, LEAST_THRESHOLD, MOST_OPACITY, WINDOW, HeatMap, LocalLogits, enlarge
 from imaginet_tools.inference.heat_maps.local_scores import heat_map_by
 from imaginet_tools.inference.saved_detector import open_detector
 from modeling import SelfConImageProcessor
@@ -48,15 +48,26 @@ def test_each_place_has_the_classifier_s_own_answer(name, detectors):
     picture = pixels(256, 288, 5)
     for window in (1, WINDOW):
         found = network.local_logits(picture, window)
-        reach = {"laptop": 4, "resnet": 2, "timm": 1}[name] if window > 1 else 0  # of places 8, 16 and 32 pixels apart
+        reach = {"laptop": 1, "resnet": 0, "timm": 0}[name] if window > 1 else 0  # of places 8, 16 and 32 pixels apart
         np.testing.assert_allclose(found.values, slow_logits(network, picture, reach), rtol=1e-4, atol=1e-3)
     assert found.stride == (256 / found.values.shape[0],) * 2
     if name != "timm":
         logits = enlarge(found, picture.shape[:2])
         step = int(found.stride[0])
         np.testing.assert_allclose(logits[::step, ::step], found.values, atol=1e-4)
-        scores = detectors[name].heat_map(picture).scores
-        np.testing.assert_allclose(scores, network.settings.probability(logits), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["resnet", "laptop", "timm"])
+def test_local_scores_are_the_mean_of_probabilities_near_by_of_a_picture_and_of_its_half_turn(name, detectors):
+    network, picture, both = detectors[name].network, pixels(260, 300, 5), []
+    reach = {"laptop": 3, "resnet": 1, "timm": 0}[name]
+    assert reach == int(AVERAGED / {"laptop": 8, "resnet": 16, "timm": 32}[name] / 2)
+    for seen in (picture, np.ascontiguousarray(np.rot90(picture, 2))):
+        found = network.local_logits(seen, WINDOW)
+        said, around = network.settings.probability(found.values), lambda at: slice(max(0, at - reach), at + reach + 1)
+        means = np.array([[said[around(row), around(column)].mean() for column in range(said.shape[1])] for row in range(said.shape[0])])
+        both.append(enlarge(found._replace(values=means), picture.shape[:2]))
+    np.testing.assert_allclose(detectors[name].heat_map(picture).scores, (both[0] + np.rot90(both[1], 2)) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["resnet", "laptop", "timm"])
@@ -64,7 +75,7 @@ def test_each_place_has_the_classifier_s_own_answer(name, detectors):
 def test_a_map_has_the_picture_s_size(name, size, detectors):
     found = detectors[name].heat_map(pixels(*size, 1))
     assert found.scores.shape == size and found.scores.dtype == np.float32
-    assert 0 <= found.scores.min() and found.scores.max() <= 1 and found.threshold == detectors[name].threshold
+    assert 0 <= found.scores.min() and found.scores.max() <= 1 and found.threshold == max(detectors[name].threshold, LEAST_THRESHOLD)
 
 
 def test_tiles_give_the_map_of_a_single_pass(detectors, monkeypatch):
@@ -104,9 +115,11 @@ def test_regions_lie_where_the_picture_is_told_synthetic():
     strong, weak = heat_map_by(Brightness(), picture, 0.5).regions()
     assert strong.score > weak.score > 0.5
     for found, box in ((strong, (200, 40, 328, 104)), (weak, (16, 200, 80, 296))):
-        assert np.abs(np.array(found.box) - box).max() <= 8
+        assert np.abs(np.array(found.box) - box).max() <= 16  # the averages are wider than a place
         assert found.area <= (found.box[2] - found.box[0]) * (found.box[3] - found.box[1])
     assert heat_map_by(Brightness(), picture, 0.5).regions(most=1) == [strong]
+    surer = heat_map_by(Brightness(), picture, 0.97)
+    assert (surer.threshold, len(surer.regions())) == (0.97, 1) and heat_map_by(Brightness(), picture, 0.2).threshold == LEAST_THRESHOLD
     assert heat_map_by(Brightness(), np.zeros((300, 400, 3), np.uint8), 0.5).regions() == []
 
 
@@ -142,7 +155,7 @@ def test_small_pictures_are_filled_by_reflection_as_they_are_for_scores():
     picture = np.zeros((80, 80, 3), np.uint8)
     picture[:, :40] = 255
     scores = heat_map_by(Brightness(), picture, 0.5).scores
-    assert (scores[:, :32] > 0.9).all() and (scores[:, 48:] < 0.1).all()
+    assert (scores[:, :8] > 0.9).all() and (scores[:, -8:] < 0.1).all()
 
 
 def test_the_overlay_is_as_opaque_as_the_score():
@@ -177,7 +190,7 @@ def test_the_pipeline_and_the_handler_give_the_detector_s_map(detectors, tmp_pat
         for picture, answer, plain in zip(pictures, answers, detect(pictures, batch_size=2), strict=False):
             expected = detector.heat_map(picture)
             np.testing.assert_allclose(answer["heat_map"].scores, expected.scores, atol=1e-3)  # of logits up to 80
-            assert answer["heat_map"].threshold == expected.threshold == answer["threshold"]
+            assert answer["heat_map"].threshold == expected.threshold == max(answer["threshold"], LEAST_THRESHOLD)
             assert answer["probability"] == pytest.approx(plain["probability"], abs=1e-5) and "heat_map" not in plain
         assert answers[3]["heat_map"] is None and answers[3]["error"]
     file = io.BytesIO()
