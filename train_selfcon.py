@@ -75,6 +75,8 @@ from training.views.streamed_batches import StreamedBatches
 
 Counterparts = Reconstructions | SimulatedPictures | None
 """Synthetic counterparts of the real training images."""
+HELD_OUT_GENERATORS = 1_000_003
+"""Added to the seed for the simulated generators of held-out images."""
 PROCESS_TIMEOUT = timedelta(days=1)
 """How long processes wait for one that prepares data, cuts out windows or uploads."""
 
@@ -184,11 +186,17 @@ def make_counterparts(run: Run, splits: Splits) -> Counterparts:
 
 
 def simulate(run: Run, splits: Splits, images: ImageSet) -> SimulatedPictures:
-    """Simulated counterparts of the images by the run's generators, which are fitted to the real training images."""
+    """Simulated counterparts of the images by the run's generators, which are fitted to the real training images.
+
+    Held-out images' are by generators of their own, a quarter as many: by those that the detector was trained on, it would seem to
+    know more than it does, and its network would outvote the pixel statistics.
+    """
     options = run.options
+    count, seed = options.views.simulated_networks, options.run.seed
+    if images is not splits.train:
+        count, seed = max(2, count // 4), seed + HELD_OUT_GENERATORS
     return make_simulated(
-        splits.train, images, options.views.simulate, options.views.simulated_networks, Path(options.run.output_dir) / SIMULATED,
-        options.run.seed, run.accelerator,
+        splits.train, images, options.views.simulate, count, Path(options.run.output_dir) / SIMULATED, seed, run.accelerator,
     )
 
 

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -16,6 +17,7 @@ from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import load_splits
 from tests.training.small_runs import SMALLEST, small_run
 from tests.training.views.test_random_views import Undamaged, image_set, views_of
+from train_selfcon import simulate
 from training.command_line import parse_options
 from training.simulation import pool
 from training.simulation.fitting import fit
@@ -149,3 +151,14 @@ def test_without_a_real_image_nothing_can_be_simulated(images, tmp_path):
     synthetic = images.select(images.label == 1)
     with pytest.raises(ValueError, match="no real training image"):
         make_simulated(synthetic, synthetic, "filters", 1, Path(tmp_path), 0, Accelerator(cpu=True))
+
+
+def test_held_out_images_go_through_generators_that_training_did_not_see(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
+    options = SMALLEST.replace(dataset=str(tiny_dataset), simulate="networks", simulated_networks=2, output_dir=str(tmp_path))
+    run, splits = SimpleNamespace(options=options, accelerator=Accelerator(cpu=True)), load_splits(options.data, options.run.seed)
+    train, again, held_out = (simulate(run, splits, images).networks for images in (splits.train, splits.train, splits.held_out))
+    known = [network.decoder[-1].weight for network in train]
+    assert [torch.equal(one, other.decoder[-1].weight) for one, other in zip(known, again, strict=True)] == [True, True]
+    for network in held_out:
+        assert not any(one.shape == network.decoder[-1].weight.shape and torch.equal(one, network.decoder[-1].weight) for one in known)
