@@ -97,7 +97,11 @@ def main(verb: str, *command: str) -> int:
     """The command line."""
     if verb == "serve":
         address()
-        return subprocess.run(command).returncode
+        running = subprocess.Popen(command)
+        try:
+            return running.wait()
+        except KeyboardInterrupt:  # the command has it too
+            return running.wait()
     process = FreshProcess(command, os.getcwd(), os.environ, [0, 1, 2])
     try:
         return process.wait()
