@@ -1,6 +1,6 @@
 """Scoring pictures: what each format of a detector costs, and how far its answers are from PyTorch's.
 
-    python benchmarks/inference.py [--networks laptop resnet50] [--pictures 200] [--repeats 3] [--work_dir DIR] [--output TABLE.md]
+    python benchmarks/inference.py [--networks laptop resnet50] [--pictures 200] [--repeats 3] [--work_dir DIR [--prepare]] [--output TABLE.md]
 
 The rival is the way of the reference: eager PyTorch in fp32, one picture after another, opened by Pillow. Networks have random
 weights, whose statistics are those of the sample's pictures, so that activations are of the size of trained ones: ``laptop`` is
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,9 @@ def score_like_the_reference(model: torch.nn.Module, files: list[Path]) -> np.nd
 def contestants(name: str, folder: Path) -> dict[str, tuple[Callable, Callable]]:
     """Name -> (the network on one crop, files -> probabilities)."""
     model = network_of(name)
-    model.save_pretrained(folder / name)
-    SelfConImageProcessor().save_pretrained(folder / name)
+    if not (folder / name).exists():
+        model.save_pretrained(folder / name)
+        SelfConImageProcessor().save_pretrained(folder / name)
     pixels = torch.randn(1, 3, 256, 256)
     found = {RIVAL: (torch.no_grad()(lambda: model(pixels)), lambda files: score_like_the_reference(model, files))}
     detectors = {TORCH: open_detector(folder / name, device="cpu")}
@@ -88,7 +90,8 @@ def contestants(name: str, folder: Path) -> dict[str, tuple[Callable, Callable]]
             print(f"{format} {precision}: {error}")
             continue
         place = folder / f"{name}_{format}_{precision}"
-        print("\n".join([f"{name} {format} {precision}", *export_model(str(folder / name), str(place), wish).sentences()]), flush=True)
+        if not place.exists():
+            print("\n".join([f"{name} {format} {precision}", *export_model(str(folder / name), str(place), wish).sentences()]), flush=True)
         detectors[f"{format} {precision}"] = open_detector(place, device="cpu")
     crop = np.asarray(Image.open(sample_files()[0]).convert("RGB"))[None]
     for each, detector in detectors.items():
@@ -131,7 +134,8 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=["laptop", "resnet50"], choices=("laptop", "resnet50"))
     parser.add_argument("--pictures", type=int, default=200, help="in the folder (default 200)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each contestant (default 3)")
-    parser.add_argument("--work_dir", help="where models are kept (default: a temporary folder)")
+    parser.add_argument("--work_dir", help="where models and exports are kept for another run (default: a temporary folder)")
+    parser.add_argument("--prepare", action="store_true", help="make what --work_dir lacks, and time nothing")
     parser.add_argument("--output", help="file for the table")
     options = parser.parse_args()
     sample = sample_files()
@@ -139,7 +143,11 @@ def main() -> None:
     header = ["network", "format", "alone, ms", "ratio", "folder, images/s", "ratio", "largest difference"]
     if options.work_dir:
         Path(options.work_dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.work_dir) as folder:
+    with tempfile.TemporaryDirectory() if options.work_dir is None else nullcontext(options.work_dir) as folder:
+        if options.prepare:
+            for name in options.networks:
+                contestants(name, Path(folder))
+            return
         lines = [line for name in options.networks for line in measure(name, files, options.repeats, Path(folder))]
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     table = markdown_table(header, lines)

@@ -20,7 +20,7 @@ EXTRAS = {
     "imaginet_tools/audit": "audit",
     "imaginet_tools/doctor/verify.py": "verify", "imaginet_tools/evaluation": "evaluate",
     "imaginet_tools/evaluation/rivals/torch_module.py": "timm",
-    "imaginet_tools/inference/networks/torch_network.py": "score", "imaginet_tools/inference/networks/early_exit.py": "score",
+    "imaginet_tools/inference/networks/torch_network.py": "score", "imaginet_tools/inference/networks/early_exit.py": "score", "imaginet_tools/inference/networks/folding.py": "score",
     "imaginet_tools/inference/networks/onnx_network.py": "onnx", "imaginet_tools/inference/networks/openvino_network.py": "openvino",
     "imaginet_tools/inference/export_model.py": "openvino", "imaginet_tools/inference/export_model_int8.py": "onnx",
     "imaginet_tools/inference/export_model_parity.py": "onnx", "imaginet_tools/inference/export_model_graph.py": "openvino score",

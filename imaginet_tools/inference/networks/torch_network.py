@@ -13,8 +13,8 @@ from imaginet_tools.inference.networks.early_exit import check_early_exit, early
 from imaginet_tools.inference.networks.folding import make_quicker
 from imaginet_tools.inference.networks.network import Logits, Settings
 
-BATCH_SIZE, CPU_BATCH_SIZE = 32, 4
-"""Crops at a time on a GPU, and on a CPU, whose caches feature maps of more would leave (docs/scoring.md has the figures)."""
+BATCH_SIZE, CPU_BATCH_SIZE = 32, 1
+"""Crops at a time on a GPU, and on a CPU: there more take no less time each, and their number would change the last bit of a score."""
 
 
 class TorchNetwork:
