@@ -9,8 +9,8 @@ PY     := $(VENV)/bin/python
 DEMO   := runs/demo
 
 # each room of tests in a process of its own, so that no library of one meets those of another; `tests` is what no other holds.
-# Longest first, so that all lanes end at about the same time
-ROOMS := tests/imaginet_tools tests tests/training tests/imaginet_tools/inference tests/modeling tests/imaginet tests/imaginet_core
+# In an order in which all lanes end at about the same time
+ROOMS := tests/imaginet_tools tests/training tests/imaginet_tools/inference tests/modeling tests tests/imaginet tests/imaginet_core
 
 .PHONY: demo test test-slow setup setup-test $(ROOMS)
 

@@ -118,6 +118,7 @@ def test_counts_say_what_the_figures_rest_on():
     assert metrics.balanced_accuracy.value == pytest.approx((2 / 3 + 1) / 2)  # a score at the threshold is called synthetic
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_and_only_so_when_sources_are_drawn():
     """Images of a source share half of their score's variance: drawing images one by one would claim too much."""
     truth = measure(clustered_scores(20000, 5, effect=2, seed=99), 0.5, resamples=2).auc.value

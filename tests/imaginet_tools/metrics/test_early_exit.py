@@ -20,6 +20,7 @@ def combined(sub, whole, found) -> np.ndarray:
     return np.where(is_sure(sub, found), to_network_logit(sub, found), whole)
 
 
+@pytest.mark.slow
 def test_on_fresh_images_the_auc_stays_as_often_as_promised_and_many_leave():
     lost = []
     for seed in range(8):
