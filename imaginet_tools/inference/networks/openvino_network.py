@@ -64,7 +64,8 @@ class OpenVinoGraph:
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
-            self.models = {size: _compile(core, file, size, device, options) for size in (1, BATCH_SIZE)}
+            graph = core.read_model(file)
+            self.models = {size: _compile(core, graph, size, device, options) for size in (1, BATCH_SIZE)}
         except RuntimeError as error:
             raise ValueError(f"OpenVINO {openvino.__version__} cannot open {file}") from error
         self.outputs = [output.get_any_name() for output in self.models[1].outputs]
@@ -81,8 +82,8 @@ class OpenVinoGraph:
         return [np.array(value[: len(crops)]) for value in self.models[size](filled).values()]
 
 
-def _compile(core: openvino.Core, file: Path, size: int, device: str, options: dict) -> openvino.CompiledModel:
-    graph = core.read_model(file)
+def _compile(core: openvino.Core, graph: openvino.Model, size: int, device: str, options: dict) -> openvino.CompiledModel:
+    """For batches of ``size``, to which the graph is reshaped; what was compiled before stays as it was."""
     graph.reshape({0: [size, *list(graph.inputs[0].partial_shape)[1:]]})
     return core.compile_model(graph, device, options)
 
