@@ -79,12 +79,14 @@ class BuilderPool(Pool):
         """Ends all processes at once."""
         self._state = self._worker_handler._state = self._task_handler._state = TERMINATE
         self._change_notifier.put(None)
+        self._worker_handler.join()  # it starts a process for each one that it finds ended, which would keep the lock as well
         for worker in list(self._pool):
             worker.kill()
             worker.join()
-        for lock in filter(None, (self._inqueue._rlock, self._outqueue._wlock)):
-            lock.acquire(block=False)  # whoever held it is gone
-            lock.release()
+        for lock, seconds in ((self._inqueue._rlock, 0), (self._outqueue._wlock, 1)):
+            if lock is not None:  # a killed process keeps it for ever; a thread of this one may need the second for a moment
+                lock.acquire(timeout=seconds)
+                lock.release()
         while self._task_handler.is_alive():  # it may be handing out work that nobody takes
             if self._inqueue._reader.poll(0.05):
                 os.read(self._inqueue._reader.fileno(), 1 << 20)

@@ -23,7 +23,7 @@ def test_a_pool_ends_although_a_process_was_killed_while_it_held_the_lock_of_the
     time.sleep(0.2)  # both wait for work now, one of them with the lock
     for worker in pool._pool:
         os.kill(worker.pid, signal.SIGKILL)
-    waiting = pool.map_async(len, [bytes(1 << 22)] * 8)  # more than a pipe holds, and nobody to take it
+    waiting = pool.map_async(len, [bytes(1 << 22)] * 8, chunksize=1)  # more than a pipe holds, and nobody to take it
     ended = threading.Thread(target=pool.terminate, daemon=True)
     ended.start()
     ended.join(20)
