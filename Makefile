@@ -17,7 +17,10 @@ ROOMS := tests/imaginet_tools tests/training tests/imaginet_tools/inference test
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
 
-# --no-compile: what is imported is compiled when it is; compiling all of it takes as long as installing it
+# --no-compile: what is imported is compiled when it is; compiling all of it takes as long as installing it. Only once, where an
+# environment forbids to keep it as well, as those of containers often do
+unexport PYTHONDONTWRITEBYTECODE
+
 $(VENV)/.ready: requirements.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --no-compile --requirement requirements.txt
