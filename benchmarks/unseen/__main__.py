@@ -10,13 +10,14 @@ was killed resumes from its last checkpoint. ``--test_list`` scores the test lis
 list: once, for what was chosen on the folds.
 
 Each row's scores are written to a JSON file in --rows_folder (one folder for each number of views), from which table and chart are
-made: in --out, unseen.md and unseen.png.
+made: in --out, unseen.md, unseen.png, and curves.png where rows differ in how many generators are known or simulated.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.unseen.curves import curves_of, draw_curves
 from benchmarks.unseen.parts import Lab, Plan
 from benchmarks.unseen.rows import COMMON, ROWS
 from benchmarks.unseen.runs import make_row, read_rows, write_row
@@ -70,6 +71,8 @@ def run(options: argparse.Namespace) -> str:
     with write_aside(options.out / "unseen.md") as aside:
         aside.write_text(text, encoding="utf-8")
     save_figure(draw(figures), options.out / "unseen.png")
+    if curves := curves_of(figures):
+        save_figure(draw_curves(curves), options.out / "curves.png")
     return text
 
 

@@ -75,16 +75,19 @@ class Lab:
         if len(self.generators) < 2:
             raise ValueError(f"{data_dir} has pictures of {len(self.generators)} generator(s); to leave one out takes two.")
 
-    def part(self, generator: str, folds: int, real_only: bool = False) -> Part:
+    def part(self, generator: str, folds: int, known: int | None = None) -> Part:
         """The images of the run that leaves ``generator`` out; see :class:`Plan` for ``folds``.
 
-        Generators take the folds in turn. With ``real_only`` no generator's picture is trained on.
+        Generators take the folds in turn. Trained on are real pictures and those of ``known`` generators, the next ones in the order
+        of ``generators``, which begins anew behind its last; None: all others.
         """
-        trains = self.train.label == REAL if real_only else self.train.generator != generator
+        place = self.generators.index(generator)
+        others = [*self.generators[place + 1 :], *self.generators[:place]][:known]
+        trains = (self.train.label == REAL) | np.isin(self.train.generator, others)
         if folds == 0:
             test = ImageSet.from_raw("all", ("test",), data_dir=str(self.folder))
             return Part(generator, 0, self.train.select(trains), test.select(_scored(test, generator)))
-        fold = self.generators.index(generator) % folds + 1
+        fold = place % folds + 1
         inside = in_fold(self.train.source_image, fold, folds)
         scored = self.train.select(inside & _scored(self.train, generator))
         return Part(generator, fold, self.train.select(trains & ~inside), scored)

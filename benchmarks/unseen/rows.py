@@ -10,14 +10,14 @@ class Row(NamedTuple):
 
     Attributes:
         options: of train_selfcon.py.
-        real_only: whether it trains on real pictures alone.
+        known: generators that it trains on beside real pictures; None: all but the one left out.
         statistics: whether it is no network but the logistic regression on a dozen pixel statistics.
         part: of the trained detector that is scored: "network" or "statistics" alone; None: both. Rows that differ in this alone
             share their runs.
     """
 
     options: tuple[str, ...] = ()
-    real_only: bool = False
+    known: int | None = None
     statistics: bool = False
     part: str | None = None
 
@@ -34,31 +34,44 @@ ROWS: dict[str, Row] = {
     "simulate": Row((*NETWORK_ALONE, "--simulate")),
     "simulate filters": Row((*NETWORK_ALONE, "--simulate", "filters")),
     "simulate networks": Row((*NETWORK_ALONE, "--simulate", "networks")),
-    "real alone": Row((*NETWORK_ALONE, "--simulate"), real_only=True),
+    "real alone": Row((*NETWORK_ALONE, "--simulate"), known=0),
     "with statistics": Row(),
     "with statistics, network": Row(part="network"),
     "with statistics, statistics": Row(part="statistics"),
     "with statistics simulate networks": Row(("--simulate", "networks")),
     "with statistics simulate networks, network": Row(("--simulate", "networks"), part="network"),
     "with statistics simulate networks, statistics": Row(("--simulate", "networks"), part="statistics"),
-    "with statistics real alone networks": Row(("--simulate", "networks"), real_only=True),
-    "with statistics real alone networks, statistics": Row(("--simulate", "networks"), real_only=True, part="statistics"),
+    "with statistics real alone networks": Row(("--simulate", "networks"), known=0),
+    "with statistics real alone networks, statistics": Row(("--simulate", "networks"), known=0, part="statistics"),
     "with statistics simulate": Row(("--simulate",)),
     "with statistics simulate, statistics": Row(("--simulate",), part="statistics"),
-    "with statistics real alone": Row(("--simulate",), real_only=True),
+    "with statistics real alone": Row(("--simulate",), known=0),
     f"{STATISTICS} simulate": Row(("--simulate",), statistics=True),
-    f"{STATISTICS} real alone": Row(("--simulate",), real_only=True, statistics=True),
-    f"{STATISTICS} real alone filters": Row(("--simulate", "filters"), real_only=True, statistics=True),
-    f"{STATISTICS} real alone networks": Row(("--simulate", "networks"), real_only=True, statistics=True),
-    f"{STATISTICS} real alone 2 networks": Row(
-        ("--simulate", "networks", "--simulated_networks", "2"), real_only=True, statistics=True,
-    ),
-    f"{STATISTICS} real alone 16 networks": Row(
-        ("--simulate", "networks", "--simulated_networks", "16"), real_only=True, statistics=True,
-    ),
+    f"{STATISTICS} real alone": Row(("--simulate",), known=0, statistics=True),
+    f"{STATISTICS} real alone filters": Row(("--simulate", "filters"), known=0, statistics=True),
+    f"{STATISTICS} real alone networks": Row(("--simulate", "networks"), known=0, statistics=True),
+    **{
+        f"{STATISTICS} real alone {count} networks": Row(
+            ("--simulate", "networks", "--simulated_networks", str(count)), known=0, statistics=True,
+        ) for count in (1, 2, 4, 16)
+    },
+    **{f"{STATISTICS} {count} known": Row(known=count, statistics=True) for count in (1, 2)},
+    **{f"laptop {count} known": Row(NETWORK_ALONE, known=count) for count in (1, 2)},
+    **{f"with statistics {count} known": Row(known=count) for count in (1, 2)},
     "ema": Row((*NETWORK_ALONE, "--ema_decay", "0.98")),
 }
 """Name of a row -> what it is."""
+CURVES: dict[str, dict[str, dict[int, str]]] = {
+    "generators known (of the lab's four, one is left out)": {
+        name: {1: f"{name} 1 known", 2: f"{name} 2 known", 3: name} for name in (STATISTICS, "laptop", "with statistics")
+    },
+    "simulated networks (real pictures alone)": {
+        STATISTICS: {
+            **{count: f"{STATISTICS} real alone {count} networks" for count in (1, 2, 4, 16)}, 8: f"{STATISTICS} real alone networks",
+        },
+    },
+}
+"""What a figure is drawn against -> name of a curve -> its rows by that number."""
 COMMON = (
     "--preset", "laptop", "--batch_size", "32", "--classifier_epochs", "0", "--audit_images", "0", "--num_workers", "0",
     "--cpu_threads", "1",

@@ -41,17 +41,17 @@ def make_row(name: str, row: Row, lab: Lab, plan: Plan, out: Path) -> dict:
     """
     runs = []
     for generator in lab.generators:
-        part = lab.part(generator, plan.folds, row.real_only)
+        part = lab.part(generator, plan.folds, row.known)
         runs.append(_run(name, row, part, lab, plan, out))
     return {
-        "row": name, "options": list(row.options), "real_only": row.real_only, "plan": plan._asdict(),
+        "row": name, "options": list(row.options), "known": row.known, "plan": plan._asdict(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": runs,
     }
 
 
 def command_of(row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> list[str]:
     """The command line of one run, but for its folder; its list of images is written into ``out``."""
-    lists = out / "lists" / f"{'real' if row.real_only else part.generator}_fold{part.fold}of{plan.folds}"
+    lists = out / "lists" / _name_of(row, part, plan)
     lab.write_list(part.train, lists)
     command = [sys.executable, "train_selfcon.py", *plan.common, "--data_dir", str(lab.folder), "--annotations", str(lists)]
     command += ["--seed", str(plan.seed), *row.options]
@@ -121,7 +121,13 @@ def options_of(row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> Trainin
 def folder_of(row: Row, part: Part, plan: Plan, out: Path) -> Path:
     """Of one run, named by what it trains with. A run on real pictures alone is the same for all generators of a fold."""
     slug = "_".join(each.removeprefix("--") for each in row.options) or "preset"
-    return out / slug / f"{'real' if row.real_only else part.generator}_fold{part.fold}of{plan.folds}"
+    return out / slug / _name_of(row, part, plan)
+
+
+def _name_of(row: Row, part: Part, plan: Plan) -> str:
+    """What differs between runs of the same options: which images they train on."""
+    known = {None: part.generator, 0: "real"}.get(row.known, f"{part.generator}_{row.known}_known")
+    return f"{known}_fold{part.fold}of{plan.folds}"
 
 
 def _run(name: str, row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> dict:

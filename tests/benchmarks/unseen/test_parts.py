@@ -30,11 +30,18 @@ def test_generators_take_the_folds_in_turn_and_folds_are_those_of_training(lab):
     assert first == third == {f"train{source}" for source in range(SOURCES)} - set(lab.part(GENERATORS[1], 2).scored.source_image)
 
 
-def test_real_only_trains_on_no_generator_and_the_test_list_on_all_the_training_list(lab):
-    assert set(lab.part(GENERATORS[0], 3, real_only=True).train.generator) == {"real"}
+def test_none_known_trains_on_real_pictures_alone_and_the_test_list_on_all_the_training_list(lab):
+    assert set(lab.part(GENERATORS[0], 3, known=0).train.generator) == {"real"}
     part = lab.part(GENERATORS[0], 0)
     assert len(part.train) == SOURCES * len(GENERATORS) and all(path.startswith("train") for path in part.train.source_image)
     assert set(part.scored.source_image) == {"test0", "test1"} and set(part.scored.generator) == {"real", GENERATORS[0]}
+
+
+@pytest.mark.parametrize("place, known, expected", [(0, 1, {1}), (2, 1, {0}), (1, 2, {0, 2})])
+def test_so_many_generators_are_known_as_asked_for(lab, place, known, expected):
+    part = lab.part(GENERATORS[place], 3, known=known)
+    assert set(part.train.generator) == {"real", *(GENERATORS[other] for other in expected)}
+    assert set(part.scored.generator) == {"real", GENERATORS[place]}
 
 
 def test_the_list_is_read_back_with_the_same_images_and_names(lab, tmp_path):

@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.unseen import __main__ as program
 from benchmarks.unseen import runs
+from benchmarks.unseen.curves import curves_of
 from benchmarks.unseen.parts import Lab, Plan
-from benchmarks.unseen.rows import COMMON, ROWS, Row
+from benchmarks.unseen.rows import COMMON, CURVES, ROWS, Row
 from benchmarks.unseen.scores import CONDITIONS, condition_of, scores_of
 from benchmarks.unseen.table import all_figures
 from imaginet_core.pictures.degradation_grid.conditions import degrade
@@ -77,7 +78,7 @@ def asked(lab, tmp_path, monkeypatch):
         told = [
             {"generator": each, "fold": 1, "processor_seconds": 1.0} | scores_of(Brightness(), lab.part(each, 2)) for each in GENERATORS
         ]
-        return {"row": name, "options": [], "real_only": False, "plan": plan._asdict(), "created": f"{len(made)}", "runs": told}
+        return {"row": name, "options": [], "known": row.known, "plan": plan._asdict(), "created": f"{len(made)}", "runs": told}
 
     monkeypatch.setattr(program, "make_row", make_row)
     monkeypatch.setattr(program, "all_figures", lambda rows: all_figures(rows, resamples=20))
@@ -100,6 +101,31 @@ def test_a_row_that_is_there_is_read_and_not_computed_again(asked, tmp_path, cap
     assert text.strip() in capsys.readouterr().out and text.count("\n| ce |") == 3
     assert (tmp_path / "out" / "unseen.png").stat().st_size > 5000
     assert json.loads((tmp_path / "rows" / "views_3840" / "ce.json").read_text())["plan"]["folds"] == 2
+    assert not (tmp_path / "out" / "curves.png").exists()
+
+
+def test_rows_that_differ_in_how_many_generators_are_known_make_a_curve(asked, tmp_path):
+    arguments, made = asked
+    program.main([*arguments, "--rows", "laptop", "laptop 1 known", "pixel statistics 1 known"])
+    assert made == ["laptop", "laptop 1 known", "pixel statistics 1 known"]
+    assert (tmp_path / "out" / "curves.png").stat().st_size > 5000
+    rows = {name: {"clean": name} for name in ("laptop", "laptop 1 known", "pixel statistics 1 known")}
+    assert list(curves_of(rows).values()) == [{"laptop": {1: rows["laptop 1 known"], 3: rows["laptop"]}}]
+
+
+def test_every_point_of_a_curve_is_a_row_with_that_number():
+    for curves in CURVES.values():
+        for curve in curves.values():
+            for count, name in curve.items():
+                words = ROWS[name].options
+                simulated = int(words[-1]) if "--simulated_networks" in words else parse_options(["--data_dir", ".", *words]).views.simulated_networks
+                assert count == (simulated if "--simulate" in words else ROWS[name].known or 3)
+
+
+def test_runs_that_train_on_other_images_have_other_folders(lab, tmp_path):
+    part = lab.part("plain", 2)
+    folders = {runs.folder_of(Row(known=known), part, PLAN, tmp_path) for known in (None, 0, 1, 2)}
+    assert len(folders) == 4
 
 
 @pytest.mark.parametrize("change, words", [
