@@ -103,17 +103,19 @@ FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalCon
 
 @lru_cache(maxsize=1)
 def _fourier_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of the statistics' spectrum, all float32: window (256, 256), cosines and sines (256, 256), and the share of each place of the
-    power (256 · 129) in each ring or band (rings and bands)."""
+    """Of the statistics' spectrum, all float32: window (256, 256), cosines and sines (129, 129) of place and frequency, and the share of
+    each pair of frequencies (129 · 129) in each ring or band (rings and bands)."""
     side = PixelStatistics.SIZE
+    half = np.arange(side // 2 + 1)
     window = np.hanning(side)
-    angles = 2 * np.pi * np.outer(np.arange(side), np.arange(side)) / side
-    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]).ravel()
+    angles = 2 * np.pi * np.outer(half, half) / side
+    at_an_end = (half % (side // 2) == 0)[:, None]  # folded onto itself, and a frequency that is its own negative
+    radius = np.hypot(*np.meshgrid(half / side, half / side, indexing="ij"))
     edges = np.linspace(0, 0.5, PixelStatistics.RINGS)
-    members = [(radius >= low) & (radius < high) for low, high in zip(edges, [*edges[1:], 1.0], strict=True)]
-    members += [(radius >= low) & (radius < high) for low, high in PixelStatistics.BANDS]
-    shares = np.stack([each / each.sum() for each in members], axis=1)
-    tables = (np.outer(window, window), np.cos(angles), np.sin(angles), shares)
+    rings = [*zip(edges, [*edges[1:], 1.0], strict=True), *PixelStatistics.BANDS]
+    members = [np.where(at_an_end, 1, 2) * ((radius >= low) & (radius < high)) for low, high in rings]
+    shares = np.stack([each.ravel() / each.sum() for each in members], axis=1)
+    tables = (np.outer(window, window), np.cos(angles) * np.where(at_an_end, 0.5, 1), np.sin(angles), shares)
     return tuple(np.ascontiguousarray(table, dtype=np.float32) for table in tables)
 
 
@@ -153,7 +155,9 @@ class PixelStatistics(nn.Module):
 
     def _centre(self, pixels: Tensor) -> Tensor:
         for dimension in (-2, -1):
-            pixels = pixels.index_select(dimension, self._places(pixels.shape[dimension], pixels.device))
+            side = pixels.shape[dimension]
+            if not (isinstance(side, int) and side == self.SIZE):
+                pixels = pixels.index_select(dimension, self._places(side, pixels.device))
         return pixels
 
     def _places(self, side: int, device: torch.device) -> Tensor:
@@ -166,12 +170,20 @@ class PixelStatistics(nn.Module):
     def _power(self, luma: Tensor) -> Tensor:
         """Of luma (B, 256, 256) without its mean, the logarithm of the mean power in each ring and band: (B, rings + bands)."""
         window, cosines, sines, shares = (torch.from_numpy(table).to(luma.device) for table in _fourier_tables())
-        half = self.SIZE // 2 + 1
-        windowed = luma * window
-        even, odd = windowed @ cosines[:, :half], windowed @ sines[:, :half]
-        real, imaginary = cosines @ even - sines @ odd, sines @ even + cosines @ odd
-        power = (real.square() + imaginary.square()) / self.SIZE**2
-        return _log(power.flatten(1) @ shares)
+        # Cosines are alike at n and -n, sines opposed, so that half the places do, folded: rows first, then columns. The power at a
+        # frequency and at the one that is mirrored up and down have the same ring, and in their mean mixed products cancel.
+        even, odd = self._folded(torch.cat(self._folded(luma * window, 1), 1), 2)
+        above, below = torch.cat([even @ cosines, odd @ sines], 2).chunk(2, 1)
+        power = (cosines.T @ above).square() + (sines.T @ below).square()
+        left, right = power.chunk(2, 2)
+        return _log((left + right).flatten(1) @ (shares / self.SIZE**2))
+
+    def _folded(self, values: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
+        """What is alike and what is opposed at places n and -n of a dimension, for n of 0..128: sums and differences."""
+        length = self.SIZE // 2 + 1
+        mirrored = -torch.arange(length, device=values.device) % self.SIZE
+        near, far = values.narrow(dimension, 0, length), values.index_select(dimension, mirrored)
+        return near + far, near - far
 
 
 class StatisticsClassifier(nn.Module):
