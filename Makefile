@@ -17,8 +17,8 @@ ROOMS := tests/imaginet_tools tests/training tests/imaginet_tools/inference test
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test .venv-datasets3/.ready
 
-# --no-compile: what is imported is compiled when it is; compiling all of it takes as long as installing it. Only once, where an
-# environment forbids to keep it as well, as those of containers often do
+# --no-compile: what is imported is compiled when it is; compiling all of it takes as long as installing it. Then it is kept, also where
+# the caller's environment forbids that, as those of containers often do: else each process of the tests would compile it anew
 unexport PYTHONDONTWRITEBYTECODE
 
 $(VENV)/.ready: requirements.txt
