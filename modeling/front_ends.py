@@ -23,7 +23,8 @@ def average_blocks(pixels: Tensor) -> Tensor:
 def repeat_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     """Each pixel four times, cut to the height and width of ``like``, whose blocks they are."""
     if _all_even(like):
-        return pixels[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2).reshape(like.shape)
+        wide = torch.stack([pixels, pixels], -1).flatten(-2)  # quicker than expanding, most of all in OpenVINO
+        return torch.stack([wide, wide], -2).flatten(-3, -2)
     rows, columns = (torch.arange(side, device=pixels.device) // 2 for side in like.shape[-2:])
     return pixels.index_select(-2, rows).index_select(-1, columns)
 
