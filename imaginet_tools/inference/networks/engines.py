@@ -1,5 +1,6 @@
 """From a place and the name of an engine to a network: which engines there are, and what each needs."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,8 @@ def open_network(place: str, engine: str = AUTO, *, trust_remote_code: bool = Fa
         )
     if engine == "torch" and options.pop("threads", None) is not None:
         raise ValueError("threads is an option of exported models; PyTorch takes as many as OMP_NUM_THREADS says.")
+    if engine != "torch" and options.get("threads") is None and (asked := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        options["threads"] = int(asked)  # as PyTorch; Ray sets it in its actors, which would be in each other's way else
     load, packages = ENGINES[engine]
     try:
         network = load()

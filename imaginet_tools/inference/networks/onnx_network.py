@@ -20,7 +20,7 @@ class OnnxNetwork:
         place: folder of an export.
         revision, dtype, early_exit: refused; here so that every engine takes the same.
         device: "cpu" (default) or "cuda".
-        threads: that compute one batch (default: as many as there are cores).
+        threads: that compute one batch (default: as many as there are cores; ``open_network`` takes OMP_NUM_THREADS before that).
 
     Raises:
         ValueError: for a damaged folder, and for a device that is not there.

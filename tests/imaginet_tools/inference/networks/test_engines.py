@@ -214,6 +214,14 @@ def test_a_number_of_threads_is_an_option_of_exports_alone(engine, exported, sav
         open_detector(saved_models["resnet"], threads=1)
 
 
+@pytest.mark.parametrize("asked, of_environment, threads", [(None, "1", 1), (None, "2", 2), (2, "1", 2)])
+def test_exports_take_as_many_threads_as_the_environment_says(asked, of_environment, threads, exported, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", of_environment)
+    onnx, openvino = (open_detector(exported("resnet", engine)[0], threads=asked).network.graph for engine in ("onnx", "openvino"))
+    assert onnx.session.get_session_options().intra_op_num_threads == threads
+    assert openvino.models[1].get_property("INFERENCE_NUM_THREADS") == threads
+
+
 @pytest.mark.parametrize("engine, package", [("onnx", "onnxruntime"), ("openvino", "openvino")])
 def test_a_backend_that_is_not_installed_says_what_installs_it(engine, package, exported, monkeypatch):
     folder = exported("resnet", engine)[0]

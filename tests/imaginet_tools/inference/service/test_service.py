@@ -1,5 +1,6 @@
 """The service as its users meet it: over HTTP, many at once, with what they send wrong, and while it is stopped."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -17,6 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from imaginet_tools.commands.main import main
+from imaginet_tools.commands.serving.listen import listen
 from imaginet_tools.inference.saved_detector import open_detector
 from imaginet_tools.inference.service import reasons
 from imaginet_tools.inference.service.app import ServiceOptions, make_app
@@ -216,6 +218,23 @@ def test_who_asked_before_it_was_stopped_is_answered(service):
         assert service.stop() == 0
         answered = [each.result() for each in asked if each.exception() is None]
     assert len(answered) >= 1 and all(status == 200 for status, _ in answered)
+
+
+def test_an_answer_is_sent_at_once_and_does_not_wait_for_the_other_side():
+    """A server's small pieces wait up to 40 ms each unless the socket is told not to (TCP_NODELAY), which asyncio does for TCP alone."""
+    async def nodelay() -> int:
+        told = asyncio.get_running_loop().create_future()
+
+        def connected(_, writer):
+            told.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=(listening := listen("127.0.0.1", 0))):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.close()
+            return await told
+
+    assert asyncio.run(nodelay())
 
 
 def test_a_port_in_use_is_said_before_the_model_is_loaded():
