@@ -1,10 +1,11 @@
 """From a model's folder to the first score of one picture, against Transformers' own loading and one eager pass.
 
-    python -m benchmarks.first_score [--networks laptop resnet50] [--runs 5] [--work_dir DIR]
+    python -m benchmarks.first_score [--networks laptop resnet50] [--exports FOLDER …] [--runs 5] [--work_dir DIR]
 
 Every run is a process of its own that has imported everything before the clock starts. Rival: ``AutoModelForImageClassification`` and
 ``AutoImageProcessor`` by ``from_pretrained``, Pillow, one pass in fp32. Ours: ``open_detector`` and ``scores``. Both take turns. Printed:
 medians of seconds by the clock to open and to score the first picture and a second one, and the ratio of the rival's sum to ours.
+``--exports``: folders of ``imaginet export-model``, such as ``benchmarks/inference.py --work_dir DIR --prepare`` writes, by ``open_detector``.
 """
 
 import argparse
@@ -17,11 +18,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 IMPORTS = """
-import json, sys, time
+import contextlib, json, sys, time
 import numpy as np, torch, transformers.modeling_utils, transformers.image_processing_backends
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ImageClassificationPipeline
 import imaginet_tools.inference.networks.torch_network
+for engine in ("onnx", "openvino"):
+    with contextlib.suppress(ModuleNotFoundError):
+        __import__(f"imaginet_tools.inference.networks.{engine}_network")
 from imaginet_tools.inference.saved_detector import open_detector
 place, picture = sys.argv[1:]
 times = [time.perf_counter()]
@@ -55,10 +59,26 @@ def run(code: str, place: Path, picture: Path) -> list[float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def lines_of(name: str, place: Path, contestants: dict[str, str], runs: int, picture: Path) -> list[list[str]]:
+    """Lines of the table; the first of the contestants, which take turns, is what the others are compared with."""
+    found = {each: [] for each in contestants}
+    for _ in range(runs):
+        for each, code in contestants.items():
+            found[each].append(run(code, place, picture))
+    rival, lines = next(iter(contestants)), []
+    totals = {each: statistics.median(one[1] + one[2] for one in of) for each, of in found.items()}
+    for each, of in found.items():
+        opening, first, second = (statistics.median(column) for column in list(zip(*of, strict=True))[1:])
+        ratio, off = ("–", "–") if each == rival else (f"{totals[rival] / totals[each]:.2f}", f"{abs(of[0][0] - found[rival][0][0]):.1g}")
+        lines.append([name, each, f"{opening:.2f}", f"{first:.2f}", f"{totals[each]:.2f}", ratio, f"{second:.2f}", off])
+    return lines
+
+
 def main(arguments: list[str]) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", nargs="+", default=["laptop", "resnet50"], choices=("laptop", "resnet50"))
+    parser.add_argument("--exports", nargs="+", default=[], type=Path, metavar="FOLDER")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--work_dir", help="where models are kept (default: a temporary folder)")
     options = parser.parse_args(arguments)
@@ -73,19 +93,9 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=options.work_dir) as folder:
         for name in options.networks:
             place = save(network_of(name), SelfConImageProcessor(), Path(folder, name))
-            found = {each: [] for each in CONTESTANTS}
-            for _ in range(options.runs):
-                for each, code in CONTESTANTS.items():
-                    found[each].append(run(code, place, sample_files()[0]))
-            scores = {each: runs[0][0] for each, runs in found.items()}
-            medians = {each: [statistics.median(column) for column in list(zip(*runs, strict=True))[1:]] for each, runs in found.items()}
-            totals = {each: statistics.median(one[1] + one[2] for one in runs) for each, runs in found.items()}
-            rival = next(iter(CONTESTANTS))
-            for each, (opening, first, second) in medians.items():
-                off = "–" if each == rival else f"{abs(scores[each] - scores[rival]):.1g}"
-                lines.append([
-                    name, each, f"{opening:.2f}", f"{first:.2f}", f"{totals[each]:.2f}", f"{totals[rival] / totals[each]:.2f}", f"{second:.2f}", off,
-                ])
+            lines += lines_of(name, place, CONTESTANTS, options.runs, sample_files()[0])
+    for place in options.exports:
+        lines += lines_of(place.name, place.resolve(), {"open_detector": OURS}, options.runs, sample_files()[0])
     print(markdown_table(["network", "way", "open, s", "first score, s", "both, s", "ratio", "second score, s", "difference"], lines))
 
 
