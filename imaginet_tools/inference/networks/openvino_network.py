@@ -62,7 +62,8 @@ class OpenVinoGraph:
             raise ValueError("this processor has no bf16")
         options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
+            # not bound to certain cores, or several processes of few threads would all have the first ones
+            options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         try:
             graph = core.read_model(file)
             self.models = {size: _compile(core, graph, size, device, options) for size in (1, BATCH_SIZE)}

@@ -220,6 +220,7 @@ def test_exports_take_as_many_threads_as_the_environment_says(asked, of_environm
     onnx, openvino = (open_detector(exported("resnet", engine)[0], threads=asked).network.graph for engine in ("onnx", "openvino"))
     assert onnx.session.get_session_options().intra_op_num_threads == threads
     assert openvino.models[1].get_property("INFERENCE_NUM_THREADS") == threads
+    assert openvino.models[1].get_property("ENABLE_CPU_PINNING") is False  # else two processes of a thread share the first core
 
 
 @pytest.mark.parametrize("engine, package", [("onnx", "onnxruntime"), ("openvino", "openvino")])
