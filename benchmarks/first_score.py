@@ -22,11 +22,11 @@ import contextlib, json, sys, time
 import numpy as np, torch, transformers.modeling_utils, transformers.image_processing_backends
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ImageClassificationPipeline
-import imaginet_tools.inference.networks.torch_network
-for engine in ("onnx", "openvino"):
-    with contextlib.suppress(ModuleNotFoundError):
-        __import__(f"imaginet_tools.inference.networks.{engine}_network")
+from imaginet_tools.inference.networks.engines import ENGINES
 from imaginet_tools.inference.saved_detector import open_detector
+for load, _ in ENGINES.values():
+    with contextlib.suppress(ModuleNotFoundError):
+        load()
 place, picture = sys.argv[1:]
 times = [time.perf_counter()]
 """

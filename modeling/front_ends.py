@@ -105,7 +105,7 @@ FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalCon
 @lru_cache(maxsize=1)
 def _fourier_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of the statistics' spectrum, all float32: window (256, 256), cosines and sines (129, 129) of place and frequency, and the share of
-    each pair of frequencies (129 · 129) in each ring or band (rings and bands)."""
+    each pair of frequencies (129 · 129) in each ring or band (rings and bands), by the number of pixels."""
     side = PixelStatistics.SIZE
     half = np.arange(side // 2 + 1)
     window = np.hanning(side)
@@ -115,7 +115,7 @@ def _fourier_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     edges = np.linspace(0, 0.5, PixelStatistics.RINGS)
     rings = [*zip(edges, [*edges[1:], 1.0], strict=True), *PixelStatistics.BANDS]
     members = [np.where(at_an_end, 1, 2) * ((radius >= low) & (radius < high)) for low, high in rings]
-    shares = np.stack([each.ravel() / each.sum() for each in members], axis=1)
+    shares = np.stack([each.ravel() / each.sum() for each in members], axis=1) / side**2
     tables = (np.outer(window, window), np.cos(angles) * np.where(at_an_end, 0.5, 1), np.sin(angles), shares)
     return tuple(np.ascontiguousarray(table, dtype=np.float32) for table in tables)
 
@@ -177,7 +177,7 @@ class PixelStatistics(nn.Module):
         above, below = torch.cat([even @ cosines, odd @ sines], 2).chunk(2, 1)
         power = (cosines.T @ above).square() + (sines.T @ below).square()
         left, right = power.chunk(2, 2)
-        return _log((left + right).flatten(1) @ (shares / self.SIZE**2))
+        return _log((left + right).flatten(1) @ shares)
 
     def _folded(self, values: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
         """What is alike and what is opposed at places n and -n of a dimension, for n of 0..128: sums and differences."""

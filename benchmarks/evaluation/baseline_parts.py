@@ -12,11 +12,11 @@ import sys
 
 import numpy as np
 
-from imaginet_core.pictures.degradation_grid.conditions import degrade
 from imaginet_core.pictures.degradations import CONDITION_TITLES
 from imaginet_core.pictures.pixel_statistics import NAMES, statistics
 from imaginet_core.text_tables import markdown_table
 from imaginet_tools.evaluation.pixel_baseline import PixelStatistics
+from imaginet_tools.evaluation.predict import BATCH_SIZE, iterate_prepared
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import load_splits
@@ -25,9 +25,7 @@ from imaginet_tools.metrics.delong import delong
 
 def features(images: ImageSet, condition: str) -> np.ndarray:
     """The statistics of all images under a condition: float64 (N, 13)."""
-    return np.stack([
-        statistics(degrade(images.pixels(index), path, condition)) for index, path in enumerate(images.path.tolist())
-    ])
+    return np.concatenate([np.stack(batch) for batch in iterate_prepared(images, condition, statistics, BATCH_SIZE, "pixel statistics")])
 
 
 def table(train: ImageSet, test: ImageSet, without: list[str]) -> str:

@@ -10,7 +10,7 @@ class Row(NamedTuple):
 
     Attributes:
         options: of train_selfcon.py.
-        known: generators that it trains on beside real pictures; None: all but the one left out.
+        known: how many generators it trains on beside real pictures; None: all but the one left out.
         statistics: whether it is no network but the logistic regression on a dozen pixel statistics.
         part: of the trained detector that is scored: "network" or "statistics" alone; None: both. Rows that differ in this alone
             share their runs.
