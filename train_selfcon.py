@@ -257,8 +257,9 @@ def train(options: TrainingOptions) -> Path:
         held_out = with_simulated(held_out, simulate(run, splits, held_out))
     if options.network.statistics_centres:
         views_2, held_out_views = make_views(run, splits.train, 2, splits, counterparts), make_views(run, held_out, 2, splits)
-        weight = add_statistics(run, model, views_2, held_out_views)
-        say(f"Pixel statistics weigh {weight:.2f} times what the network's logit does, by {len(held_out)} held-out images.")
+        weight, floor = add_statistics(run, model, views_2, held_out_views)
+        say(f"Pixel statistics weigh {weight:.2f} times what the network's logit does, which is held above about {-floor:.1f}, by "
+            f"{len(held_out)} held-out images.")
     calibrate(detector, held_out, accelerator, options.views.num_workers)
 
     # how good it is, beside the pixel statistics

@@ -43,6 +43,10 @@ class SelfConConfig(PreTrainedConfig):
             at full and at half size.
         statistics_centres: of the classifier on plain statistics of the pixels, whose log-odds are added to the network's, see
             ``front_ends.StatisticsClassifier``; 0: there is none.
+        network_floor: how loudly the network may say "real" beside the statistics: its logit is held above about minus this, softly
+            (``modeling_selfcon.held_above``); 0: it is not held.
+        shifts: the network sees each crop once for each of these numbers, moved by so many pixels up and to the left, and the mean of
+            what it says counts. What a front end or a generator does to blocks of pixels looks different from place to place.
         projection_size: size of the embeddings that the contrastive loss compares.
         classifier_hidden: hidden units of each classifier.
         contents: content types of the training images.
@@ -84,6 +88,8 @@ class SelfConConfig(PreTrainedConfig):
     adapter_size: int = 0
     high_pass: str | None = None
     statistics_centres: int = 0
+    network_floor: float = 0.0
+    shifts: list[int] | tuple[int, ...] = (0,)
     projection_size: int = 128
     classifier_hidden: int = 1024
     contents: list[str] | tuple[str, ...] = ()
@@ -98,7 +104,7 @@ class SelfConConfig(PreTrainedConfig):
     calibrated_classifier: str | None = None
 
     def __post_init__(self, **kwargs):
-        for name in ("widths", "depths", "contents", "families", "generators", "operating_points"):
+        for name in ("widths", "depths", "shifts", "contents", "families", "generators", "operating_points"):
             setattr(self, name, list(getattr(self, name)))
         self._name_classes(kwargs.pop("num_labels", None))
         if "custom_pipelines" in kwargs:
@@ -152,7 +158,9 @@ class SelfConConfig(PreTrainedConfig):
         numbers = (self.stem_stride, self.stem_width, *self.widths, *self.depths, self.projection_size, self.classifier_hidden)
         if min(numbers) < 1 or self.stem_kernel % 2 == 0:
             raise ValueError("Widths, depths, sizes and strides must be positive and stem_kernel odd.")
-        for name in ("statistics_centres", "adapter_size"):
+        if not self.shifts or min(self.shifts) < 0 or len(set(self.shifts)) != len(self.shifts):
+            raise ValueError(f"shifts must be different numbers of pixels, one or more, each 0 or more; got {self.shifts}.")
+        for name in ("statistics_centres", "adapter_size", "network_floor"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}.")
         for name in ("frozen", "adapter_size"):

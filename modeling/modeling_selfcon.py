@@ -37,6 +37,10 @@ logger = logging.get_logger(__name__)
 EMULATED = {torch.float16: ("avx512_fp16", "amx_fp16"), torch.bfloat16: ("avx512_bf16", "amx_bf16")}
 """Half precision -> the instructions, of which a CPU needs one to compute in it; else it goes by float32 and back."""
 
+FLOOR = 2.0
+"""Log-odds that ``network_floor`` stands for on the scale on which the network's logit means what it says; chosen on the folds of
+docs/unseen.md."""
+
 PIPELINES = {
     "image-classification": SelfConImageClassificationPipeline,
     "synthetic-image-detection": SyntheticImageDetectionPipeline,
@@ -290,10 +294,10 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         """
         self.warn_of_emulated_precision(pixel_values.device)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        sub, feature, maps = self.encoder(pixel_values, all_maps=bool(wanted))
+        sub, feature, maps = self.encoder(shifted(pixel_values, self.config.shifts), all_maps=bool(wanted))
         predictions = {
             "origin_logit": self._origin(feature, pixel_values),
-            "sub_logit": None if self.sub_classifier is None else apply(self.sub_classifier, sub)[:, 0],
+            "sub_logit": None if self.sub_classifier is None else self._said(self.sub_classifier, sub)[:, 0],
             **self._kinds(feature),
         }
         if crop_counts is not None:
@@ -303,7 +307,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         calibrated = predictions["origin_logit"] / self.config.temperature + self.config.bias
         logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
         loss = None if labels is None else F.cross_entropy(logits, labels)
-        return SelfConOutput(loss=loss, logits=logits, hidden_states=maps if wanted else None, **predictions)
+        maps = tuple(each[: len(pixel_values)] for each in maps) if wanted else None
+        return SelfConOutput(loss=loss, logits=logits, hidden_states=maps, **predictions)
 
     @torch.no_grad()
     def forward_early(self, pixel_values: Tensor, is_sure: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor | None]]:
@@ -327,23 +332,53 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         logits = []
 
         def choose(sub: Tensor) -> Tensor:
-            logits.append(apply(self.sub_classifier, sub)[:, 0])
-            return ~is_sure(logits[0])
+            logits.append(self._said(self.sub_classifier, sub)[:, 0])
+            return (~is_sure(logits[0])).repeat(len(self.config.shifts))
 
-        feature = self.encoder(pixel_values, choose=choose).feature
+        feature = self.encoder(shifted(pixel_values, self.config.shifts), choose=choose).feature
         goes_on = ~is_sure(logits[0])
         return logits[0], goes_on, {"origin_logit": self._origin(feature, pixel_values[goes_on]), **self._kinds(feature)}
 
     def _origin(self, feature: Tensor, pixel_values: Tensor) -> Tensor:
-        of_network = apply(self.classifier, feature)[:, 0]
+        of_network = held_above(self._said(self.classifier, feature)[:, 0], self.config.network_floor)
         return of_network if self.statistics_classifier is None else of_network + self.statistics_classifier(pixel_values)
 
     def _kinds(self, feature: Tensor) -> dict[str, Tensor | None]:
         return {
-            "family_logits": None if self.family_classifier is None else apply(self.family_classifier, feature),
-            "generator_logits": None if self.generator_classifier is None else apply(self.generator_classifier, feature),
-            "feature": feature,
+            "family_logits": None if self.family_classifier is None else self._said(self.family_classifier, feature),
+            "generator_logits": None if self.generator_classifier is None else self._said(self.generator_classifier, feature),
+            "feature": self._over_shifts(feature),
         }
+
+    def _said(self, head: nn.Sequential, feature: Tensor) -> Tensor:
+        return self._over_shifts(apply(head, feature))
+
+    def _over_shifts(self, values: Tensor) -> Tensor:
+        """What was computed of :func:`shifted` pixels, (shifts · B, ...) -> its mean for each image, (B, ...)."""
+        count = len(self.config.shifts)
+        return values if count == 1 else values.unflatten(0, (count, -1)).mean(0)
+
+
+def shifted(pixels: Tensor, shifts: list[int]) -> Tensor:
+    """Each image as it looks from other places: float (B, C, H, W) -> (shifts · B, C, H, W), all images by the first shift first.
+
+    A shift of s leaves out s rows at the top and s columns at the left; at the other ends as many are filled by reflection.
+
+    Args:
+        shifts: numbers of pixels, 0 or more, each below half of the shorter side.
+    """
+    places = [F.pad(pixels[..., shift:, shift:], (0, shift, 0, shift), mode="reflect") if shift else pixels for shift in shifts]
+    return places[0] if len(places) == 1 else torch.cat(places)
+
+
+def held_above(logit: Tensor, floor: float) -> Tensor:
+    """Logits held above about minus ``floor``, in their order: float (B,) -> (B,). 0 holds nothing.
+
+    Where a network finds none of the traces that it knows, the picture may be of a generator that it does not know; so how sure it may
+    be that a picture is real is bounded, and how sure that it is synthetic is not. At minus ``floor`` the change is a third of ``floor``,
+    at 0 a sixteenth.
+    """
+    return F.softplus(logit + floor, beta=FLOOR / floor) - floor if floor else logit
 
 
 def apply(head: nn.Sequential, feature: Tensor) -> Tensor:

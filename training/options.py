@@ -90,6 +90,10 @@ class NetworkOptions(Group):
         0, "centres of a classifier on plain statistics of the pixels, whose log-odds are added to the network's; 0: none",
         limits="not negative",
     )
+    shifts: list[int] = option(
+        [0], "the network sees each picture that it scores once for each of these numbers, moved by so many pixels up and to the left, "
+        "and the mean counts; training takes no longer, scoring does"
+    )
     projection_size: int = option(128, "size of the embeddings that the contrastive loss compares")
     classifier_hidden: int = option(1024, "hidden units of the classifiers")
 

@@ -4,6 +4,7 @@
 SMALL_NETWORK = dict(
     initial_weights="none", stem_kernel=3, stem_stride=1, stem_width=16, stem_pool=False, block="basic",
     widths=[16, 32, 64, 128], depths=[1, 1, 1, 1], high_pass="local_contrast", classifier_hidden=256, statistics_centres=300,
+    shifts=[1],
 )
 SMALL_RECIPE = dict(
     views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,

@@ -1,4 +1,4 @@
-"""Ways of joining a network and the classifier of pixel statistics, on the finished runs of the row "with statistics".
+"""Ways of joining a network and the classifier of pixel statistics, on the finished runs of the row "preset".
 
     python -m benchmarks.unseen.fusion --data_dir ../shared/lab --views 19200 [--out runs/unseen]
 
@@ -26,7 +26,7 @@ from modeling import SelfConForImageClassification, SelfConImageProcessor
 from training.run.output_folder import is_finished
 from training.stages.statistics_classifier import calibrated
 
-ROW = "with statistics"
+ROW = "preset"
 BATCH = 8
 
 
@@ -56,7 +56,7 @@ class Witnesses:
     """
 
     def __init__(self, place: Path):
-        self.model = SelfConForImageClassification.from_pretrained(place).eval()
+        self.model = SelfConForImageClassification.from_pretrained(place, network_floor=0.0).eval()
         self.processor = SelfConImageProcessor.from_pretrained(place)
 
     def log_odds(self, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:

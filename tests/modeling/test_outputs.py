@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from transformers import AutoModel, Trainer, TrainingArguments, pipeline
 
-from modeling import SelfConForImageClassification, SelfConImageProcessor, SelfConModel, save
+from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, SelfConModel, save
 from modeling.backbones import ShortcutConvolution
+from modeling.modeling_selfcon import held_above
 from tests.modeling.helpers import pixels, small_model
 
 
@@ -47,6 +48,58 @@ def test_hidden_states_are_the_feature_maps_of_stem_and_layers(model):
 def test_hidden_states_of_a_backbone_of_timm_have_channels_first():
     maps = small_model(backbone="swin_s3_tiny_224")(torch.randn(1, 3, 96, 96), output_hidden_states=True).hidden_states
     assert [tuple(each.shape) for each in maps] == [(1, 192, 12, 12), (1, 768, 3, 3)]
+
+
+def moved(images: torch.Tensor, shift: int) -> torch.Tensor:
+    """Without rows and columns at the top and on the left; at the other ends NumPy fills as many by reflection."""
+    cut = images.numpy()[:, :, shift:, shift:]
+    return torch.from_numpy(np.pad(cut, [(0, 0), (0, 0), (0, shift), (0, shift)], mode="reflect"))
+
+
+@pytest.mark.parametrize("shifts", [[0, 1, 3], [2]])
+def test_with_shifts_the_mean_of_what_is_said_of_moved_pictures_counts(shifts):
+    kinds = dict(families=["a", "b"], generators=["a", "b", "c"], statistics_centres=4)
+    model, plain = small_model(shifts=shifts, **kinds), small_model(**kinds)
+    model.statistics_classifier.weight += 1
+    plain.load_state_dict(model.state_dict())
+    noise = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(3))
+    statistics = plain.statistics_classifier(noise)
+    slow = [plain(moved(noise, shift), output_hidden_states=True) for shift in shifts]
+    found = model(noise, output_hidden_states=True)
+    of_network = [plain.classifier(each.feature)[:, 0] for each in slow]
+    torch.testing.assert_close(found.origin_logit, torch.stack(of_network).mean(0) + statistics)
+    for name in ("sub_logit", "family_logits", "generator_logits", "feature"):
+        torch.testing.assert_close(found[name], torch.stack([each[name] for each in slow]).mean(0))
+    for map_found, map_slow in zip(found.hidden_states, slow[0].hidden_states, strict=True):
+        torch.testing.assert_close(map_found, map_slow)
+    grouped = model(noise, crop_counts=torch.tensor([2]))
+    torch.testing.assert_close(grouped.origin_logit, found.origin_logit.mean(0, keepdim=True))
+    sub, goes_on, rest = model.forward_early(noise, lambda said: said == said.max())
+    torch.testing.assert_close(sub, found.sub_logit)
+    torch.testing.assert_close(goes_on, sub < sub.max())
+    torch.testing.assert_close(rest["origin_logit"], found.origin_logit[goes_on])
+    torch.testing.assert_close(rest["feature"], found.feature[goes_on])
+
+
+def test_a_floor_bounds_how_loudly_the_network_says_real_and_keeps_its_order():
+    logit = torch.linspace(-30, 30, 601)
+    held = held_above(logit, 2.0)
+    assert held.diff().min() >= 0 and held.min() == pytest.approx(-2, abs=1e-4)
+    assert (held >= logit - 1e-5).all() and (held[logit > 4] - logit[logit > 4]).max() < 0.01 and held[300] == pytest.approx(0.127, abs=1e-3)
+    assert held_above(logit, 0.0) is logit
+    model, plain = small_model(network_floor=0.2), small_model()
+    plain.load_state_dict(model.state_dict())
+    noise = torch.randn(4, 3, 32, 32)
+    torch.testing.assert_close(model(noise).origin_logit, held_above(plain(noise).origin_logit, 0.2))
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), [
+    ({"shifts": []}, "shifts must be different numbers of pixels"), ({"shifts": [1, 1]}, "one or more, each 0 or more; got"),
+    ({"shifts": [-1]}, r"got \[-1\]"), ({"network_floor": -0.5}, "network_floor must be 0 or more, got -0.5"),
+])
+def test_shifts_and_floors_that_make_no_sense_are_refused(wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        SelfConConfig(**wrong)
 
 
 @pytest.mark.parametrize("wrong", ["pixel_value", "lables", "output_attentions", "crop_count"])

@@ -4,10 +4,12 @@ On generators that no training image was made with, such statistics tell more th
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
 a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001). How much it weighs beside the network is told by
 views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
-others; so the statistics weigh as much as these images can bear, see :func:`weight_beside_network`.
+others; so the statistics weigh as much as these images can bear, and how loudly the network may say "real" is bounded, see
+:func:`join`.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from torch import Tensor
 from imaginet_tools.images.image_set import REAL, pick_evenly
 from modeling import SelfConForImageClassification
 from modeling.front_ends import StatisticsClassifier
+from modeling.modeling_selfcon import FLOOR
 from training.run.context import Run
 from training.run.hardware import copy_weights_to_all
 from training.run.progress import Progress
@@ -44,26 +47,37 @@ CALIBRATION_PENALTY = 1e3
 """scikit-learn's C: next to none, since one number is fitted."""
 
 
-def add_statistics(run: Run, model: SelfConForImageClassification, train: RandomViews, held_out: RandomViews) -> float:
-    """Fits ``model.statistics_classifier`` and scales it beside the network; every process calls it.
+class Joint(NamedTuple):
+    """How network and statistics join: ``held_above(network's logit, floor) + weight · statistics' log-odds``.
+
+    Attributes:
+        weight: of the statistics, 0 to MOST_WEIGHT.
+        floor: ``network_floor`` of the configuration.
+    """
+
+    weight: float
+    floor: float
+
+
+def add_statistics(run: Run, model: SelfConForImageClassification, train: RandomViews, held_out: RandomViews) -> Joint:
+    """Fits ``model.statistics_classifier``, scales it beside the network, and sets ``network_floor``; every process calls it.
 
     Args:
         run: its accelerator, options and seed.
         model: with a classifier of statistics.
         train: views of the training images, and of their synthetic counterparts.
         held_out: views of images of both classes that train nothing.
-
-    Returns:
-        what its log-odds are multiplied by where the network's logit counts once, 0 to MOST_WEIGHT.
     """
-    classifier, weight = model.statistics_classifier, torch.zeros((), device=run.accelerator.device)
+    classifier, joint = model.statistics_classifier, torch.zeros(2, device=run.accelerator.device)
+    model.config.network_floor = 0.0
     if run.accelerator.is_main_process:
         _fit_to_views(run, classifier, train)
-        weight.fill_(_weight_by_views(run, model, held_out))
-        classifier.weight *= weight
-        classifier.bias *= weight
+        joint.copy_(torch.tensor(_join_by_views(run, model, held_out)))
+        classifier.weight *= joint[0]
+        classifier.bias *= joint[0]
     copy_weights_to_all(run.accelerator, model)
-    return float(broadcast(weight))
+    weight, model.config.network_floor = broadcast(joint).tolist()
+    return Joint(weight, model.config.network_floor)
 
 
 @torch.no_grad()
@@ -76,20 +90,21 @@ def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews
 
 
 @torch.no_grad()
-def _weight_by_views(run: Run, model: SelfConForImageClassification, views: RandomViews) -> float:
+def _join_by_views(run: Run, model: SelfConForImageClassification, views: RandomViews) -> Joint:
     seen, was_training = [], model.training
     model.eval()
     for pixels, label, source, _ in _batches(run, views, "network beside pixel statistics"):
         both, of_statistics = model(pixels).origin_logit, model.statistics_classifier(pixels)
         seen.append((_array(both - of_statistics), _array(of_statistics), label, source))
     model.train(was_training)
-    return weight_beside_network(*map(np.concatenate, zip(*seen, strict=True)))
+    return join(*map(np.concatenate, zip(*seen, strict=True)))
 
 
-def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source: np.ndarray) -> float:
-    """What the statistics' log-odds are multiplied by where the network's logit counts once, 0 to MOST_WEIGHT.
+def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source: np.ndarray) -> Joint:
+    """How much the statistics weigh beside a network, and how loudly that may say "real".
 
-    Both are brought to the same scale first, each by a logistic regression of its own. Then the statistics have the largest share whose
+    Both are brought to the same scale first, each by a logistic regression of its own, and the network's log-odds are held above about
+    minus FLOOR (``modeling_selfcon.held_above``). Then the statistics have the largest share whose
     log loss is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
     Classification and Regression Trees, 1984; here of paired differences): the network speaks louder only as far as held-out images
     tell that it should.
@@ -101,15 +116,16 @@ def weight_beside_network(network: np.ndarray, statistics: np.ndarray, label: np
     """
     of_network, of_statistics = (_slope(each, label) for each in (network, statistics))
     if of_statistics <= 0:
-        return 0.0
+        return Joint(0.0, 0.0)
     if of_network <= 0:
-        return MOST_WEIGHT
-    network, statistics = of_network * network, of_statistics * statistics
+        return Joint(MOST_WEIGHT, 0.0)
+    network, statistics = np.logaddexp(0, of_network * network + FLOOR) - FLOOR, of_statistics * statistics
     losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in SHARES])
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))
     share = max(share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one)
-    return MOST_WEIGHT if share == 1 else min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
+    weight = MOST_WEIGHT if share == 1 else min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
+    return Joint(weight, FLOOR / of_network if weight else 0.0)
 
 
 def _slope(log_odds: np.ndarray, label: np.ndarray) -> float:

@@ -19,6 +19,7 @@ RESNET = dict(stem_kernel=7, stem_stride=2, stem_pool=True, block="bottleneck", 
 LAPTOP = dict(
     stem_kernel=3, stem_stride=1, stem_width=8, stem_pool=False, block="basic", widths=[8, 16, 16, 32], depths=[1, 1, 1, 1],
     high_pass="local_contrast", sub_classifier=False, statistics_centres=12,
+    shifts=[1, 2], network_floor=1.5,
 )
 
 

@@ -13,12 +13,13 @@ from sklearn.svm import SVC
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.splits import load_splits
 from modeling.front_ends import StatisticsClassifier
+from modeling.modeling_selfcon import FLOOR, held_above
 from tests.training.stages.two_processes import small_model
 from training.options import TrainingOptions
 from training.run.checkpoints import Checkpoints, RunState
 from training.run.context import Run
 from training.stages import statistics_classifier
-from training.stages.statistics_classifier import GAMMA, MOST_WEIGHT, add_statistics, fit, weight_beside_network
+from training.stages.statistics_classifier import GAMMA, MOST_WEIGHT, Joint, add_statistics, fit, join
 from training.views.random_views import RandomViews
 from training.views.recipes import RobustView
 
@@ -66,16 +67,39 @@ def test_what_weighs_little_is_outvoted_where_classes_overlap_and_only_shares_ma
     assert said_of_inner(0.1) == pytest.approx(said_of_inner(0.1, scale=7), abs=1e-5)
 
 
+def slope(log_odds: np.ndarray, label: np.ndarray) -> float:
+    """Of scikit-learn's logistic regression."""
+    return float(LogisticRegression(C=1e6, class_weight="balanced").fit(log_odds[:, None], label).coef_[0, 0])
+
+
 def test_the_weight_makes_good_witnesses_heard_and_has_bounds():
     rng = np.random.default_rng(1)
     label, source = rng.integers(0, 2, 4000), np.arange(4000) // 4
     good, also, chance = (rng.normal(shift * (2 * label - 1), 1) for shift in (1, 1, 0))
     # log-odds of two equally good witnesses, one of whom speaks five times as loudly: the other one is heard as much, or a little more
-    assert 4.5 < weight_beside_network(10 * good, 2 * also, label, source) < 9
-    assert weight_beside_network(10 * good, chance, label, source) < 0.6
-    assert weight_beside_network(10 * good, -also, label, source) == 0
-    assert weight_beside_network(-good, 2 * also, label, source) == MOST_WEIGHT
-    assert weight_beside_network(np.zeros(4000), 2 * also, label, source) == MOST_WEIGHT
+    heard = join(10 * good, 2 * also, label, source)
+    assert 4 < heard.weight < 9 and heard.floor == pytest.approx(FLOOR / slope(10 * good, label), rel=1e-3)
+    assert join(10 * good, chance, label, source).weight < 0.6
+    assert join(10 * good, -also, label, source) == Joint(0, 0)
+    assert join(-good, 2 * also, label, source) == Joint(MOST_WEIGHT, 0)
+    assert join(np.zeros(4000), 2 * also, label, source) == Joint(MOST_WEIGHT, 0)
+
+
+def test_pictures_without_a_trace_that_the_network_knows_are_left_to_the_statistics():
+    """Of fakes by another generator the network says "real", as loudly as of real ones; their statistics are half as good as can be."""
+    rng = np.random.default_rng(4)
+    label = rng.integers(0, 2, 4000)
+    network, statistics = np.where(label, 6.0, -6.0) + rng.normal(0, 3, 4000), 1.5 * rng.normal(2 * label - 1, 1)
+    weight, floor = join(network, statistics, label, np.arange(4000))
+    unseen = rng.integers(0, 2, 4000)
+    deaf, says = -6 + rng.normal(0, 3, 4000), 1.5 * rng.normal(2 * unseen - 1, 1)
+
+    def auc(floor: float) -> tuple[float, float]:
+        held = [held_above(torch.from_numpy(each), floor).numpy() for each in (network, deaf)]
+        return roc_auc_score(label, held[0] + weight * statistics), roc_auc_score(unseen, held[1] + weight * says)
+
+    (known, found), (known_before, found_before) = auc(floor), auc(0.0)
+    assert found > found_before + 0.1 and known > known_before - 0.01
 
 
 def test_statistics_that_add_nothing_lose_their_voice_where_enough_source_pictures_tell_so():
@@ -83,11 +107,10 @@ def test_statistics_that_add_nothing_lose_their_voice_where_enough_source_pictur
     label = rng.integers(0, 2, 4000)
     network = rng.normal(2 * label - 1, 1)
     statistics = network + rng.normal(0, 2, 4000)  # the same with noise: the best sum has none of it
-    assert weight_beside_network(network, statistics, label, np.arange(4000)) < 0.05
+    assert join(network, statistics, label, np.arange(4000)).weight < 0.2
     of_six = rng.integers(0, 6, 4000)
     network[of_six == 0] *= -0.5  # of one picture in six the network is wrong: who can tell that of the others it is better?
-    slopes = [LogisticRegression(C=1e6).fit(each[:, None], label).coef_[0, 0] for each in (network, statistics)]
-    assert weight_beside_network(network, statistics, label, of_six) > 0.9 * slopes[1] / slopes[0]
+    assert join(network, statistics, label, of_six).weight > 0.9 * slope(statistics, label) / slope(network, label)
 
 
 def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_dataset, tmp_path, monkeypatch):
@@ -100,23 +123,20 @@ def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_d
     model = small_model()
     model.statistics_classifier = StatisticsClassifier(16)
     told = []
-    monkeypatch.setattr(
-        statistics_classifier, "weight_beside_network", lambda *columns: told.append(columns) or weight_beside_network(*columns)
-    )
-    weight = add_statistics(run, model, train, held_out)
+    monkeypatch.setattr(statistics_classifier, "join", lambda *columns: told.append(columns) or join(*columns))
+    joint = add_statistics(run, model, train, held_out)
     network, statistics, label, source = told[0]
     assert set(source) == set(splits.held_out.source_image)
     assert len(label) == 2 * len(splits.held_out) and set(label) == {0, 1}
-    assert weight == pytest.approx(weight_beside_network(network, statistics, label, source))
+    assert joint == pytest.approx(join(network, statistics, label, source)) and model.config.network_floor == joint.floor
     first = {name: value.clone() for name, value in model.statistics_classifier.state_dict().items()}
     assert first["weight"].abs().max() > 0
 
     pixels = torch.randn(2, 3, 256, 256)
     model.eval()
     with torch.no_grad():
-        torch.testing.assert_close(
-            model(pixels).origin_logit, model.classifier(model.encode(pixels)[1])[:, 0] + model.statistics_classifier(pixels)
-        )
-    assert add_statistics(run, model, train, held_out) == pytest.approx(weight)  # whatever it held before
+        of_network = held_above(model.classifier(model.encode(pixels)[1])[:, 0], joint.floor)
+        torch.testing.assert_close(model(pixels).origin_logit, of_network + model.statistics_classifier(pixels))
+    assert add_statistics(run, model, train, held_out) == pytest.approx(joint)  # whatever it held before
     for name, value in model.statistics_classifier.state_dict().items():
         torch.testing.assert_close(value, first[name])
