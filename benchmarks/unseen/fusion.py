@@ -1,10 +1,11 @@
 """Ways of joining a network and the classifier of pixel statistics, on the finished runs of the row "preset".
 
-    python -m benchmarks.unseen.fusion --data_dir ../shared/lab --views 19200 [--out runs/unseen]
+    python -m benchmarks.unseen.fusion --data_dir ../shared/lab --views 19200 [--out runs/unseen] [--shifts 1 2]
 
 Each generator was kept from one run, see ``benchmarks.unseen``, which makes them. Both log-odds are brought to one scale by logistic
 regressions on the run's held-out images, under all columns' conditions; then each way joins them. "Known" are the held-out images
 themselves, of the generators that the run was trained with: few, and the scales were fitted on them. Nothing is fitted on what is scored.
+``--shifts``: the network sees pictures moved by these numbers of pixels instead of by the preset's.
 """
 
 import argparse
@@ -53,10 +54,12 @@ class Witnesses:
 
     Args:
         place: folder of the model, with a classifier of statistics.
+        shifts: of the configuration; None: as they are.
     """
 
-    def __init__(self, place: Path):
-        self.model = SelfConForImageClassification.from_pretrained(place, network_floor=0.0).eval()
+    def __init__(self, place: Path, shifts: list[int] | None):
+        changed = {"network_floor": 0.0} if shifts is None else {"network_floor": 0.0, "shifts": shifts}
+        self.model = SelfConForImageClassification.from_pretrained(place, **changed).eval()
         self.processor = SelfConImageProcessor.from_pretrained(place)
 
     def log_odds(self, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
@@ -76,12 +79,12 @@ class Witnesses:
         return torch.stack([self.model(pixels).origin_logit - statistics, statistics]).double().numpy()
 
 
-def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path) -> tuple[np.ndarray, np.ndarray]:
+def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, shifts: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
     """AUC of the generator left out and of the known ones, each (ways, columns)."""
     folder = folder_of(ROWS[ROW], part, plan, out)
     if not is_finished(folder):
         raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{ROW}" --views {plan.views}')
-    witnesses, held_out = Witnesses(folder / "model"), splits_of(options_of(ROWS[ROW], part, lab, plan, out)).held_out
+    witnesses, held_out = Witnesses(folder / "model", shifts), splits_of(options_of(ROWS[ROW], part, lab, plan, out)).held_out
     known, unseen = (
         [witnesses.log_odds(images, conditions) for conditions in CONDITIONS.values()] for images in (held_out, part.scored)
     )
@@ -102,11 +105,12 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=3840, help="as the runs had (default: %(default)s)")
     parser.add_argument("--folds", type=int, default=3, help="as the runs had (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="as the runs had (default: %(default)s)")
+    parser.add_argument("--shifts", type=int, nargs="+", help="of the network (default: the preset's)")
     options = parser.parse_args()
     lab = Lab(options.data_dir)
     plan = Plan(lab.folder.name, lab.train.fingerprint(), options.folds, options.views, options.seed, COMMON)
     out = (options.out / f"views_{options.views}").resolve()
-    found = [aucs_of_run(lab.part(generator, options.folds), lab, plan, out) for generator in lab.generators]
+    found = [aucs_of_run(lab.part(generator, options.folds), lab, plan, out, options.shifts) for generator in lab.generators]
     unseen, known = (np.stack(each) for each in zip(*found, strict=True))
     lines = [
         [way, *(f"{value:.3f}" for value in (*unseen[:, number].mean(0), unseen[:, number, 0].min(), *known[:, number].mean(0)))]
