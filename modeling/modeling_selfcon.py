@@ -61,7 +61,8 @@ class SelfConOutput(ModelOutput):
         family_logits: (B, families), of which family the image would be if it is synthetic; None without classifier.
         generator_logits: (B, generators), the same for generators.
         feature: (B, feature size), the trunk's feature, which all classifiers but the sub-network's see.
-        hidden_states: the feature maps if asked for, see ``backbones.Features.maps``; of each crop where there are several.
+        hidden_states: the feature maps if asked for, see ``backbones.Features.maps``; of each crop where there are several, as it lies,
+            whatever the configuration's ``shifts``.
     """
 
     loss: Tensor | None = None
@@ -294,7 +295,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         """
         self.warn_of_emulated_precision(pixel_values.device)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        sub, feature, maps = self.encoder(shifted(pixel_values, self.config.shifts), all_maps=bool(wanted))
+        moved = shifted(pixel_values, self.config.shifts)
+        sub, feature, maps = self.encoder(moved, all_maps=bool(wanted))
         predictions = {
             "origin_logit": self._origin(feature, pixel_values),
             "sub_logit": None if self.sub_classifier is None else self._said(self.sub_classifier, sub)[:, 0],
@@ -307,8 +309,9 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         calibrated = predictions["origin_logit"] / self.config.temperature + self.config.bias
         logits = torch.stack([torch.zeros_like(calibrated), calibrated], dim=1)
         loss = None if labels is None else F.cross_entropy(logits, labels)
-        maps = tuple(each[: len(pixel_values)] for each in maps) if wanted else None
-        return SelfConOutput(loss=loss, logits=logits, hidden_states=maps, **predictions)
+        if wanted and moved is not pixel_values:
+            maps = self.encoder(pixel_values, all_maps=True).maps
+        return SelfConOutput(loss=loss, logits=logits, hidden_states=maps if wanted else None, **predictions)
 
     @torch.no_grad()
     def forward_early(self, pixel_values: Tensor, is_sure: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor | None]]:

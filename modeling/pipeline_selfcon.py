@@ -152,5 +152,5 @@ class SyntheticImageDetectionPipeline(SelfConImageClassificationPipeline):
             images=pixels, input_data_format="channels_last", return_tensors="pt", do_center_crop=False, crops=1
         )
         with torch.inference_mode(), self.device_placement():
-            features = self.model(**inputs.to(self.device), output_hidden_states=True).hidden_states[-1][0].float().cpu().numpy()
+            features = self.model.encoder(inputs.to(self.device)["pixel_values"]).maps[-1][0].float().cpu().numpy()
             return local_logits(features, classify, pixels.shape[:2], WINDOW, halves=self.model.config.backbone is None)
