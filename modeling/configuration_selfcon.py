@@ -44,7 +44,7 @@ class SelfConConfig(PreTrainedConfig):
         statistics_centres: of the classifier on plain statistics of the pixels, whose log-odds are added to the network's, see
             ``front_ends.StatisticsClassifier``; 0: there is none.
         network_floor: how loudly the network may say "real" beside the statistics: its logit is held above about minus this, softly
-            (``modeling_selfcon.held_above``); 0: it is not held.
+            (``front_ends.held_above``); 0: it is not held.
         shifts: the network sees each crop once for each of these numbers, moved by so many pixels up and to the left, and the mean of
             what it says counts. What a front end or a generator does to blocks of pixels looks different from place to place.
         projection_size: size of the embeddings that the contrastive loss compares.

@@ -98,6 +98,18 @@ class LocalContrast(nn.Module):
         return detail * (self.scale / (power + self.floor**2).sqrt())
 
 
+def shifted(pixels: Tensor, shifts: list[int]) -> Tensor:
+    """Each image as it looks from other places: float (B, C, H, W) -> (shifts · B, C, H, W), all images by the first shift first.
+
+    A shift of s leaves out s rows at the top and s columns at the left; at the other ends as many are filled by reflection.
+
+    Args:
+        shifts: numbers of pixels, 0 or more, each below half of the shorter side.
+    """
+    places = [F.pad(pixels[..., shift:, shift:], (0, shift, 0, shift), mode="reflect") if shift else pixels for shift in shifts]
+    return places[0] if len(places) == 1 else torch.cat(places)
+
+
 FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalContrast}
 """By ``high_pass`` of the configuration."""
 
@@ -185,6 +197,21 @@ class PixelStatistics(nn.Module):
         mirrored = -torch.arange(length, device=values.device) % self.SIZE
         near, far = values.narrow(dimension, 0, length), values.index_select(dimension, mirrored)
         return near + far, near - far
+
+
+FLOOR = 2.0
+"""Log-odds that ``network_floor`` stands for on the scale on which the network's logit means what it says; chosen on the folds of
+docs/unseen.md."""
+
+
+def held_above(logit: Tensor, floor: float) -> Tensor:
+    """Logits held above about minus ``floor``, in their order: float (B,) -> (B,). 0 holds nothing.
+
+    Where a network finds none of the traces that it knows, the picture may be of a generator that it does not know; so how sure it may
+    be that a picture is real is bounded, and how sure that it is synthetic is not. At minus ``floor`` the change is a third of ``floor``,
+    at 0 a sixteenth.
+    """
+    return F.softplus(logit + floor, beta=FLOOR / floor) - floor if floor else logit
 
 
 class StatisticsClassifier(nn.Module):

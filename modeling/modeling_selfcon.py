@@ -25,7 +25,7 @@ from transformers.utils import can_return_tuple, logging
 
 from .backbones import Encoder, FeatureNorm, TimmEncoder, at_least_float32
 from .configuration_selfcon import CustomPipelines, SelfConConfig
-from .front_ends import FRONT_ENDS, StatisticsClassifier
+from .front_ends import FRONT_ENDS, StatisticsClassifier, held_above, shifted
 
 # Transformers copies the files that this one imports whenever a model is saved, so the handler and the pipelines must be among them
 from .handler import EndpointHandler  # noqa: F401
@@ -36,10 +36,6 @@ logger = logging.get_logger(__name__)
 
 EMULATED = {torch.float16: ("avx512_fp16", "amx_fp16"), torch.bfloat16: ("avx512_bf16", "amx_bf16")}
 """Half precision -> the instructions, of which a CPU needs one to compute in it; else it goes by float32 and back."""
-
-FLOOR = 2.0
-"""Log-odds that ``network_floor`` stands for on the scale on which the network's logit means what it says; chosen on the folds of
-docs/unseen.md."""
 
 PIPELINES = {
     "image-classification": SelfConImageClassificationPipeline,
@@ -360,28 +356,6 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         """What was computed of :func:`shifted` pixels, (shifts · B, ...) -> its mean for each image, (B, ...)."""
         count = len(self.config.shifts)
         return values if count == 1 else values.unflatten(0, (count, -1)).mean(0)
-
-
-def shifted(pixels: Tensor, shifts: list[int]) -> Tensor:
-    """Each image as it looks from other places: float (B, C, H, W) -> (shifts · B, C, H, W), all images by the first shift first.
-
-    A shift of s leaves out s rows at the top and s columns at the left; at the other ends as many are filled by reflection.
-
-    Args:
-        shifts: numbers of pixels, 0 or more, each below half of the shorter side.
-    """
-    places = [F.pad(pixels[..., shift:, shift:], (0, shift, 0, shift), mode="reflect") if shift else pixels for shift in shifts]
-    return places[0] if len(places) == 1 else torch.cat(places)
-
-
-def held_above(logit: Tensor, floor: float) -> Tensor:
-    """Logits held above about minus ``floor``, in their order: float (B,) -> (B,). 0 holds nothing.
-
-    Where a network finds none of the traces that it knows, the picture may be of a generator that it does not know; so how sure it may
-    be that a picture is real is bounded, and how sure that it is synthetic is not. At minus ``floor`` the change is a third of ``floor``,
-    at 0 a sixteenth.
-    """
-    return F.softplus(logit + floor, beta=FLOOR / floor) - floor if floor else logit
 
 
 def apply(head: nn.Sequential, feature: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from transformers import AutoModel, Trainer, TrainingArguments, pipeline
 
 from modeling import SelfConConfig, SelfConForImageClassification, SelfConImageProcessor, SelfConModel, save
 from modeling.backbones import ShortcutConvolution
-from modeling.modeling_selfcon import held_above
+from modeling.front_ends import held_above
 from tests.modeling.helpers import pixels, small_model
 
 

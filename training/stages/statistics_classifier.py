@@ -21,8 +21,7 @@ from torch import Tensor
 
 from imaginet_tools.images.image_set import REAL, pick_evenly
 from modeling import SelfConForImageClassification
-from modeling.front_ends import StatisticsClassifier
-from modeling.modeling_selfcon import FLOOR
+from modeling.front_ends import FLOOR, StatisticsClassifier
 from training.run.context import Run
 from training.run.hardware import copy_weights_to_all
 from training.run.progress import Progress
@@ -104,7 +103,7 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     """How much the statistics weigh beside a network, and how loudly that may say "real".
 
     Both are brought to the same scale first, each by a logistic regression of its own, and the network's log-odds are held above about
-    minus FLOOR (``modeling_selfcon.held_above``). Then the statistics have the largest share whose
+    minus FLOOR (``front_ends.held_above``). Then the statistics have the largest share whose
     log loss is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
     Classification and Regression Trees, 1984; here of paired differences): the network speaks louder only as far as held-out images
     tell that it should.

@@ -12,8 +12,7 @@ from sklearn.svm import SVC
 
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.splits import load_splits
-from modeling.front_ends import StatisticsClassifier
-from modeling.modeling_selfcon import FLOOR, held_above
+from modeling.front_ends import FLOOR, StatisticsClassifier, held_above
 from tests.training.stages.two_processes import small_model
 from training.options import TrainingOptions
 from training.run.checkpoints import Checkpoints, RunState
