@@ -4,11 +4,10 @@
 
 The rival is the way of the reference: eager PyTorch in fp32, one picture after another, opened by Pillow. Networks have random
 weights, whose statistics are those of the sample's pictures, so that activations are of the size of trained ones: ``laptop`` is
-the preset's network where it sees each crop once (the preset's two ``shifts`` take twice as long), ``resnet50`` the paper's. "Alone"
-is the network on one crop that is in memory; "folder" is everything from files of 256 × 256 pixels to probabilities, by
-``SavedDetector.scores``; "photograph" is the same for a JPEG of 12 megapixels, of which the centre is scored. All contestants take
-turns in one process; the quickest turn of each counts, so that others' work on the computer weighs little. Ratios are to the rival of
-the same run.
+the preset's network, ``resnet50`` the paper's. "Alone" is the network on one crop that is in memory; "folder" is everything from
+files of 256 × 256 pixels to probabilities, by ``SavedDetector.scores``; "photograph" is the same for a JPEG of 12 megapixels, of
+which the centre is scored. All contestants take turns in one process; the quickest
+turn of each counts, so that others' work on the computer weighs little. Ratios are to the rival of the same run.
 """
 
 import argparse
@@ -45,7 +44,7 @@ def network_of(name: str) -> SelfConForImageClassification:
     """A network with random weights whose statistics are those of pictures."""
     torch.manual_seed(0)
     known = SelfConConfig().to_dict().keys()
-    shape = {key: value for key, value in PRESETS["laptop"].items() if key in known} | {"shifts": [0]} if name == "laptop" else {}
+    shape = {key: value for key, value in PRESETS["laptop"].items() if key in known} if name == "laptop" else {}
     model = SelfConForImageClassification(SelfConConfig(**shape, **KINDS))
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
