@@ -92,7 +92,7 @@ class NetworkOptions(Group):
     )
     shifts: list[int] = option(
         [0], "the network sees each picture that it scores once for each of these numbers, moved by so many pixels up and to the left, "
-        "and the mean counts; training takes no longer, scoring does"
+        "and the mean counts; with several, scoring takes as many times as long"
     )
     projection_size: int = option(128, "size of the embeddings that the contrastive loss compares")
     classifier_hidden: int = option(1024, "hidden units of the classifiers")

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from imaginet_tools.images.image_set import REAL, pick_evenly
 from modeling import SelfConForImageClassification
-from modeling.front_ends import FLOOR, StatisticsClassifier
+from modeling.front_ends import FLOOR, StatisticsClassifier, held_above
 from training.run.context import Run
 from training.run.hardware import copy_weights_to_all
 from training.run.progress import Progress
@@ -118,7 +118,7 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
         return Joint(0.0, 0.0)
     if of_network <= 0:
         return Joint(MOST_WEIGHT, 0.0)
-    network, statistics = np.logaddexp(0, of_network * network + FLOOR) - FLOOR, of_statistics * statistics
+    network, statistics = held_above(torch.from_numpy(of_network * network), FLOOR).numpy(), of_statistics * statistics
     losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in SHARES])
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))

@@ -75,7 +75,8 @@ def test_the_weight_makes_good_witnesses_heard_and_has_bounds():
     rng = np.random.default_rng(1)
     label, source = rng.integers(0, 2, 4000), np.arange(4000) // 4
     good, also, chance = (rng.normal(shift * (2 * label - 1), 1) for shift in (1, 1, 0))
-    # log-odds of two equally good witnesses, one of whom speaks five times as loudly: the other one is heard as much, or a little more
+    # log-odds of two equally good witnesses, one of whom speaks five times as loudly: the other one is heard about as much
+    # (4.97 where the first is not held above a floor, 4.07 where it is)
     heard = join(10 * good, 2 * also, label, source)
     assert 4 < heard.weight < 9 and heard.floor == pytest.approx(FLOOR / slope(10 * good, label), rel=1e-3)
     assert join(10 * good, chance, label, source).weight < 0.6
@@ -106,7 +107,7 @@ def test_statistics_that_add_nothing_lose_their_voice_where_enough_source_pictur
     label = rng.integers(0, 2, 4000)
     network = rng.normal(2 * label - 1, 1)
     statistics = network + rng.normal(0, 2, 4000)  # the same with noise: the best sum has none of it
-    assert join(network, statistics, label, np.arange(4000)).weight < 0.2
+    assert join(network, statistics, label, np.arange(4000)).weight < 0.05
     of_six = rng.integers(0, 6, 4000)
     network[of_six == 0] *= -0.5  # of one picture in six the network is wrong: who can tell that of the others it is better?
     assert join(network, statistics, label, of_six).weight > 0.9 * slope(statistics, label) / slope(network, label)
