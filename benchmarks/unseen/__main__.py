@@ -5,11 +5,11 @@
 
 A run trains on real pictures and those of the other generators, and is scored on the generator left out against real pictures, in a
 fold of the training list that it was kept from, by source picture. All rows get the same number of views (``--views``), on one
-core. The script may be stopped at any moment; the same command goes on: finished rows are read, not computed again, and a run that
-was killed resumes from its last checkpoint. ``--test_list`` scores the test list instead, after training on all of the training
-list: once, for what was chosen on the folds.
+core; with ``--full_length`` they train as long as the preset does, an hour a run. The script may be stopped at any moment; the same
+command goes on: finished rows are read, not computed again, and a run that was killed resumes from its last checkpoint.
+``--test_list`` scores the test list instead, after training on all of the training list: once, for what was chosen on the folds.
 
-Each row's scores are written to a JSON file in --rows_folder (one folder for each number of views), from which table and chart are
+Each row's scores are written to a JSON file in --rows_folder (one folder for each length), from which table and chart are
 made: in --out, unseen.md, unseen.png, and curves.png where rows differ in how many generators are known or simulated.
 """
 
@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.unseen.curves import curves_of, draw_curves
-from benchmarks.unseen.parts import Lab, Plan
-from benchmarks.unseen.rows import COMMON, ROWS
+from benchmarks.unseen.parts import Lab, add_plan_options, folder_name, plan_of
+from benchmarks.unseen.rows import ROWS
 from benchmarks.unseen.runs import make_row, read_rows, write_row
 from benchmarks.unseen.table import all_figures, draw, markdown
 from imaginet_core.errors import sentence_of
@@ -32,14 +32,10 @@ ROWS_FOLDER = Path(__file__).with_name("rows")
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line; a wrong value ends the program with one sentence."""
     parser = argparse.ArgumentParser(prog="benchmarks.unseen", description=__doc__.partition("\n")[0])
-    parser.add_argument("--data_dir", default="../shared/lab", help="folder with images and lists (default: ../shared/lab)")
+    add_plan_options(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="of runs, table and chart (default: runs/unseen)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=[], metavar="ROW", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--rows_folder", type=Path, default=ROWS_FOLDER, help="of the rows' JSON files (default: beside the program)")
-    parser.add_argument("--views", type=int, default=3840, help="crops that stage 1 of each run sees (default: 3840)")
-    parser.add_argument("--folds", type=int, default=3, help="of the training list (default: 3)")
-    parser.add_argument("--seed", type=int, default=42, help="(default: 42)")
-    parser.add_argument("--test_list", action="store_true", help="score the test list; rows are then kept in a folder of their own")
     parser.add_argument("--table", action="store_true", help="make the table of the rows that are there, whatever was asked for")
     options = parser.parse_args(arguments)
     if not options.rows and not options.table:
@@ -51,12 +47,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> str:
     """Computes what is missing; returns the table. Raises ValueError for what the user can mend."""
-    plan_name = f"views_{options.views}{'_test_list' if options.test_list else ''}"
-    folder, out = options.rows_folder / plan_name, (options.out / plan_name).resolve()
+    folder, out = options.rows_folder / folder_name(options), (options.out / folder_name(options)).resolve()
     if options.rows:
         lab = Lab(options.data_dir)
-        folds = 0 if options.test_list else options.folds
-        plan = Plan(lab.folder.name, lab.train.fingerprint(), folds, options.views, options.seed, COMMON)
+        plan = plan_of(options, lab)
         for name in options.rows:
             if name in read_rows(folder, plan):
                 print(f"{name} is there already, in {folder}.", flush=True)

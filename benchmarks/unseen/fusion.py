@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.unseen.parts import Lab, Part, Plan
-from benchmarks.unseen.rows import COMMON, ROWS
+from benchmarks.unseen.parts import Lab, Part, Plan, add_plan_options, folder_name, plan_of
+from benchmarks.unseen.rows import ROWS
 from benchmarks.unseen.runs import folder_of, options_of, splits_of
 from benchmarks.unseen.scores import CONDITIONS, by_condition
 from imaginet_core.text_tables import markdown_table
@@ -83,7 +83,7 @@ def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, shifts: list[int] |
     """AUC of the generator left out and of the known ones, each (ways, columns)."""
     folder = folder_of(ROWS[ROW], part, plan, out)
     if not is_finished(folder):
-        raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{ROW}" --views {plan.views}')
+        raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{ROW}", with these options.')
     witnesses, held_out = Witnesses(folder / "model", shifts), splits_of(options_of(ROWS[ROW], part, lab, plan, out)).held_out
     known, unseen = (
         [witnesses.log_odds(images, conditions) for conditions in CONDITIONS.values()] for images in (held_out, part.scored)
@@ -100,17 +100,13 @@ def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, shifts: list[int] |
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="benchmarks.unseen.fusion", description=__doc__.partition("\n")[0])
-    parser.add_argument("--data_dir", default="../shared/lab", help="folder with images and lists (default: %(default)s)")
+    add_plan_options(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="of the runs (default: %(default)s)")
-    parser.add_argument("--views", type=int, default=3840, help="as the runs had (default: %(default)s)")
-    parser.add_argument("--folds", type=int, default=3, help="as the runs had (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="as the runs had (default: %(default)s)")
     parser.add_argument("--shifts", type=int, nargs="+", help="of the network (default: the preset's)")
     options = parser.parse_args()
     lab = Lab(options.data_dir)
-    plan = Plan(lab.folder.name, lab.train.fingerprint(), options.folds, options.views, options.seed, COMMON)
-    out = (options.out / f"views_{options.views}").resolve()
-    found = [aucs_of_run(lab.part(generator, options.folds), lab, plan, out, options.shifts) for generator in lab.generators]
+    plan, out = plan_of(options, lab), (options.out / folder_name(options)).resolve()
+    found = [aucs_of_run(lab.part(generator, plan.folds), lab, plan, out, options.shifts) for generator in lab.generators]
     unseen, known = (np.stack(each) for each in zip(*found, strict=True))
     lines = [
         [way, *(f"{value:.3f}" for value in (*unseen[:, number].mean(0), unseen[:, number, 0].min(), *known[:, number].mean(0)))]

@@ -1,11 +1,13 @@
 """Leave one generator out: which images a run trains on, and which are scored, as lists beside the run."""
 
+import argparse
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 import imaginet
+from benchmarks.unseen.rows import FULL_LENGTH, SHORT
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.images.image_set import REAL, ImageSet
 from imaginet_tools.images.splits import in_fold
@@ -24,7 +26,7 @@ class Plan(NamedTuple):
         fingerprint: of the training list.
         folds: the training list is cut into so many by source picture, and a run scores one of them; 0: it scores the test list,
             and trains on all of the training list.
-        views: crops of 96 × 96 that stage 1 of a run sees.
+        views: crops of 96 × 96 that stage 1 of a run sees; None: as many as the preset's own epochs show.
         seed: of the runs.
         common: options that every run is given beside its row's.
     """
@@ -32,7 +34,7 @@ class Plan(NamedTuple):
     data: str
     fingerprint: str
     folds: int
-    views: int
+    views: int | None
     seed: int
     common: tuple[str, ...]
 
@@ -102,6 +104,29 @@ class Lab:
             if (self.names / name).exists():
                 with write_aside(folder / name) as aside:
                     aside.write_bytes((self.names / name).read_bytes())
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """The options that tell which runs are meant."""
+    parser.add_argument("--data_dir", default="../shared/lab", help="folder with images and lists (default: %(default)s)")
+    parser.add_argument("--views", type=int, default=3840, help="crops that stage 1 of each run sees (default: %(default)s)")
+    parser.add_argument("--full_length", action="store_true", help="train as long as preset laptop does, whatever --views says")
+    parser.add_argument("--folds", type=int, default=3, help="of the training list (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=42, help="(default: %(default)s)")
+    parser.add_argument("--test_list", action="store_true", help="score the test list; its rows have a folder of their own")
+
+
+def folder_name(options: argparse.Namespace) -> str:
+    """Of the folder for the plan's runs, and of that for its rows."""
+    length = "full_length" if options.full_length else f"views_{options.views}"
+    return f"{length}_test_list" if options.test_list else length
+
+
+def plan_of(options: argparse.Namespace, lab: Lab) -> Plan:
+    """The plan that these options tell."""
+    views, common = (None, FULL_LENGTH) if options.full_length else (options.views, SHORT)
+    folds = 0 if options.test_list else options.folds
+    return Plan(lab.folder.name, lab.train.fingerprint(), folds, views, options.seed, common)
 
 
 def _scored(images: ImageSet, generator: str) -> np.ndarray:

@@ -73,11 +73,13 @@ CURVES: dict[str, dict[str, dict[int, str]]] = {
     },
 }
 """What a figure is drawn against -> name of a curve -> its rows by that number."""
-COMMON = (
+FULL_LENGTH = ("--preset", "laptop", "--audit_images", "0", "--num_workers", "0", "--cpu_threads", "1")
+"""Options of every run at full length: the preset's own, in one process on one core, which makes seconds comparable."""
+SHORT = (
     "--preset", "laptop", "--batch_size", "32", "--classifier_epochs", "0", "--audit_images", "0", "--num_workers", "0",
     "--cpu_threads", "1",
 )
-"""Options of every run: small batches make more of few views; one process on one core makes seconds comparable; stage 2 is left out,
-as the preset's cross-entropy trains the classifier of origin in stage 1."""
+"""Options of every short run: small batches make more of few views; stage 2 is left out, as the preset's cross-entropy trains the
+classifier of origin in stage 1."""
 WARMUP = 0.1
-"""Share of the epochs in which the rate rises."""
+"""Share of a short run's epochs in which the rate rises."""

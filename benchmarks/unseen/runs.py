@@ -55,8 +55,9 @@ def command_of(row: Row, part: Part, lab: Lab, plan: Plan, out: Path) -> list[st
     lab.write_list(part.train, lists)
     command = [sys.executable, "train_selfcon.py", *plan.common, "--data_dir", str(lab.folder), "--annotations", str(lists)]
     command += ["--seed", str(plan.seed), *row.options]
-    options = parse_options(command[2:])
-    epochs = epochs_for(plan.views, options)
+    if plan.views is None:
+        return command
+    epochs = epochs_for(plan.views, parse_options(command[2:]))
     return [*command, "--epochs", str(epochs), "--warmup_epochs", str(round(WARMUP * epochs))]
 
 
