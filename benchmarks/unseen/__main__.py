@@ -5,9 +5,10 @@
 
 A run trains on real pictures and those of the other generators, and is scored on the generator left out against real pictures, in a
 fold of the training list that it was kept from, by source picture. All rows get the same number of views (``--views``), on one
-core; with ``--full_length`` they train as long as the preset does, an hour a run. The script may be stopped at any moment; the same
-command goes on: finished rows are read, not computed again, and a run that was killed resumes from its last checkpoint.
-``--test_list`` scores the test list instead, after training on all of the training list: once, for what was chosen on the folds.
+core; with ``--epochs`` they train in the preset's batches, which takes about 5 minutes for 100 epochs. The script may be stopped at any
+moment; the same command goes on: finished rows are read, not computed again, and a run that was killed resumes from its last
+checkpoint. ``--test_list`` scores the test list instead, after training on all of the training list: once, for what was chosen on
+the folds.
 
 Each row's scores are written to a JSON file in --rows_folder (one folder for each length), from which table and chart are
 made: in --out, unseen.md, unseen.png, and curves.png where rows differ in how many generators are known or simulated.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 import imaginet
-from benchmarks.unseen.rows import FULL_LENGTH, SHORT
+from benchmarks.unseen.rows import LONG, SHORT
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.images.image_set import REAL, ImageSet
 from imaginet_tools.images.splits import in_fold
@@ -26,7 +26,7 @@ class Plan(NamedTuple):
         fingerprint: of the training list.
         folds: the training list is cut into so many by source picture, and a run scores one of them; 0: it scores the test list,
             and trains on all of the training list.
-        views: crops of 96 × 96 that stage 1 of a run sees; None: as many as the preset's own epochs show.
+        views: crops of 96 × 96 that stage 1 of a run sees; None: as many as the epochs in ``common`` show.
         seed: of the runs.
         common: options that every run is given beside its row's.
     """
@@ -110,7 +110,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """The options that tell which runs are meant."""
     parser.add_argument("--data_dir", default="../shared/lab", help="folder with images and lists (default: %(default)s)")
     parser.add_argument("--views", type=int, default=3840, help="crops that stage 1 of each run sees (default: %(default)s)")
-    parser.add_argument("--full_length", action="store_true", help="train as long as preset laptop does, whatever --views says")
+    parser.add_argument("--epochs", type=int, help="train for so many, in the preset's batches, whatever --views says (the preset: 800)")
     parser.add_argument("--folds", type=int, default=3, help="of the training list (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="(default: %(default)s)")
     parser.add_argument("--test_list", action="store_true", help="score the test list; its rows have a folder of their own")
@@ -118,13 +118,13 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 def folder_name(options: argparse.Namespace) -> str:
     """Of the folder for the plan's runs, and of that for its rows."""
-    length = "full_length" if options.full_length else f"views_{options.views}"
+    length = f"views_{options.views}" if options.epochs is None else f"epochs_{options.epochs}"
     return f"{length}_test_list" if options.test_list else length
 
 
 def plan_of(options: argparse.Namespace, lab: Lab) -> Plan:
     """The plan that these options tell."""
-    views, common = (None, FULL_LENGTH) if options.full_length else (options.views, SHORT)
+    views, common = (options.views, SHORT) if options.epochs is None else (None, (*LONG, "--epochs", str(options.epochs)))
     folds = 0 if options.test_list else options.folds
     return Plan(lab.folder.name, lab.train.fingerprint(), folds, views, options.seed, common)
 

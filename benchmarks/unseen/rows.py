@@ -73,8 +73,8 @@ CURVES: dict[str, dict[str, dict[int, str]]] = {
     },
 }
 """What a figure is drawn against -> name of a curve -> its rows by that number."""
-FULL_LENGTH = ("--preset", "laptop", "--audit_images", "0", "--num_workers", "0", "--cpu_threads", "1")
-"""Options of every run at full length: the preset's own, in one process on one core, which makes seconds comparable."""
+LONG = ("--preset", "laptop", "--audit_images", "0", "--num_workers", "0", "--cpu_threads", "1")
+"""Options of every run of so many epochs: the preset's own, in one process on one core, which makes seconds comparable."""
 SHORT = (
     "--preset", "laptop", "--batch_size", "32", "--classifier_epochs", "0", "--audit_images", "0", "--num_workers", "0",
     "--cpu_threads", "1",

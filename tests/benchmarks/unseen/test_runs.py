@@ -9,8 +9,8 @@ import pytest
 from benchmarks.unseen import __main__ as program
 from benchmarks.unseen import runs
 from benchmarks.unseen.curves import curves_of
-from benchmarks.unseen.parts import Lab, Plan
-from benchmarks.unseen.rows import CURVES, FULL_LENGTH, ROWS, SHORT, Row
+from benchmarks.unseen.parts import Lab, Plan, folder_name, plan_of
+from benchmarks.unseen.rows import CURVES, LONG, ROWS, SHORT, Row
 from benchmarks.unseen.scores import CONDITIONS, condition_of, scores_of
 from benchmarks.unseen.table import all_figures
 from imaginet_core.pictures.degradation_grid.conditions import degrade
@@ -56,13 +56,14 @@ def test_rows_differ_in_their_own_options_alone_and_see_as_many_views(lab, many_
     assert options_of(ROWS["twins"], lab, tmp_path)["epochs"] == round(960 / (180 // 32 * 32))
 
 
-def test_at_full_length_the_preset_trains_as_it_does_for_a_user(lab, tmp_path):
-    plan = PLAN._replace(views=None, common=FULL_LENGTH)
+def test_with_epochs_the_preset_trains_as_it_does_for_a_user(lab, tmp_path):
+    asked = program.parse(["--rows", "preset", "--epochs", "800", "--folds", "2", "--seed", "7"])
+    plan = plan_of(asked, lab)
+    assert plan.common[: len(LONG)] == LONG and folder_name(asked) == "epochs_800"
     found = parse_options(runs.command_of(ROWS["preset"], lab.part("plain", 2), lab, plan, tmp_path)[2:]).by_name()
     asked = parse_options(["--preset", "laptop", "--data_dir", str(lab.folder)]).by_name()
     changed = {option for option in found if found[option] != asked[option]}
     assert changed == {"annotations", "seed", "audit_images", "num_workers", "cpu_threads"}
-    assert runs.folder_of(ROWS["preset"], lab.part("plain", 2), plan, tmp_path).parent.parent == tmp_path
 
 
 def test_scores_are_those_of_the_detector_under_each_condition(lab):
