@@ -219,13 +219,13 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args, **kwargs):
-        """As everywhere; thresholds that were set for other weights are left out with a warning."""
+        """As everywhere; thresholds that were set for other weights, shifts or another floor are left out with a warning."""
         loaded = super().from_pretrained(*args, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded).drop_outdated_thresholds()
         return loaded
 
     def save_pretrained(self, save_directory, *args, **kwargs) -> None:
-        """As everywhere; thresholds that were set for other weights are left out with a warning."""
+        """As everywhere; thresholds that were set for other weights, shifts or another floor are left out with a warning."""
         self.drop_outdated_thresholds()
         super().save_pretrained(save_directory, *args, **kwargs)
 
@@ -238,7 +238,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         self.config.calibrated_classifier = self.fingerprint()
 
     def fingerprint(self) -> str | None:
-        """Sixteen hexadecimal digits that change with the classifier's weights and statistics; None if some are not in memory."""
+        """Sixteen hexadecimal digits that change with the classifier's weights and statistics, and with what the configuration says of
+        how they are used, where that is not the usual; None if some weights are not in memory."""
         parts = [each for each in (self.classifier, self.statistics_classifier) if each is not None]
         tensors = [value for part in parts for name, value in part.state_dict().items() if not name.endswith("num_batches_tracked")]
         if any(value.is_meta for value in tensors):
@@ -246,6 +247,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         digest = hashlib.sha256()
         for value in tensors:
             digest.update(value.detach().float().cpu().numpy().astype("<f4").tobytes())
+        if self.config.network_floor or list(self.config.shifts) != [0]:
+            digest.update(f"{self.config.network_floor} {list(self.config.shifts)}".encode())
         return digest.hexdigest()[:16]
 
     def drop_outdated_thresholds(self) -> None:
@@ -257,8 +260,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         if not self.config.operating_points or None in (known, here) or known == here:
             return
         logger.warning(
-            "The classifier's weights have changed since its thresholds were set, so they are left out and 0.5 is used; "
-            "set them again on held-out images (operating_points of the configuration)."
+            "The classifier's weights have changed since its thresholds were set (or the configuration's shifts or network_floor), so "
+            "they are left out and 0.5 is used; set them again on held-out images (operating_points of the configuration)."
         )
         self.config.operating_points, self.config.uncertain = [], None
         self.config.early_exit, self.config.calibrated_classifier = None, None
@@ -328,15 +331,16 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         if self.sub_classifier is None or isinstance(self.encoder, TimmEncoder):
             raise ValueError("This network cannot answer early: it has no classifier on its sub-network, or a backbone of timm.")
         self.warn_of_emulated_precision(pixel_values.device)
-        logits = []
+        asked = []
 
         def choose(sub: Tensor) -> Tensor:
-            logits.append(self._said(self.sub_classifier, sub)[:, 0])
-            return (~is_sure(logits[0])).repeat(len(self.config.shifts))
+            logit = self._said(self.sub_classifier, sub)[:, 0]
+            asked.append((logit, ~is_sure(logit)))
+            return asked[0][1].repeat(len(self.config.shifts))
 
         feature = self.encoder(shifted(pixel_values, self.config.shifts), choose=choose).feature
-        goes_on = ~is_sure(logits[0])
-        return logits[0], goes_on, {"origin_logit": self._origin(feature, pixel_values[goes_on]), **self._kinds(feature)}
+        logit, goes_on = asked[0]
+        return logit, goes_on, {"origin_logit": self._origin(feature, pixel_values[goes_on]), **self._kinds(feature)}
 
     def _origin(self, feature: Tensor, pixel_values: Tensor) -> Tensor:
         of_network = held_above(self._said(self.classifier, feature)[:, 0], self.config.network_floor)

@@ -56,6 +56,16 @@ def test_weights_replaced_in_a_folder_are_noticed_on_loading(tmp_path, warnings)
     assert SelfConForImageClassification.from_pretrained(tmp_path / "model").config.operating_points == [] and warnings()
 
 
+@pytest.mark.parametrize("changed", [{"shifts": [1, 2]}, {"shifts": [0]}, {"network_floor": 3.0}, {"network_floor": 0.0}])
+def test_pictures_seen_from_other_places_or_another_floor_lose_the_thresholds(changed, tmp_path, warnings):
+    model = small_model(shifts=[1], network_floor=2.0)
+    model.calibrate(0.5, 0.1, POINTS)
+    model.save_pretrained(tmp_path)
+    assert SelfConForImageClassification.from_pretrained(tmp_path).config.operating_points == POINTS and not warnings()
+    config = SelfConForImageClassification.from_pretrained(tmp_path, **changed).config
+    assert (config.temperature, config.operating_points) == (0.5, []) and "shifts or network_floor" in warnings()[0]
+
+
 def test_new_thresholds_are_kept_after_fine_tuning_and_those_of_older_folders_too(tmp_path, warnings):
     model = calibrated()
     torch.nn.init.normal_(model.classifier[4].weight)
