@@ -66,6 +66,7 @@ from training.simulation.simulated import SimulatedPictures, make_simulated, wit
 from training.stages import classifiers, contrastive
 from training.stages.frozen_trunk import FrozenTrunk, add_low_rank, kept_features, merge_low_rank
 from training.stages.held_out_loss import HeldOutViews
+from training.stages.normalise import laid_out_as_pixels
 from training.stages.statistics_classifier import add_statistics
 from training.views.batches import Batches, ShuffledBatches
 from training.views.crop_cache import CropCache
@@ -133,7 +134,7 @@ def make_model(options: TrainingOptions, splits: Splits) -> SelfConForImageClass
     model = SelfConForImageClassification(config)
     if options.network.backbone:
         model.encoder.check_sizes([options.stage_1.crop_size, options.stage_2.classifier_crop_size])
-    return model.to(memory_format=torch.channels_last)
+    return laid_out_as_pixels(model)
 
 
 def make_views(

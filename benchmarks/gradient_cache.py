@@ -21,10 +21,12 @@ def measure(preset: str, size: int, chunk: int | None) -> dict[str, float]:
     import torch
     from stage_1 import Accelerator, Stage1Loss, gradients, make_optimizer, network_of, options_of, sample_batches
 
+    from training.stages.normalise import laid_out_as_pixels
+
     torch.set_num_threads(1)
     options = options_of(preset, batch_size=size)
     accelerator = Accelerator(cpu=True, mixed_precision="no")
-    network = network_of(options).to(memory_format=torch.channels_last)
+    network = laid_out_as_pixels(network_of(options))
     network, optimizer = accelerator.prepare(network, make_optimizer(network, options.stage_1))
     batch, loss_of = sample_batches(1, size, options.stage_1.crop_size)[0], Stage1Loss(accelerator, options.stage_1)
     before = peak()

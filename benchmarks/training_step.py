@@ -20,7 +20,7 @@ from stage_1 import Accelerator, Stage1Loss, gradients, make_optimizer, network_
 
 from training.run.hardware import mixed_precision
 from training.stages.contrastive_loss import Outputs
-from training.stages.normalise import normalise
+from training.stages.normalise import laid_out_as_pixels, normalise
 
 BAR = 1.6
 WARM_UP = 2
@@ -29,8 +29,7 @@ WARM_UP = 2
 
 def our_step(accelerator, network, options) -> Callable[[dict], float]:
     """The training loop's own step: autocast, channels last."""
-    network = network.to(memory_format=torch.channels_last)
-    network, optimizer = accelerator.prepare(network, make_optimizer(network, options.stage_1))
+    network, optimizer = accelerator.prepare(laid_out_as_pixels(network), make_optimizer(network, options.stage_1))
     loss_of = Stage1Loss(accelerator, options.stage_1)
 
     def step(batch: dict) -> float:

@@ -1,10 +1,11 @@
 """From the loader's bytes to what the network computes with."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, on the scale 0..1."""
+MEMORY_FORMAT = torch.channels_last
 
 
 def rows_of(batch: dict[str, Tensor]) -> Tensor:
@@ -18,4 +19,9 @@ def normalise(pixels: Tensor) -> Tensor:
     if pixels.ndim == 2:
         return pixels
     mean, std = (torch.tensor(x, device=pixels.device).view(1, 3, 1, 1) * 255 for x in (PIXEL_MEAN, PIXEL_STD))
-    return ((pixels.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    return ((pixels.float() - mean) / std).contiguous(memory_format=MEMORY_FORMAT)
+
+
+def laid_out_as_pixels(network: nn.Module) -> nn.Module:
+    """The network, its convolutions' weights in the memory format of :func:`normalise`; else every step reorders weights and gradients."""
+    return network.to(memory_format=MEMORY_FORMAT)
