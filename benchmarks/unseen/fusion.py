@@ -18,13 +18,12 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.unseen.parts import Lab, Part, Plan, add_plan_options, folder_name, plan_of
 from benchmarks.unseen.rows import ROWS
-from benchmarks.unseen.runs import folder_of, options_of, splits_of
+from benchmarks.unseen.runs import finished_folder, options_of, splits_of
 from benchmarks.unseen.scores import CONDITIONS, by_condition
 from imaginet_core.text_tables import markdown_table
 from imaginet_tools.evaluation.predict import iterate_prepared
 from imaginet_tools.images.image_set import ImageSet
 from modeling import SelfConForImageClassification, SelfConImageProcessor
-from training.run.output_folder import is_finished
 from training.stages.statistics_classifier import calibrated
 
 ROW = "preset"
@@ -81,9 +80,7 @@ class Witnesses:
 
 def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, shifts: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
     """AUC of the generator left out and of the known ones, each (ways, columns)."""
-    folder = folder_of(ROWS[ROW], part, plan, out)
-    if not is_finished(folder):
-        raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{ROW}", with these options.')
+    folder = finished_folder(ROW, part, plan, out)
     witnesses, held_out = Witnesses(folder / "model", shifts), splits_of(options_of(ROWS[ROW], part, lab, plan, out)).held_out
     known, unseen = (
         [witnesses.log_odds(images, conditions) for conditions in CONDITIONS.values()] for images in (held_out, part.scored)

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from benchmarks.trainings.resumed import finish_run, steps_per_epoch
 from benchmarks.unseen.parts import Lab, Part, Plan
-from benchmarks.unseen.rows import WARMUP, Row
+from benchmarks.unseen.rows import ROWS, WARMUP, Row
 from benchmarks.unseen.scores import scores_of
 from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.calibrate import calibrate
@@ -23,6 +23,7 @@ from imaginet_tools.inference.saved_detector import open_detector
 from modeling import SelfConForImageClassification, SelfConImageProcessor
 from training.command_line import parse_options
 from training.options import TrainingOptions
+from training.run.output_folder import is_finished
 from training.simulation.simulated import make_simulated, with_simulated
 from training.views.recipes import TURNED_UPRIGHT
 
@@ -123,6 +124,14 @@ def folder_of(row: Row, part: Part, plan: Plan, out: Path) -> Path:
     """Of one run, named by what it trains with. A run on real pictures alone is the same for all generators of a fold."""
     slug = "_".join(each.removeprefix("--") for each in row.options) or "preset"
     return out / slug / _name_of(row, part, plan)
+
+
+def finished_folder(name: str, part: Part, plan: Plan, out: Path) -> Path:
+    """The folder of a finished run of a row. Raises SystemExit where there is none."""
+    folder = folder_of(ROWS[name], part, plan, out)
+    if not is_finished(folder):
+        raise SystemExit(f'{folder} has no finished run; first: python -m benchmarks.unseen --rows "{name}", with these options.')
+    return folder
 
 
 def _name_of(row: Row, part: Part, plan: Plan) -> str:

@@ -1,0 +1,112 @@
+"""Ways of setting a threshold on held-out images of known generators, and what each loses on the generator left out.
+
+    python -m benchmarks.unseen.thresholds --data_dir ../shared/lab --views 3840 [--row preset] [--out runs/unseen]
+
+On the finished runs of a row, see ``benchmarks.unseen``, which makes them. What a way loses is how far its balanced accuracy lies
+below that of the best threshold for the very pictures scored. Some of this is luck of the best one, which no way of setting a
+threshold beforehand can have; so the table ends with what a threshold loses that was the best one for the other half of these
+source pictures. "Known": the held-out images themselves, on which the ways are fitted.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import balanced_accuracy_score, roc_curve
+
+from benchmarks.unseen.parts import Lab, add_plan_options, folder_name, plan_of
+from benchmarks.unseen.rows import ROWS
+from benchmarks.unseen.runs import finished_folder, options_of, splits_of
+from benchmarks.unseen.scores import CONDITIONS, scores_of
+from imaginet_core.text_tables import markdown_table
+from imaginet_tools.inference.saved_detector import open_detector
+from imaginet_tools.metrics.calibration import balanced_threshold
+
+HALVES = 20
+"""Draws of half of the source pictures."""
+
+
+def false_alarms(rate: float) -> Callable[[np.ndarray, np.ndarray], float]:
+    """The threshold above which this share of the real images lies."""
+    return lambda probability, label: float(np.quantile(probability[label == 0], 1 - rate))
+
+
+WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
+    "balanced, clean (stored)": (balanced_threshold, "clean"),
+    "balanced, all conditions": (balanced_threshold, "all"),
+    "balanced, each condition by itself": (balanced_threshold, "each"),
+    "20 % false alarms, clean": (false_alarms(0.2), "clean"),
+    "20 % false alarms, each condition by itself": (false_alarms(0.2), "each"),
+}
+"""Name -> from probabilities and labels to a threshold, and which images it is fitted on."""
+
+
+def losses(fitted_on: dict, scored: dict) -> np.ndarray:
+    """What each way loses on ``scored``, both as ``scores.scores_of`` gives them: float (ways + 1, columns), the last: :func:`luck`."""
+    of_ways = [[_loss(scored, column, _threshold(way, on, fitted_on, column)) for column in CONDITIONS] for way, on in WAYS.values()]
+    return np.array([*of_ways, [luck(scored, column) for column in CONDITIONS]])
+
+
+def luck(scored: dict, column: str, seed: int = 0) -> float:
+    """What the best threshold of half of the source pictures loses on the other half, against the best there."""
+    sources, number = np.unique(scored["source_image"], return_inverse=True)
+    label, rng, found = np.array(scored["label"]), np.random.default_rng(seed), []
+    for _ in range(HALVES):
+        one = rng.permutation(len(sources))[number] < len(sources) // 2
+        if all(len(set(label[half].tolist())) == 2 for half in (one, ~one)):
+            found += [_loss(_select(scored, ~half), column, _best(_select(scored, half), column)[0]) for half in (one, ~one)]
+    return float(np.mean(found))
+
+
+def _threshold(way: Callable, on: str, fitted_on: dict, column: str) -> float:
+    columns = {"clean": ["clean"], "all": list(CONDITIONS), "each": [column]}[on]
+    return way(np.concatenate([fitted_on["probability"][each] for each in columns]), np.tile(fitted_on["label"], len(columns)))
+
+
+def _loss(scored: dict, column: str, threshold: float) -> float:
+    label, probability = np.array(scored["label"]), np.array(scored["probability"][column])
+    return _best(scored, column)[1] - balanced_accuracy_score(label, probability >= threshold)
+
+
+def _best(scored: dict, column: str) -> tuple[float, float]:
+    """The threshold with the highest balanced accuracy on these pictures, and that accuracy."""
+    alarms, found, thresholds = roc_curve(scored["label"], scored["probability"][column])
+    best = int(np.argmax(found - alarms))
+    return float(thresholds[best]), float((found[best] + 1 - alarms[best]) / 2)
+
+
+def _select(scored: dict, chosen: np.ndarray) -> dict:
+    """Some of the pictures."""
+    number = np.flatnonzero(chosen)
+    return {
+        "label": [scored["label"][each] for each in number],
+        "probability": {column: [values[each] for each in number] for column, values in scored["probability"].items()},
+    }
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.unseen.thresholds", description=__doc__.partition("\n")[0])
+    add_plan_options(parser)
+    parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="of the runs (default: %(default)s)")
+    parser.add_argument("--row", choices=ROWS, default="preset", metavar="ROW", help="whose runs (default: %(default)s)")
+    options = parser.parse_args()
+    lab = Lab(options.data_dir)
+    plan, out, row = plan_of(options, lab), (options.out / folder_name(options)).resolve(), ROWS[options.row]
+    unseen, known = [], []
+    for generator in lab.generators:
+        part = lab.part(generator, plan.folds, row.known)
+        detector = open_detector(str(finished_folder(options.row, part, plan, out) / "model"), device="cpu", name=options.row)
+        held_out = scores_of(detector, part._replace(scored=splits_of(options_of(row, part, lab, plan, out)).held_out))
+        unseen.append(losses(held_out, scores_of(detector, part)))
+        known.append(losses(held_out, held_out))
+    columns = [*(f"unseen, {column}" for column in CONDITIONS), *(f"known, {column}" for column in CONDITIONS)]
+    cells = np.hstack([np.mean(unseen, 0), np.mean(known, 0)])
+    names = [*WAYS, "best of the other half of the pictures scored"]
+    lines = [[name, *(f"{value:.3f}" for value in line)] for name, line in zip(names, cells, strict=True)]
+    print(markdown_table(["threshold", *columns], lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What a threshold loses, against every threshold tried one by one."""
+
+import numpy as np
+import pytest
+
+from benchmarks.unseen.scores import CONDITIONS
+from benchmarks.unseen.thresholds import HALVES, WAYS, losses, luck
+
+
+def pictures(shift: float, count: int = 60, seed: int = 0) -> dict:
+    """Two pictures of each source, one of them synthetic; ``shift`` moves the scores of all conditions but the first."""
+    rng, label = np.random.default_rng(seed), np.tile([0, 1], count)
+    scores = {column: label + rng.normal(0, 0.7, 2 * count) + (shift if column != "clean" else 0) for column in CONDITIONS}
+    return {
+        "label": label.tolist(), "source_image": [f"{number // 2}" for number in range(2 * count)],
+        "probability": {column: (1 / (1 + np.exp(-values))).tolist() for column, values in scores.items()},
+    }
+
+
+def accuracy(scored: dict, column: str, threshold: float) -> float:
+    label, called = np.array(scored["label"]), np.array(scored["probability"][column]) >= threshold
+    return (called[label == 1].mean() + (~called)[label == 0].mean()) / 2
+
+
+def test_a_way_loses_what_it_lies_below_the_best_threshold_of_all():
+    held_out, scored = pictures(1.5), pictures(1.5, seed=1)
+    found = losses(held_out, scored)
+    assert found.shape == (len(WAYS) + 1, len(CONDITIONS)) and (found >= -1e-12).all()
+    for number, column in enumerate(CONDITIONS):
+        probability, label = np.array(held_out["probability"]["clean"]), np.array(held_out["label"])
+        best = max(accuracy(scored, column, each) for each in [*scored["probability"][column], 2])
+        rate = list(WAYS).index("20 % false alarms, clean")
+        assert found[rate, number] == pytest.approx(best - accuracy(scored, column, np.quantile(probability[label == 0], 0.8)))
+
+
+def test_a_condition_that_moves_all_scores_costs_the_threshold_of_clean_pictures_and_not_its_own():
+    found = dict(zip(WAYS, losses(pictures(3), pictures(3, seed=1)), strict=False))
+    moved = list(CONDITIONS).index("JPEG 70")
+    assert found["balanced, clean (stored)"][moved] > 0.2 > 0.1 > found["balanced, each condition by itself"][moved]
+    assert found["balanced, clean (stored)"][0] == found["balanced, each condition by itself"][0]
+
+
+def test_luck_is_nothing_where_every_half_has_the_same_best_threshold():
+    even = pictures(0)
+    even["probability"]["clean"] = [0.2 + 0.6 * label for label in even["label"]]
+    assert luck(even, "clean") == 0 and HALVES > 1
+    assert 0 < luck(pictures(0, count=20), "clean") < 0.2
