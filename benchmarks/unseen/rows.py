@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 STATISTICS = "pixel statistics"
+CORNER = "preset, network from the corner"
+"""The same as "laptop", of the preset's own runs: its network trains as if nothing stood beside it."""
 
 
 class Row(NamedTuple):
@@ -12,8 +14,8 @@ class Row(NamedTuple):
         options: of train_selfcon.py.
         known: how many generators it trains on beside real pictures; None: all but the one left out.
         statistics: whether it is no network but the logistic regression on a dozen pixel statistics.
-        part: of the trained detector that is scored: "network" or "statistics" alone; None: both. Rows that differ in this alone
-            share their runs.
+        part: of the trained detector that is scored: "network" or "statistics" alone, or "corner", the network alone, of pictures that
+            are not moved; None: all of it. Rows that differ in this alone share their runs.
     """
 
     options: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ ROWS: dict[str, Row] = {
     "preset": Row(),
     "preset, network": Row(part="network"),
     "preset, statistics": Row(part="statistics"),
+    CORNER: Row(part="corner"),
     "preset simulate networks": Row(("--simulate", "networks")),
     "preset simulate networks, network": Row(("--simulate", "networks"), part="network"),
     "preset simulate networks, statistics": Row(("--simulate", "networks"), part="statistics"),

@@ -80,16 +80,16 @@ def statistics_detector(options: TrainingOptions, folder: Path) -> PixelStatisti
 
 
 def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Path) -> TorchDetector:
-    """A saved detector's network or classifier of statistics alone, calibrated anew on the held-out images of its run.
+    """One part of a saved detector alone, calibrated anew on the held-out images of its run.
 
     Args:
         place: folder of the model.
-        part: "network" or "statistics".
+        part: see :class:`Row`.
         options: of the run.
         folder: see :func:`statistics_detector`.
     """
-    model = SelfConForImageClassification.from_pretrained(place)
-    silent = model.statistics_classifier.buffers(recurse=False) if part == "network" else model.classifier[-1].parameters()
+    model = SelfConForImageClassification.from_pretrained(place, **({"shifts": [0]} if part == "corner" else {}))
+    silent = model.classifier[-1].parameters() if part == "statistics" else model.statistics_classifier.buffers(recurse=False)
     with torch.no_grad():
         for tensor in silent:
             tensor.zero_()

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.unseen import __main__ as program
 from benchmarks.unseen import runs
@@ -15,7 +16,9 @@ from benchmarks.unseen.scores import CONDITIONS, condition_of, scores_of
 from benchmarks.unseen.table import all_figures
 from imaginet_core.pictures.degradation_grid.conditions import degrade
 from imaginet_tools.inference.detector import Answers, Detector
+from modeling import SelfConImageProcessor
 from tests.benchmarks.unseen.tiny_lab import GENERATORS, write_lab
+from tests.modeling.helpers import small_model
 from training.command_line import parse_options
 
 PLAN = Plan("tiny", "0", 2, 960, 7, SHORT)
@@ -136,6 +139,28 @@ def test_runs_that_train_on_other_images_have_other_folders(lab, tmp_path):
     part = lab.part("plain", 2)
     folders = {runs.folder_of(Row(known=known), part, PLAN, tmp_path) for known in (None, 0, 1, 2)}
     assert len(folders) == 4
+
+
+@pytest.mark.parametrize("part", ["network", "statistics", "corner"])
+def test_a_part_of_a_detector_says_what_that_part_says(part, tmp_path, monkeypatch):
+    model = small_model(shifts=[1], statistics_centres=3).eval()
+    with torch.no_grad():
+        model.statistics_classifier.bias.fill_(0.7)
+    model.save_pretrained(tmp_path)
+    SelfConImageProcessor().save_pretrained(tmp_path)
+    held_out, calibrated_on = argparse.Namespace(label=np.array([0, 1])), []
+    monkeypatch.setattr(runs, "splits_of", lambda options: argparse.Namespace(held_out=held_out))
+    monkeypatch.setattr(runs, "calibrate", lambda detector, images: calibrated_on.append(images))
+    alone = runs.part_of_detector(str(tmp_path), part, None, tmp_path).model
+    pixels = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        whole = model(pixels).origin_logit
+        moved = whole - model.statistics_classifier(pixels)
+        model.config.shifts = [0]
+        corner = model(pixels).origin_logit - model.statistics_classifier(pixels)
+        expected = {"network": moved, "corner": corner, "statistics": torch.full((2,), 0.7)}[part]
+        torch.testing.assert_close(alone(pixels).origin_logit, expected)
+    assert calibrated_on == [held_out] and not torch.allclose(moved, corner)
 
 
 @pytest.mark.parametrize("change, words", [
