@@ -50,7 +50,7 @@ def draw(figures: dict[str, dict[str, Figures]]) -> Figure:
     axes.axvline(0.5, color="grey", linewidth=1)
     axes.set_yticks(range(len(figures)), list(figures))
     axes.invert_yaxis()
-    axes.set(xlabel="AUC on the generator left out: mean over generators, with 95 % interval over source pictures")
+    axes.set(xlabel="AUC on the generator left out: mean over generators,\nwith 95 % interval over source pictures")
     axes.legend(fontsize=8)
     return figure
 
