@@ -4,8 +4,8 @@ On generators that no training image was made with, such statistics tell more th
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
 a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001). How much it weighs beside the network is told by
 views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
-others; so the statistics have an equal voice unless these images show that it is too loud, and how loudly the network may say "real" is
-bounded, see :func:`join`.
+others; so the statistics weigh as much as these images can bear, and how loudly the network may say "real" is bounded, see
+:func:`join`.
 """
 
 from collections.abc import Iterator
@@ -40,11 +40,8 @@ COUNTERPART_WEIGHT = 0.3
 """Of a view of a synthetic counterpart, where one of a generator's own picture counts 1; chosen there, too."""
 MOST_WEIGHT = 100.0
 """Of the statistics beside a network that tells nothing."""
-SHARES = np.linspace(0, 0.5, 11).tolist()
-"""Shares of the statistics in the sum that are tried; the rest is the network's. None is above an equal voice."""
-ERRORS = 2.0
-"""Standard errors by which held-out images must show that a share is too large. This and the largest share were chosen on the lab's folds at 400
-epochs, see docs/unseen.md, "Long runs"."""
+SHARES = np.linspace(0, 1, 21).tolist()
+"""Shares of the statistics in the sum that are tried; the rest is the network's."""
 CALIBRATION_PENALTY = 1e3
 """scikit-learn's C: next to none, since one number is fitted."""
 
@@ -106,9 +103,10 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     """How much the statistics weigh beside a network, and how loudly that may say "real".
 
     Both are brought to the same scale first, each by a logistic regression of its own, and the network's log-odds are held above about
-    minus FLOOR (``front_ends.held_above``). Then the statistics have an equal voice, or, where held-out images show that this is too much,
-    the largest share whose log loss is above the least one by no more than ERRORS standard errors of that difference (after the "one
-    standard error" rule of Breiman et al., Classification and Regression Trees, 1984; here of paired differences between source pictures).
+    minus FLOOR (``front_ends.held_above``). Then the statistics have the largest share whose
+    log loss is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
+    Classification and Regression Trees, 1984; here of paired differences): the network speaks louder only as far as held-out images
+    tell that it should.
 
     Args:
         network, statistics: float (n,), log-odds of views of held-out images.
@@ -124,8 +122,8 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in SHARES])
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))
-    share = max(share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= ERRORS * one)
-    weight = min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
+    share = max(share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one)
+    weight = MOST_WEIGHT if share == 1 else min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
     return Joint(weight, FLOOR / of_network if weight else 0.0)
 
 
