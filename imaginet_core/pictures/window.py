@@ -40,6 +40,15 @@ class Window(NamedTuple):
             height=self.height + above + below, width=self.width + before + after,
         )
 
+    def without(self, top: int, left: int, bottom: int, right: int) -> "Window":
+        """The same crop with so many pixels fewer around it, of those that are there."""
+        below, after = self.height - self.above - self.rows, self.width - self.before - self.columns
+        top, left, bottom, right = min(top, self.above), min(left, self.before), min(bottom, below), min(right, after)
+        return self._replace(
+            top=self.top + top, left=self.left + left, above=self.above - top, before=self.before - left,
+            height=self.height - top - bottom, width=self.width - left - right,
+        )
+
     def of(self, image: np.ndarray) -> np.ndarray:
         """The window's pixels out of the whole picture (H, W, 3); not copied."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]

@@ -5,6 +5,7 @@ import pytest
 
 from imaginet_core.pictures import degradations
 from training.views import recipes
+from training.views.random_views import margin_for
 from training.views.recipes import VIEWS, PaperClassifierView, PaperContrastiveView, RobustView, pad_to
 
 
@@ -109,11 +110,16 @@ def whole_picture_view(view, image, generator):
     size = view.size
     shape = [max(length, size) for length in image.shape[:2]]
 
-    def crop(margin=0, damage=lambda image: image):
+    def crop(margin=0, damage=lambda image: image, grid=1):
         padded = pad_to(image, size)
-        top, left = (int(generator.integers(length - size + 1)) for length in shape)
-        above, before = min(top, margin), min(left, margin)
-        region = damage(padded[top - above : top + size + margin, left - before : left + size + margin])
+        corner = [int(generator.integers(length - size + 1)) for length in shape]
+        fewer = [int(generator.integers(min(grid, min(place, margin) + 1))) if grid > 1 else 0 for place in corner]
+        starts = [max(0, place - margin) + cut for place, cut in zip(corner, fewer, strict=True)]
+        ends = [min(length, place + size + margin) for place, length in zip(corner, shape, strict=True)]
+        if grid > 1:
+            ends = [max(place + size, end - (end - start) % 2) for start, end, place in zip(starts, ends, corner, strict=True)]
+        region = damage(padded[starts[0] : ends[0], starts[1] : ends[1]])
+        above, before = (place - start for place, start in zip(corner, starts, strict=True))
         return region[above : above + size, before : before + size]
 
     def damaged(image):
@@ -123,7 +129,7 @@ def whole_picture_view(view, image, generator):
         out = crop()
         out = damaged(out) if generator.random() < 0.5 else out
     elif isinstance(view, RobustView):
-        out = crop(view.margin, lambda image: view.degrade(image, generator))
+        out = crop(view.margin, lambda image: view.degrade(image, generator), grid=8)
     elif generator.random() >= 0.5:
         out = crop()
     elif generator.random() < 0.3 / 1.3:
@@ -157,6 +163,21 @@ def test_a_grown_window_shows_the_same_crop_with_more_around_it():
         np.testing.assert_array_equal(more.crop(more.of(image)), window.of(image))
         assert more.top == max(0, window.top - 20) and more.top + more.height == min(200, window.top + 116)
         assert more.left == max(0, window.left - 20) and more.left + more.width == min(130, window.left + 116)
+
+
+@pytest.mark.parametrize("degraded", [False, True], ids=["one view", "pair"])
+def test_the_grid_of_a_compression_falls_at_any_of_its_64_offsets(degraded):
+    view, generator, draws = RobustView(96), rng(), 6400
+    seen, odd = np.zeros((8, 8), int), []
+    for _ in range(draws):
+        window = view.place(300, 300, generator)
+        window = window.grow(margin_for(view, degraded), 300, 300)
+        seen[window.above % 8, window.before % 8] += 1
+        if not degraded and max(window.top + window.above, window.left + window.before) < 300 - 96:  # a row and a column to spare
+            odd.append(window.height % 2 or window.width % 2)
+    assert seen.sum() == draws and all(close(count, draws, 1 / 64) for count in seen[1:, 1:].flat)
+    assert seen.max() < 2 * draws / 64  # near the picture's own corner there is less to choose from
+    assert not any(odd)  # so that half the size and back is exactly that
 
 
 def test_robust_view_leaves_a_third_alone_and_shows_no_border_of_its_own(monkeypatch):
