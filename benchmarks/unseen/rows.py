@@ -5,6 +5,9 @@ from typing import NamedTuple
 STATISTICS = "pixel statistics"
 CORNER = "preset, network from the corner"
 """The same as "laptop", of the preset's own runs: its network trains as if nothing stood beside it."""
+FORMER_CORNER = f"former {CORNER}"
+"""That of runs whose training views had the grid of a compression at their corner (docs/unseen.md): what was there at first. As with
+all rows that are called "former", no command makes it again."""
 
 
 class Row(NamedTuple):
