@@ -67,7 +67,7 @@ def test_what_is_said_of_the_views_is_what_they_do(views, monkeypatch):
         monkeypatch.setattr(degradations, name, functools.partial(noted, name, getattr(degradations, name)))
     image = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
     view = VIEWS[views][0](64)
-    for seed in range(250):
+    for seed in range(500):
         view(image, np.random.default_rng(seed))
     words = damage_seen(views, consistency=False)
     kinds = {name for name, *_ in done}
