@@ -31,7 +31,7 @@ PART_BYTES = 2**24
 HASHED_BYTES = 2**28
 """Of the images' bytes, so many go into the fingerprint, of images evenly picked; their sizes go in in any case."""
 DESCRIPTION = "crop_cache.json"
-LAYOUT = 2
+LAYOUT = 1
 """Number of the way in which windows are drawn and stored; another one makes other fingerprints."""
 
 

@@ -28,7 +28,7 @@ PART = 128
 """Images of a file; a run that is killed loses no more."""
 BATCH = 32
 """Images whose views the trunk sees at a time; all batches of a file are the same, however often a run was killed."""
-LAYOUT = 2
+LAYOUT = 1
 """Number of the way in which features are computed and stored; another one makes other fingerprints."""
 
 

@@ -187,8 +187,8 @@ class RobustView(View):
     With p 0.65 the image is degraded. First, with p 0.45, it is shrunk and resized back: in 3 of 10 cases to exactly half,
     else to 45–100 %, half of the time with one kernel both ways; in 4 of 10 cases that is all. Then one of: p 0.6
     compression (quality 55 to 95), p 0.08 light blur, p 0.08 noise, else nothing more. A margin around the crop is
-    degraded with it and cut off, so that the border of a crop is never a trace of its own. Above and to the left it has any number
-    of pixels, where the image has them: so the 8×8 grid of JPEG and the pixels of a half-sized copy fall at any offset.
+    degraded with it and cut off, so that the border of a crop is never a trace of its own. Above and to the left it is up to 7
+    pixels smaller, by a draw: so the 8×8 grid of JPEG and the pixels of a half-sized copy fall at any offset.
 
     Args:
         size: side of the view in pixels.
@@ -196,16 +196,16 @@ class RobustView(View):
     """
 
     RESIZE_KERNELS = ("bilinear", "bicubic", "lanczos")
-    GRID = 8
 
     def __init__(self, size: int = 96, margin: int = 16):
         super().__init__(size)
         self.margin = margin
+        self.grid = 8  # of JPEG, in pixels; kept here so that caches tell its windows from those of versions without it
         self.longest_window = size + 2 * margin
 
     def place(self, height: int, width: int, rng: np.random.Generator) -> Window:
         window = place_crop(height, width, self.size, rng).grow(self.margin, height, width)
-        top, left = (int(rng.integers(min(self.GRID, margin + 1))) for margin in (window.above, window.before))
+        top, left = (int(rng.integers(min(self.grid, margin + 1))) for margin in (window.above, window.before))
         odd = [(length - cut) % 2 for length, cut in ((window.height, top), (window.width, left))]
         return window.without(top, left, *odd)  # an even number of rows and columns stays, so that half the size is exactly that
 
