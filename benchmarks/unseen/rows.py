@@ -27,7 +27,9 @@ class Row(NamedTuple):
     part: str | None = None
 
 
-NETWORK_ALONE = ("--statistics_centres", "0", "--shifts", "0")
+TRUNK_ALONE = ("--mosaic", "0", "--recolour", "0", "--no-both_heads")
+"""As the preset was before its training crops were put together of several and changed in colour, and its sub-network counted too."""
+NETWORK_ALONE = ("--statistics_centres", "0", "--shifts", "0", *TRUNK_ALONE)
 """As the preset was before it had a classifier of statistics, and before its network saw pictures moved by a pixel. (Files of rows that
 are called "with statistics" are of the time between: without the shift, and without a floor under the network.)"""
 ROWS: dict[str, Row] = {
@@ -45,6 +47,10 @@ ROWS: dict[str, Row] = {
     "preset, network": Row(part="network"),
     "preset, statistics": Row(part="statistics"),
     CORNER: Row(part="corner"),
+    "preset, trunk alone": Row(TRUNK_ALONE),
+    "preset, trunk alone, network": Row(TRUNK_ALONE, part="network"),
+    "preset, trunk alone, statistics": Row(TRUNK_ALONE, part="statistics"),
+    "preset, trunk alone, network from the corner": Row(TRUNK_ALONE, part="corner"),
     "preset simulate networks": Row(("--simulate", "networks")),
     "preset simulate networks, network": Row(("--simulate", "networks"), part="network"),
     "preset simulate networks, statistics": Row(("--simulate", "networks"), part="statistics"),

@@ -209,10 +209,11 @@ class Checkpoints:
             shutil.rmtree(gone)
 
     def _refuse_changes(self, stored: dict) -> None:
-        before, now = stored["options"], self.options.as_dict()
+        # what an earlier version did not know as an option it did as the recipe does, which the defaults are
+        before, now = {**TrainingOptions().as_dict(), **stored["options"]}, self.options.as_dict()
         changed = [
-            f"--{name} was {before.get(name)} and is {now[name]}" for name in sorted(self.options.names_that_change_the_result())
-            if before.get(name) != now[name]
+            f"--{name} was {before[name]} and is {now[name]}" for name in sorted(self.options.names_that_change_the_result())
+            if before[name] != now[name]
         ]
         if stored["fingerprint"] != self.fingerprint:
             changed.append("the training images are others (their paths or labels differ)")

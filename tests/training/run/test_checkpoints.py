@@ -177,6 +177,18 @@ def test_changed_options_are_named_and_refused_unless_accepted(tiny_dataset, tmp
     small_run(tiny_dataset, tmp_path, checkpoint_every=50, num_workers=1, bootstrap=3)  # these change nothing
 
 
+def test_options_that_a_checkpoints_version_did_not_have_count_as_the_recipes(tiny_dataset, tmp_path, whole):
+    whole.copy(tmp_path)
+    for file in tmp_path.glob("checkpoints/*/state.json"):
+        stored = json.loads(file.read_text())
+        for name in ("mosaic", "recolour", "both_heads"):
+            del stored["options"][name]
+        file.write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=r"made otherwise: --mosaic was 0.0 and is 0.5\. Give"):
+        small_run(tiny_dataset, tmp_path, mosaic=0.5, recolour=0.0, both_heads=False)
+    small_run(tiny_dataset, tmp_path, mosaic=0.0, recolour=0.0, both_heads=False)
+
+
 def test_other_images_are_refused(tiny_dataset, tmp_path, whole):
     whole.copy(tmp_path)
     with pytest.raises(ValueError, match="training images are others"):
