@@ -326,8 +326,8 @@ class TrainingOptions:
         for name in ("mosaic", "recolour"):
             if getattr(self.stage_1, name) and self.keeps_features:
                 raise ValueError(
-                    f"--{name} makes crops anew in each step, but what the frozen backbone says of each is kept; leave --{name} out, or "
-                    "give --feature_cache none."
+                    f"--{name} makes crops anew in each step, but what the frozen backbone says of each is kept; give --{name} 0, or "
+                    "--feature_cache none."
                 )
 
     @property

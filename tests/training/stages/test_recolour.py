@@ -67,5 +67,5 @@ def test_a_share_that_is_none_is_refused(wrong):
 
 
 def test_changed_colours_and_kept_features_do_not_go_together():
-    with pytest.raises(ValueError, match="--recolour makes crops anew .*--feature_cache none"):
+    with pytest.raises(ValueError, match="--recolour makes crops anew .*--recolour 0, or --feature_cache none"):
         TrainingOptions.of(backbone="vit_tiny_patch16_224", frozen=True, view_epochs=4, recolour=0.5)
