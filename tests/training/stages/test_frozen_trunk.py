@@ -21,7 +21,7 @@ from training.stages.frozen_trunk import FrozenTrunk, add_low_rank, is_low_rank,
 
 FROZEN = {
     "backbone": "test_vit", "frozen": True, "adapter_size": 8, "initial_weights": "imagenet", "high_pass": None, "sub_network_after": 2,
-    "view_epochs": 2, "mosaic": 0.0, "recolour": 0.0, "epochs": 3, "classifier_hidden": 8, "num_workers": 0,
+    "view_epochs": 2, "epochs": 3, "classifier_hidden": 8, "num_workers": 0,
 }
 
 
