@@ -47,8 +47,6 @@ class SelfConConfig(PreTrainedConfig):
             (``front_ends.held_above``); 0: it is not held.
         shifts: the network sees each crop once for each of these numbers, moved by so many pixels up and to the left, and the mean of
             what it says counts. What a front end or a generator does to blocks of pixels looks different from place to place.
-        both_heads: the network's logit is the mean of what the trunk's and the sub-network's origin classifiers say, not the trunk's
-            alone.
         projection_size: size of the embeddings that the contrastive loss compares.
         classifier_hidden: hidden units of each classifier.
         contents: content types of the training images.
@@ -92,7 +90,6 @@ class SelfConConfig(PreTrainedConfig):
     statistics_centres: int = 0
     network_floor: float = 0.0
     shifts: list[int] | tuple[int, ...] = (0,)
-    both_heads: bool = False
     projection_size: int = 128
     classifier_hidden: int = 1024
     contents: list[str] | tuple[str, ...] = ()
@@ -166,8 +163,6 @@ class SelfConConfig(PreTrainedConfig):
         for name in ("statistics_centres", "adapter_size", "network_floor"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}.")
-        if self.both_heads and not self.sub_classifier:
-            raise ValueError("both_heads needs a classifier on the sub-network; set sub_classifier, or leave both_heads out.")
         for name in ("frozen", "adapter_size"):
             if getattr(self, name) and self.backbone is None:
                 raise ValueError(f"{name} is of a backbone of timm, and this network has none; set backbone, or leave {name} out.")

@@ -219,13 +219,13 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args, **kwargs):
-        """As everywhere; thresholds that were set for other weights, shifts, heads or another floor are left out with a warning."""
+        """As everywhere; thresholds that were set for other weights, shifts or another floor are left out with a warning."""
         loaded = super().from_pretrained(*args, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded).drop_outdated_thresholds()
         return loaded
 
     def save_pretrained(self, save_directory, *args, **kwargs) -> None:
-        """As everywhere; thresholds that were set for other weights, shifts, heads or another floor are left out with a warning."""
+        """As everywhere; thresholds that were set for other weights, shifts or another floor are left out with a warning."""
         self.drop_outdated_thresholds()
         super().save_pretrained(save_directory, *args, **kwargs)
 
@@ -240,8 +240,7 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
     def fingerprint(self) -> str | None:
         """Sixteen hexadecimal digits that change with the classifier's weights and statistics, and with what the configuration says of
         how they are used, where that is not the usual; None if some weights are not in memory."""
-        sub_classifier = self.sub_classifier if self.config.both_heads else None
-        parts = [each for each in (self.classifier, sub_classifier, self.statistics_classifier) if each is not None]
+        parts = [each for each in (self.classifier, self.statistics_classifier) if each is not None]
         tensors = [value for part in parts for name, value in part.state_dict().items() if not name.endswith("num_batches_tracked")]
         if any(value.is_meta for value in tensors):
             return None
@@ -261,8 +260,8 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         if not self.config.operating_points or None in (known, here) or known == here:
             return
         logger.warning(
-            "The classifier's weights have changed since its thresholds were set (or the configuration's shifts, both_heads or "
-            "network_floor), so they are left out and 0.5 is used; set them again on held-out images (operating_points of the configuration)."
+            "The classifier's weights have changed since its thresholds were set (or the configuration's shifts or network_floor), so "
+            "they are left out and 0.5 is used; set them again on held-out images (operating_points of the configuration)."
         )
         self.config.operating_points, self.config.uncertain = [], None
         self.config.early_exit, self.config.calibrated_classifier = None, None
@@ -297,10 +296,9 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         moved = shifted(pixel_values, self.config.shifts)
         sub, feature, maps = self.encoder(moved, all_maps=bool(wanted))
-        sub_logit = None if self.sub_classifier is None else self._said(self.sub_classifier, sub)[:, 0]
         predictions = {
-            "origin_logit": self._origin(feature, pixel_values, sub_logit),
-            "sub_logit": sub_logit,
+            "origin_logit": self._origin(feature, pixel_values),
+            "sub_logit": None if self.sub_classifier is None else self._said(self.sub_classifier, sub)[:, 0],
             **self._kinds(feature),
         }
         if crop_counts is not None:
@@ -342,13 +340,10 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
 
         feature = self.encoder(shifted(pixel_values, self.config.shifts), choose=choose).feature
         logit, goes_on = asked[0]
-        return logit, goes_on, {"origin_logit": self._origin(feature, pixel_values[goes_on], logit[goes_on]), **self._kinds(feature)}
+        return logit, goes_on, {"origin_logit": self._origin(feature, pixel_values[goes_on]), **self._kinds(feature)}
 
-    def _origin(self, feature: Tensor, pixel_values: Tensor, sub_logit: Tensor | None) -> Tensor:
-        of_network = self._said(self.classifier, feature)[:, 0]
-        if self.config.both_heads:
-            of_network = (of_network + sub_logit) / 2
-        of_network = held_above(of_network, self.config.network_floor)
+    def _origin(self, feature: Tensor, pixel_values: Tensor) -> Tensor:
+        of_network = held_above(self._said(self.classifier, feature)[:, 0], self.config.network_floor)
         return of_network if self.statistics_classifier is None else of_network + self.statistics_classifier(pixel_values)
 
     def _kinds(self, feature: Tensor) -> dict[str, Tensor | None]:

@@ -17,7 +17,6 @@ LIMITS = {
     "positive": (lambda value: value > 0, "must be positive"),
     "not negative": (lambda value: value >= 0, "must not be negative"),
     "a share": (lambda value: 0 < value < 1, "is a share between 0 and 1"),
-    "none to all": (lambda value: 0 <= value <= 1, "is a share from 0 to 1"),
 }
 """Name of what a number must be -> its test, and the end of a sentence about one that fails."""
 
@@ -94,9 +93,6 @@ class NetworkOptions(Group):
     shifts: list[int] = option(
         [0], "the network sees each picture that it scores once for each of these numbers, moved by so many pixels up and to the left, "
         "and the mean counts; with several, scoring takes as many times as long"
-    )
-    both_heads: bool = option(
-        False, "the mean of what the trunk's and the sub-network's classifier say counts, instead of what the trunk's alone says"
     )
     projection_size: int = option(128, "size of the embeddings that the contrastive loss compares")
     classifier_hidden: int = option(1024, "hidden units of the classifiers")
@@ -185,14 +181,6 @@ class ContrastiveOptions(Group):
         False, "each image also as a degraded view, as a further positive and held to the same answer"
     )
     consistency_weight: float = option(1.0, "weight of the consistency term", limits="not negative")
-    mosaic: float = option(
-        0.0, "share of the crops three of whose quarters come from other images of the same origin and family in the batch; 0: none, "
-        "1: all", limits="none to all",
-    )
-    recolour: float = option(
-        0.0, "share of the crops whose colour channels are put in a random order; half as many are inverted; 0: none, 1: all",
-        limits="none to all",
-    )
     crop_size: int = option(96, "side of the views in pixels", limits="positive")
     epochs: int = option(400, "passes over the training images", limits="not negative")
     batch_size: int = option(200, "images per step, over all processes; both stages", limits="positive")
@@ -322,13 +310,6 @@ class TrainingOptions:
             for name in ("aligned", "reconstructions", "simulate", "crop_cache", "view_epochs"):
                 if getattr(self.views, name):
                     raise ValueError(f"--streaming reads images once as they come, so --{name} cannot go with it; leave one out.")
-
-        for name in ("mosaic", "recolour"):
-            if getattr(self.stage_1, name) and self.keeps_features:
-                raise ValueError(
-                    f"--{name} makes crops anew in each step, but what the frozen backbone says of each is kept; give --{name} 0, or "
-                    "--feature_cache none."
-                )
 
     @property
     def keeps_features(self) -> bool:

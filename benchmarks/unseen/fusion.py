@@ -5,7 +5,7 @@
 Each generator was kept from one run, see ``benchmarks.unseen``, which makes them. Both log-odds are brought to one scale by logistic
 regressions on the run's held-out images, under all columns' conditions; then each way joins them. "Known" are the held-out images
 themselves, of the generators that the run was trained with: few, and the scales were fitted on them. Nothing is fitted on what is scored.
-``--shifts``: the network sees pictures moved by these numbers of pixels instead of by the preset's; ``--both_heads``: whose word counts.
+``--shifts``: the network sees pictures moved by these numbers of pixels instead of by the preset's.
 """
 
 import argparse
@@ -52,12 +52,11 @@ class Witnesses:
 
     Args:
         place: folder of the model, with a classifier of statistics.
-        shifts, both_heads: of the configuration; None: as they are.
+        shifts: of the configuration; None: as they are.
     """
 
-    def __init__(self, place: Path, shifts: list[int] | None = None, both_heads: bool | None = None):
-        asked = {"network_floor": 0.0, "shifts": shifts, "both_heads": both_heads}
-        changed = {name: value for name, value in asked.items() if value is not None}
+    def __init__(self, place: Path, shifts: list[int] | None):
+        changed = {"network_floor": 0.0} if shifts is None else {"network_floor": 0.0, "shifts": shifts}
         self.model = SelfConForImageClassification.from_pretrained(place, **changed).eval()
         self.processor = SelfConImageProcessor.from_pretrained(place)
 
@@ -78,10 +77,10 @@ class Witnesses:
         return torch.stack([self.model(pixels).origin_logit - statistics, statistics]).double().numpy()
 
 
-def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, row: str, **changed) -> tuple[np.ndarray, np.ndarray]:
-    """AUC of the generator left out and of the known ones, each (ways, columns), in the run of a row; ``changed``: for the witnesses."""
+def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, row: str, shifts: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """AUC of the generator left out and of the known ones, each (ways, columns), in the run of a row."""
     folder = finished_folder(row, part, plan, out)
-    witnesses, held_out = Witnesses(folder / "model", **changed), splits_of(options_of(ROWS[row], part, lab, plan, out)).held_out
+    witnesses, held_out = Witnesses(folder / "model", shifts), splits_of(options_of(ROWS[row], part, lab, plan, out)).held_out
     known, unseen = (
         [witnesses.log_odds(images, conditions) for conditions in CONDITIONS.values()] for images in (held_out, part.scored)
     )
@@ -100,13 +99,12 @@ def main() -> None:
     add_plan_options(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="of the runs (default: %(default)s)")
     parser.add_argument("--shifts", type=int, nargs="+", help="of the network (default: the preset's)")
-    parser.add_argument("--both_heads", action=argparse.BooleanOptionalAction, help="both heads of the network, or the trunk's alone")
     parser.add_argument("--row", choices=ROWS, default="preset", metavar="ROW", help="whose runs (default: %(default)s)")
     options = parser.parse_args()
-    changed = dict(shifts=options.shifts, both_heads=options.both_heads)
     lab = Lab(options.data_dir)
     plan, out = plan_of(options, lab), (options.out / folder_name(options)).resolve()
-    found = [aucs_of_run(lab.part(generator, plan.folds), lab, plan, out, options.row, **changed) for generator in lab.generators]
+    parts = [lab.part(generator, plan.folds) for generator in lab.generators]
+    found = [aucs_of_run(part, lab, plan, out, options.row, options.shifts) for part in parts]
     unseen, known = (np.stack(each) for each in zip(*found, strict=True))
     lines = [
         [way, *(f"{value:.3f}" for value in (*unseen[:, number].mean(0), unseen[:, number, 0].min(), *known[:, number].mean(0)))]

@@ -30,7 +30,6 @@ class Row(NamedTuple):
 NETWORK_ALONE = ("--statistics_centres", "0", "--shifts", "0")
 """As the preset was before it had a classifier of statistics, and before its network saw pictures moved by a pixel. (Files of rows that
 are called "with statistics" are of the time between: without the shift, and without a floor under the network.)"""
-MIXED = ("--mosaic", "0.5", "--recolour", "0.5", "--both_heads")
 ROWS: dict[str, Row] = {
     STATISTICS: Row(statistics=True),
     "laptop": Row(NETWORK_ALONE),
@@ -46,8 +45,6 @@ ROWS: dict[str, Row] = {
     "preset, network": Row(part="network"),
     "preset, statistics": Row(part="statistics"),
     CORNER: Row(part="corner"),
-    "preset mosaic recolour": Row(MIXED),
-    "preset mosaic recolour, network": Row(MIXED, part="network"),
     "preset simulate networks": Row(("--simulate", "networks")),
     "preset simulate networks, network": Row(("--simulate", "networks"), part="network"),
     "preset simulate networks, statistics": Row(("--simulate", "networks"), part="statistics"),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from benchmarks.trainings.resumed import finish_run, steps_per_epoch
 from benchmarks.unseen.parts import Lab, Part, Plan
@@ -90,8 +89,7 @@ def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Pa
         folder: see :func:`statistics_detector`.
     """
     model = SelfConForImageClassification.from_pretrained(place, **({"shifts": [0]} if part == "corner" else {}))
-    heads = nn.ModuleList(head[-1] for head in (model.classifier, model.sub_classifier) if head is not None)
-    silent = heads.parameters() if part == "statistics" else model.statistics_classifier.buffers(recurse=False)
+    silent = model.classifier[-1].parameters() if part == "statistics" else model.statistics_classifier.buffers(recurse=False)
     with torch.no_grad():
         for tensor in silent:
             tensor.zero_()

@@ -63,21 +63,7 @@ def test_pictures_seen_from_other_places_or_another_floor_lose_the_thresholds(ch
     model.save_pretrained(tmp_path)
     assert SelfConForImageClassification.from_pretrained(tmp_path).config.operating_points == POINTS and not warnings()
     config = SelfConForImageClassification.from_pretrained(tmp_path, **changed).config
-    assert (config.temperature, config.operating_points) == (0.5, []) and "both_heads or network_floor" in warnings()[0]
-
-
-def test_with_both_heads_the_thresholds_are_those_of_both(tmp_path, warnings):
-    for both, kept in ((False, POINTS), (True, [])):
-        model = small_model(both_heads=both)
-        model.calibrate(0.5, 0.1, POINTS)
-        torch.nn.init.normal_(model.sub_classifier[4].weight)
-        model.save_pretrained(tmp_path / str(both))
-        assert SelfConForImageClassification.from_pretrained(tmp_path / str(both)).config.operating_points == kept
-    assert len(warnings()) == 1
-    one = small_model()
-    one.calibrate(0.5, 0.1, POINTS)
-    one.save_pretrained(tmp_path / "one")
-    assert SelfConForImageClassification.from_pretrained(tmp_path / "one", both_heads=True).config.operating_points == []
+    assert (config.temperature, config.operating_points) == (0.5, []) and "shifts or network_floor" in warnings()[0]
 
 
 def test_new_thresholds_are_kept_after_fine_tuning_and_those_of_older_folders_too(tmp_path, warnings):

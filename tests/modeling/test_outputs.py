@@ -93,27 +93,6 @@ def test_a_floor_bounds_how_loudly_the_network_says_real_and_keeps_its_order():
     torch.testing.assert_close(model(noise).origin_logit, held_above(plain(noise).origin_logit, 0.2))
 
 
-def test_both_heads_count_the_same_before_the_floor_and_beside_the_statistics():
-    options = dict(network_floor=0.2, statistics_centres=4, shifts=[1])
-    model, plain = small_model(both_heads=True, **options), small_model(shifts=[1])
-    model.statistics_classifier.weight += 1
-    plain.load_state_dict({name: value for name, value in model.state_dict().items() if not name.startswith("statistics")})
-    noise = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(4))
-    found, heads = model(noise), plain(noise)
-    both = (heads.origin_logit + heads.sub_logit) / 2
-    torch.testing.assert_close(found.origin_logit, held_above(both, 0.2) + model.statistics_classifier(noise))
-    assert (both - heads.origin_logit).abs().max() > 1e-3
-    torch.testing.assert_close(found.sub_logit, heads.sub_logit)
-    _, goes_on, rest = model.forward_early(noise, lambda said: said == said.max())
-    assert goes_on.sum() == 3
-    torch.testing.assert_close(rest["origin_logit"], found.origin_logit[goes_on])
-
-
-def test_both_heads_need_both():
-    with pytest.raises(ValueError, match="both_heads needs a classifier on the sub-network"):
-        SelfConConfig(both_heads=True, sub_classifier=False)
-
-
 @pytest.mark.parametrize(("wrong", "sentence"), [
     ({"shifts": []}, "shifts must be different numbers of pixels"), ({"shifts": [1, 1]}, "one or more, each 0 or more; got"),
     ({"shifts": [-1]}, r"got \[-1\]"), ({"network_floor": -0.5}, "network_floor must be 0 or more, got -0.5"),

@@ -16,9 +16,7 @@ from training.stages.frozen_trunk import is_low_rank
 from training.stages.gradient_cache import backward_in_chunks
 from training.stages.held_out_loss import HeldOutViews
 from training.stages.loop import Stage, run_stage
-from training.stages.mosaic import mosaic
 from training.stages.normalise import normalise, rows_of
-from training.stages.recolour import recolour
 from training.views.batches import Batches
 
 NAME = "contrastive"
@@ -69,7 +67,7 @@ def train_contrastive(run: Run, model: nn.Module, batches: Batches, held_out: He
     prepared, optimizer = accelerator.prepare(network, make_optimizer(network, options))
     stage = Stage(
         name=NAME, epochs=options.epochs, first_epoch=0, network=prepared, optimizer=optimizer, batches=batches,
-        step=partial(gradients, accelerator, prepared, loss_of, options),
+        step=partial(gradients, accelerator, prepared, loss_of, options.embed_chunk),
         rate=partial(learning_rate, options=options),
         held_out_loss=lambda: held_out.loss(
             average.module if average else network, lambda outputs, batch: loss_of(Outputs(*outputs), batch, gather=False)[1]
@@ -83,25 +81,17 @@ def train_contrastive(run: Run, model: nn.Module, batches: Batches, held_out: He
 
 
 def gradients(
-    accelerator: Accelerator, network: nn.Module, loss_of: Stage1Loss, options: ContrastiveOptions, batch: dict[str, Tensor]
+    accelerator: Accelerator, network: nn.Module, loss_of: Stage1Loss, chunk: int | None, batch: dict[str, Tensor]
 ) -> dict[str, float]:
     """Fills the gradients of one step, all rows at once or in chunks; returns the loss's terms."""
-    rows = rows_of(mixed(batch, options))
-    if options.embed_chunk is not None:
+    rows = rows_of(batch)
+    if chunk is not None:
         return backward_in_chunks(
-            accelerator, network, rows, lambda *outputs: loss_of(Outputs(*outputs), batch), options.embed_chunk, transform=normalise
+            accelerator, network, rows, lambda *outputs: loss_of(Outputs(*outputs), batch), chunk, transform=normalise
         )
     loss, terms = loss_of(Outputs(*network(normalise(rows))), batch)
     accelerator.backward(loss)
     return terms
-
-
-def mixed(batch: dict[str, Tensor], options: ContrastiveOptions) -> dict[str, Tensor]:
-    """A batch of pixels with the shares of mosaics and of changed colours that the options say."""
-    if not (options.mosaic or options.recolour):
-        return batch
-    kind = batch["label"] + 2 * batch["family"]  # -2 of real images, -1 of counterparts, 1, 3, … of families
-    return {**batch, "pixels": recolour(mosaic(batch["pixels"], kind, options.mosaic), options.recolour)}
 
 
 def learning_rate(epoch: int, options: ContrastiveOptions) -> float:

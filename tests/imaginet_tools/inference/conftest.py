@@ -15,9 +15,7 @@ from tests.modeling.helpers import pixels, small_model
 ROOT = Path(__file__).resolve().parents[3]
 SAVED = ROOT / "tests" / "data" / "version_0_1" / "model"
 FAMILIES = dict(families=["GAN", "DM"], generators=["a", "b", "c"])
-RESNET = dict(
-    stem_kernel=7, stem_stride=2, stem_pool=True, block="bottleneck", widths=[8, 8, 16, 16], depths=[1, 2, 1, 1], both_heads=True, **FAMILIES,
-)
+RESNET = dict(stem_kernel=7, stem_stride=2, stem_pool=True, block="bottleneck", widths=[8, 8, 16, 16], depths=[1, 2, 1, 1], **FAMILIES)
 LAPTOP = dict(
     stem_kernel=3, stem_stride=1, stem_width=8, stem_pool=False, block="basic", widths=[8, 16, 16, 32], depths=[1, 1, 1, 1],
     high_pass="local_contrast", sub_classifier=False, statistics_centres=12,
