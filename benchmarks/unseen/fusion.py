@@ -1,6 +1,6 @@
 """Ways of joining a network and the classifier of pixel statistics, on the finished runs of a row.
 
-    python -m benchmarks.unseen.fusion --data_dir ../shared/lab --views 19200 [--out runs/unseen] [--shifts 1 2]
+    python -m benchmarks.unseen.fusion --data_dir ../shared/lab --views 19200 [--out runs/unseen] [--shifts 1 2] [--row ROW]
 
 Each generator was kept from one run, see ``benchmarks.unseen``, which makes them. Both log-odds are brought to one scale by logistic
 regressions on the run's held-out images, under all columns' conditions; then each way joins them. "Known" are the held-out images

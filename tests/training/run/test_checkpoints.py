@@ -181,8 +181,7 @@ def test_options_that_a_checkpoints_version_did_not_have_count_as_the_recipes(ti
     whole.copy(tmp_path)
     for file in tmp_path.glob("checkpoints/*/state.json"):
         stored = json.loads(file.read_text())
-        for name in ("view_epochs", "max_grad_norm"):
-            stored["options"].pop(name, None)
+        del stored["options"]["view_epochs"]
         file.write_text(json.dumps(stored))
     with pytest.raises(ValueError, match=r"made otherwise: --view_epochs was 0 and is 3\. Give"):
         small_run(tiny_dataset, tmp_path, view_epochs=3)
