@@ -43,6 +43,7 @@ class SelfConConfig(PreTrainedConfig):
             at full and at half size.
         statistics_centres: of the classifier on plain statistics of the pixels, whose log-odds are added to the network's, see
             ``front_ends.StatisticsClassifier``; 0: there is none.
+        detail_relations: whether a second one beside it sees how details go together across colours and scales.
         network_floor: how loudly the network may say "real" beside the statistics: its logit is held above about minus this, softly
             (``front_ends.held_above``); 0: it is not held.
         shifts: the network sees each crop once for each of these numbers, moved by so many pixels up and to the left, and the mean of
@@ -88,6 +89,7 @@ class SelfConConfig(PreTrainedConfig):
     adapter_size: int = 0
     high_pass: str | None = None
     statistics_centres: int = 0
+    detail_relations: bool = False
     network_floor: float = 0.0
     shifts: list[int] | tuple[int, ...] = (0,)
     projection_size: int = 128

@@ -114,11 +114,41 @@ FRONT_ENDS = {None: nn.Identity, "mean2x2": HighPass, "local_contrast": LocalCon
 """By ``high_pass`` of the configuration."""
 
 
+SIZE = 256
+"""Statistics are taken of the centre's 256 × 256 pixels."""
+
+
+def centre(pixels: Tensor) -> Tensor:
+    """The centre of pictures on the scale 0..255: normalised pixels (B, 3, H, W) -> float32 (B, 3, 256, 256), padded by reflection where
+    there are fewer."""
+    for dimension in (-2, -1):
+        side = pixels.shape[dimension]
+        if not (isinstance(side, int) and side == SIZE):
+            pixels = pixels.index_select(dimension, _places(side, pixels.device))
+    scales = (SelfConImageProcessor.image_mean, SelfConImageProcessor.image_std)
+    mean, std = (pixels.new_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in scales)
+    return 255 * (pixels.float() * std + mean)
+
+
+def _places(side: int, device: torch.device) -> Tensor:
+    """The places of the centre's pixels along a side, int (256,), in a triangle wave beyond the picture's ends."""
+    before, outside = torch.sym_max(0, side - SIZE) // 2, torch.sym_max(0, SIZE - side) // 2
+    period = torch.sym_max(1, 2 * (side - 1))
+    places = (torch.arange(SIZE, device=device) + (before - outside)) % period
+    return torch.minimum(places, period - places)
+
+
+def luma_of(rgb: Tensor) -> Tensor:
+    """(B, 3, H, W) -> (B, H, W)."""
+    red, green, blue = rgb.unbind(1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
 @lru_cache(maxsize=1)
 def _fourier_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of the statistics' spectrum, all float32: window (256, 256), cosines and sines (129, 129) of place and frequency, and the share of
     each pair of frequencies (129 · 129) in each ring or band (rings and bands), by the number of pixels."""
-    side = PixelStatistics.SIZE
+    side = SIZE
     half = np.arange(side // 2 + 1)
     window = np.hanning(side)
     angles = 2 * np.pi * np.outer(half, half) / side
@@ -142,18 +172,15 @@ class PixelStatistics(nn.Module):
     is a product of matrices.
     """
 
-    SIZE = 256
     RINGS = 17
     BANDS = ((0.12, 0.23), (0.35, 0.5))
     COUNT = RINGS + 6
 
     def forward(self, pixels: Tensor) -> Tensor:
         """float (B, 3, H, W), as the image processor makes them -> float32 (B, 23)."""
-        scales = (SelfConImageProcessor.image_mean, SelfConImageProcessor.image_std)  # whose pixels are set back to 0..255
-        mean, std = (pixels.new_tensor(values, dtype=torch.float32).view(3, 1, 1) for values in scales)
-        rgb = 255 * (self._centre(pixels).float() * std + mean)
+        rgb = centre(pixels)
         red, green, blue = rgb.unbind(1)
-        luma = 0.299 * red + 0.587 * green + 0.114 * blue
+        luma = luma_of(rgb)
         centred = luma - luma.mean((1, 2), keepdim=True)
         power = self._power(centred)
         rings, (middle, high) = power[:, : self.RINGS], power[:, self.RINGS :].unbind(1)
@@ -165,20 +192,6 @@ class PixelStatistics(nn.Module):
         spread = centred.square().mean((1, 2)).sqrt()
         others = [high - middle, _log(laplacian), _log((across + down) / 2), _log(chroma), saturation, _log(spread)]
         return torch.cat([rings, torch.stack(others, dim=1)], dim=1)
-
-    def _centre(self, pixels: Tensor) -> Tensor:
-        for dimension in (-2, -1):
-            side = pixels.shape[dimension]
-            if not (isinstance(side, int) and side == self.SIZE):
-                pixels = pixels.index_select(dimension, self._places(side, pixels.device))
-        return pixels
-
-    def _places(self, side: int, device: torch.device) -> Tensor:
-        """The places of the centre's pixels along a side, int (256,), in a triangle wave beyond the picture's ends."""
-        before, outside = torch.sym_max(0, side - self.SIZE) // 2, torch.sym_max(0, self.SIZE - side) // 2
-        period = torch.sym_max(1, 2 * (side - 1))
-        places = (torch.arange(self.SIZE, device=device) + (before - outside)) % period
-        return torch.minimum(places, period - places)
 
     def _power(self, luma: Tensor) -> Tensor:
         """Of luma (B, 256, 256) without its mean, the logarithm of the mean power in each ring and band: (B, rings + bands)."""
@@ -193,10 +206,82 @@ class PixelStatistics(nn.Module):
 
     def _folded(self, values: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
         """What is alike and what is opposed at places n and -n of a dimension, for n of 0..128: sums and differences."""
-        length = self.SIZE // 2 + 1
-        mirrored = -torch.arange(length, device=values.device) % self.SIZE
+        length = SIZE // 2 + 1
+        mirrored = -torch.arange(length, device=values.device) % SIZE
         near, far = values.narrow(dimension, 0, length), values.index_select(dimension, mirrored)
         return near + far, near - far
+
+
+class DetailRelations(nn.Module):
+    """How a picture's fine details go together, across colours and scales: normalised pixels -> float32 (B, 33).
+
+    Light falls on all colours of a sensor alike, and texture on all scales; a generator makes each of them up. (Colour: Li et al.,
+    https://arxiv.org/abs/1808.07276; McCloskey and Albright, https://arxiv.org/abs/1812.08247. Scales: Portilla and Simoncelli,
+    https://doi.org/10.1023/A:1026553619983.) Of the same pixels as :class:`PixelStatistics`,
+    in three bands (about one, two and four pixels), the differences of ever wider blurs. In each band nine statistics: the correlation of red
+    with green and of green with blue; the logarithms of the power of blue minus luma, and of red minus luma, to that of luma, and
+    of the former alone; luma's skewness; and how the local strengths (the logarithms of the power in 5×5 pixels) of luma, blue minus
+    luma and red minus luma are correlated, pair by pair. Then, for each band but the last, how luma's local strength there hangs together
+    with that in the next one (in 5×5 pixels, then in 9×9): the correlation, the spread of the finer, and the slope by which the
+    coarser tells the finer. Nothing is learned.
+    """
+
+    BANDS = 3
+    COUNT = 9 * BANDS + 3 * (BANDS - 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """float (B, 3, H, W), as the image processor makes them -> float32 (B, 33)."""
+        rgb = centre(pixels)
+        blurred = [torch.cat([rgb, luma_of(rgb)[:, None]], dim=1)]
+        for band in range(self.BANDS):
+            blurred.append(_blurred(blurred[-1], 2**band))
+        bands = [fine - wide for fine, wide in zip(blurred, blurred[1:], strict=False)]
+        found = [each for detail in bands for each in self._across_colours(detail)]
+        for number, (fine, coarse) in enumerate(zip(bands, bands[1:], strict=False)):
+            found += self._across_scales(fine[:, 3:], coarse[:, 3:], 4 * 2**number + 1)
+        return torch.stack(found, dim=1)
+
+    def _across_colours(self, detail: Tensor) -> list[Tensor]:
+        """Details of red, green, blue and luma (B, 4, H, W) -> nine statistics, each (B,)."""
+        red, green, blue, luma = detail.unbind(1)
+        parts = torch.stack([luma, blue - luma, red - luma], dim=1)
+        of_luma, of_blue, of_red = _log(parts.square().mean((2, 3))).unbind(1)
+        third = (luma**3).mean((1, 2))
+        skewness = third.sign() * third.abs() ** (1 / 3) / (luma.square().mean((1, 2)).sqrt() + 0.1)
+        light, blueness, redness = _strength(parts, 5).unbind(1)
+        return [
+            _correlation(red, green, 0.05), _correlation(green, blue, 0.05), of_blue - of_luma, of_red - of_luma, of_blue, skewness,
+            _correlation(light, blueness, 0.01), _correlation(light, redness, 0.01), _correlation(blueness, redness, 0.01),
+        ]
+
+    def _across_scales(self, fine: Tensor, coarse: Tensor, window: int) -> list[Tensor]:
+        """Luma's details in two bands (B, 1, H, W) -> three statistics, each (B,)."""
+        finer, coarser = (_strength(each, window)[:, 0] for each in (fine, coarse))
+        together, of_finer, of_coarser = ((one * other).mean((1, 2)) for one, other in ((finer, coarser), (finer, finer), (coarser, coarser)))
+        return [together / (of_finer * of_coarser).sqrt().clamp(min=1e-3), of_finer.sqrt(), together / of_coarser.clamp(min=1e-3)]
+
+
+def _strength(detail: Tensor, window: int) -> Tensor:
+    """The logarithm of the power around every other place, its mean taken off: (B, C, H, W) -> (B, C, H / 2, W / 2)."""
+    strength = _log(mean_around(detail.square(), window)[..., ::2, ::2])  # logarithms cost most, and neighbours' are alike
+    return strength - strength.mean((2, 3), keepdim=True)
+
+
+def _blurred(values: Tensor, step: int) -> Tensor:
+    """The mean of each place and its neighbours ``step`` away, weighed 1 2 1 across and down, in a reflection beyond the ends:
+    (B, C, H, W), the same shape."""
+    padded = F.pad(values, (step,) * 4, mode="reflect")
+    for dimension in (-1, -2):
+        length = values.shape[dimension]
+        left, middle, right = (padded.narrow(dimension, start, length) for start in (0, step, 2 * step))
+        padded = (left + 2 * middle + right) / 4
+    return padded
+
+
+def _correlation(one: Tensor, other: Tensor, least: float) -> Tensor:
+    """Of values around 0, (B, H, W) twice -> (B,); towards 0 where both vary by less than about ``least``."""
+    spread = (one.square().mean((1, 2)) * other.square().mean((1, 2))).sqrt()
+    return (one * other).mean((1, 2)) / (spread + least)
 
 
 FLOOR = 2.0
@@ -214,22 +299,23 @@ def held_above(logit: Tensor, floor: float) -> Tensor:
     return F.softplus(logit + floor, beta=FLOOR / floor) - floor if floor else logit
 
 
-class StatisticsClassifier(nn.Module):
-    """What pixel statistics alone say of a picture: a log-odds of "synthetic" from its likeness to pictures that were learnt from.
+class KernelClassifier(nn.Module):
+    """What statistics of a picture say: a log-odds of "synthetic" from its likeness to pictures that were learnt from.
 
     A weighted sum of Gaussian bells around centres, in statistics freed of their mean and spread (a support vector machine's radial
-    basis functions; the weights are those of a logistic regression). Tensors: ``mean``, ``scale`` (23,), ``centres`` (C, 23),
+    basis functions; the weights are those of a logistic regression). Tensors: ``mean``, ``scale`` (S,), ``centres`` (C, S),
     ``weight`` (C,), ``bias`` (). They are fitted once, not by gradients, and so are buffers; before that it says 0 of every picture.
 
     Args:
+        statistics: normalised pixels (B, 3, H, W) -> float32 (B, S), S being its ``COUNT``.
         centres: C.
     """
 
-    def __init__(self, centres: int):
+    def __init__(self, statistics: PixelStatistics | DetailRelations, centres: int):
         super().__init__()
-        self.statistics = PixelStatistics()
-        shapes = {"mean": (PixelStatistics.COUNT,), "scale": (PixelStatistics.COUNT,), "weight": (centres,), "bias": ()}
-        for name, shape in {**shapes, "centres": (centres, PixelStatistics.COUNT)}.items():
+        self.statistics = statistics
+        shapes = {"mean": (statistics.COUNT,), "scale": (statistics.COUNT,), "weight": (centres,), "bias": ()}
+        for name, shape in {**shapes, "centres": (centres, statistics.COUNT)}.items():
             self.register_buffer(name, torch.zeros(shape))
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -237,6 +323,32 @@ class StatisticsClassifier(nn.Module):
         placed = (self.statistics(pixels) - self.mean.float()) * self.scale.float()
         distance = (placed[:, None] - self.centres.float()).square().sum(2)
         return (torch.exp(-distance) * self.weight.float()).sum(1) + self.bias.float()
+
+
+class StatisticsClassifier(KernelClassifier):
+    """What plain statistics say of a picture: of its pixels (:class:`PixelStatistics`) and, beside them, of how its details go together
+    (:class:`DetailRelations`), each by a classifier of its own; their sum.
+
+    Two that see little each carry over to unseen generators better than one that sees all of it, see docs/unseen.md.
+
+    Args:
+        centres: of each.
+        relations: whether there is the second, also called ``relations``.
+    """
+
+    def __init__(self, centres: int, relations: bool = False):
+        super().__init__(PixelStatistics(), centres)
+        self.relations = KernelClassifier(DetailRelations(), centres) if relations else None
+
+    @property
+    def parts(self) -> list[KernelClassifier]:
+        """The classifiers that are summed; the first is this one itself, alone."""
+        return [self] if self.relations is None else [self, self.relations]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """float (B, 3, H, W), as the image processor makes them -> float32 (B,)."""
+        own = super().forward(pixels)
+        return own if self.relations is None else own + self.relations(pixels)
 
 
 def _steps(values: Tensor, dimension: int) -> Tensor:

@@ -25,7 +25,7 @@ from transformers.utils import can_return_tuple, logging
 
 from .backbones import Encoder, FeatureNorm, TimmEncoder, at_least_float32
 from .configuration_selfcon import CustomPipelines, SelfConConfig
-from .front_ends import FRONT_ENDS, StatisticsClassifier, held_above, shifted
+from .front_ends import FRONT_ENDS, KernelClassifier, StatisticsClassifier, held_above, shifted
 
 # Transformers copies the files that this one imports whenever a model is saved, so the handler and the pipelines must be among them
 from .handler import EndpointHandler  # noqa: F401
@@ -106,7 +106,7 @@ class SelfConPreTrainedModel(PreTrainedModel):
             for tensor, start in ((module.weight, 1), (module.bias, 0), (module.running_mean, 0), (module.running_var, 1)):
                 init.constant_(tensor, start)
             init.constant_(module.num_batches_tracked, 0)
-        elif isinstance(module, StatisticsClassifier):
+        elif isinstance(module, KernelClassifier):
             for tensor in module.buffers(recurse=False):
                 init.constant_(tensor, 0)
 
@@ -200,7 +200,9 @@ class SelfConForImageClassification(SelfConPreTrainedModel):
         self.sub_classifier = self._origin_classifier(size, hidden) if config.sub_classifier else None
         self.family_classifier = self._kind_classifier(size, hidden, len(config.families))
         self.generator_classifier = self._kind_classifier(size, hidden, len(config.generators))
-        self.statistics_classifier = StatisticsClassifier(config.statistics_centres) if config.statistics_centres else None
+        self.statistics_classifier = (
+            StatisticsClassifier(config.statistics_centres, config.detail_relations) if config.statistics_centres else None
+        )
         self.post_init()
 
     @staticmethod

@@ -90,6 +90,9 @@ class NetworkOptions(Group):
         0, "centres of a classifier on plain statistics of the pixels, whose log-odds are added to the network's; 0: none",
         limits="not negative",
     )
+    detail_relations: bool = option(
+        False, "a second such classifier beside it, with as many centres, on how details go together across colours and scales"
+    )
     shifts: list[int] = option(
         [0], "the network sees each picture that it scores once for each of these numbers, moved by so many pixels up and to the left, "
         "and the mean counts; with several, scoring takes as many times as long"

@@ -89,7 +89,7 @@ def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Pa
         folder: see :func:`statistics_detector`.
     """
     model = SelfConForImageClassification.from_pretrained(place, **({"shifts": [0]} if part == "corner" else {}))
-    silent = model.classifier[-1].parameters() if part == "statistics" else model.statistics_classifier.buffers(recurse=False)
+    silent = model.classifier[-1].parameters() if part == "statistics" else model.statistics_classifier.buffers()
     with torch.no_grad():
         for tensor in silent:
             tensor.zero_()

@@ -2,9 +2,9 @@
 
 On generators that no training image was made with, such statistics tell more than a network that has seen few pictures (see
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
-a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001). How much it weighs beside the network is told by
-views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
-others; so the statistics weigh as much as these images can bear, and how loudly the network may say "real" is bounded, see
+a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001), or the sum of two. How much it weighs beside the network is
+told by views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
+others; so both count the same unless these images tell otherwise, and how loudly the network may say "real" is bounded, see
 :func:`join`.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from imaginet_tools.images.image_set import REAL, pick_evenly
 from modeling import SelfConForImageClassification
-from modeling.front_ends import FLOOR, StatisticsClassifier, held_above
+from modeling.front_ends import FLOOR, KernelClassifier, StatisticsClassifier, held_above
 from training.run.context import Run
 from training.run.hardware import copy_weights_to_all
 from training.run.progress import Progress
@@ -33,9 +33,9 @@ VIEWS = 8
 IMAGES = 2048
 """Images at most, synthetic counterparts not counted."""
 BATCH = 16
-GAMMA = 0.03
-"""Of the kernel exp(-γ d²) of standardised statistics, and ``PENALTY`` (scikit-learn's C): chosen on the lab's folds of docs/unseen.md."""
-PENALTY = 1.0
+GAMMA = 0.23
+"""Of the kernel exp(-γ d² / S) of S standardised statistics, and ``PENALTY`` (scikit-learn's C): chosen on the lab's folds of docs/unseen.md."""
+PENALTY = 10.0
 COUNTERPART_WEIGHT = 0.3
 """Of a view of a synthetic counterpart, where one of a generator's own picture counts 1; chosen there, too."""
 MOST_WEIGHT = 100.0
@@ -72,8 +72,9 @@ def add_statistics(run: Run, model: SelfConForImageClassification, train: Random
     if run.accelerator.is_main_process:
         _fit_to_views(run, classifier, train)
         joint.copy_(torch.tensor(_join_by_views(run, model, held_out)))
-        classifier.weight *= joint[0]
-        classifier.bias *= joint[0]
+        for part in classifier.parts:
+            part.weight *= joint[0]
+            part.bias *= joint[0]
     copy_weights_to_all(run.accelerator, model)
     weight, model.config.network_floor = broadcast(joint).tolist()
     return Joint(weight, model.config.network_floor)
@@ -82,10 +83,12 @@ def add_statistics(run: Run, model: SelfConForImageClassification, train: Random
 @torch.no_grad()
 def _fit_to_views(run: Run, classifier: StatisticsClassifier, views: RandomViews) -> None:
     seen = [
-        (_array(classifier.statistics(pixels)), label, np.where(counterpart, COUNTERPART_WEIGHT, 1.0))
+        (label, np.where(counterpart, COUNTERPART_WEIGHT, 1.0), *(_array(part.statistics(pixels)) for part in classifier.parts))
         for pixels, label, _, counterpart in _batches(run, views, "pixel statistics")
     ]
-    fit(classifier, *map(np.concatenate, zip(*seen, strict=True)), run.options.run.seed)
+    label, weight, *statistics = map(np.concatenate, zip(*seen, strict=True))
+    for part, own in zip(classifier.parts, statistics, strict=True):
+        fit(part, own, label, weight, run.options.run.seed)
 
 
 @torch.no_grad()
@@ -103,10 +106,9 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     """How much the statistics weigh beside a network, and how loudly that may say "real".
 
     Both are brought to the same scale first, each by a logistic regression of its own, and the network's log-odds are held above about
-    minus FLOOR (``front_ends.held_above``). Then the statistics have the largest share whose
-    log loss is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
-    Classification and Regression Trees, 1984; here of paired differences): the network speaks louder only as far as held-out images
-    tell that it should.
+    minus FLOOR (``front_ends.held_above``). Then both count the same, unless held-out images tell otherwise: of all shares whose log loss
+    is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
+    Classification and Regression Trees, 1984; here of paired differences) the statistics have the one nearest to a half.
 
     Args:
         network, statistics: float (n,), log-odds of views of held-out images.
@@ -122,7 +124,8 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in SHARES])
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))
-    share = max(share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one)
+    likely = [share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one]
+    share = min(likely, key=lambda share: abs(share - 0.5))
     weight = MOST_WEIGHT if share == 1 else min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
     return Joint(weight, FLOOR / of_network if weight else 0.0)
 
@@ -172,20 +175,24 @@ def _array(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
 
 
-def fit(classifier: StatisticsClassifier, statistics: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int) -> None:
-    """Sets the classifier to a logistic regression on the kernel of statistics (n, 23) with labels int (n,), both of which occur; each
-    counts by its weight, float (n,), within its class, and both classes the same."""
+def fit(classifier: KernelClassifier, statistics: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int) -> None:
+    """Sets the classifier to a logistic regression on the kernel of statistics (n, S) with labels int (n,), both of which occur; each
+    counts by its weight, float (n,), within its class, and both classes the same. Its log-odds are then divided by their standard
+    deviation, so that several classifiers count the same."""
     scaler = StandardScaler().fit(statistics)
     standardised = scaler.transform(statistics)
     centres = min(len(classifier.weight), len(standardised))
-    kernel = Nystroem(gamma=GAMMA, n_components=centres, random_state=seed).fit(standardised)
+    gamma = GAMMA / statistics.shape[1]
+    kernel = Nystroem(gamma=gamma, n_components=centres, random_state=seed).fit(standardised)
     of_class = np.bincount(label, weight)
     balanced = weight * len(label) / (2 * of_class[label])
-    regression = LogisticRegression(C=PENALTY, max_iter=2000).fit(kernel.transform(standardised), label, sample_weight=balanced)
+    likeness = kernel.transform(standardised)
+    regression = LogisticRegression(C=PENALTY, max_iter=2000).fit(likeness, label, sample_weight=balanced)
+    spread = regression.decision_function(likeness).std()
     for tensor in classifier.buffers(recurse=False):
         tensor.zero_()  # where there are fewer images than centres
     classifier.mean.copy_(torch.as_tensor(scaler.mean_))
-    classifier.scale.copy_(torch.as_tensor(GAMMA**0.5 / scaler.scale_))
-    classifier.centres[:centres] = torch.as_tensor(kernel.components_ * GAMMA**0.5)
-    classifier.weight[:centres] = torch.as_tensor(kernel.normalization_.T @ regression.coef_[0])
-    classifier.bias.copy_(torch.as_tensor(regression.intercept_[0]))
+    classifier.scale.copy_(torch.as_tensor(gamma**0.5 / scaler.scale_))
+    classifier.centres[:centres] = torch.as_tensor(kernel.components_ * gamma**0.5)
+    classifier.weight[:centres] = torch.as_tensor(kernel.normalization_.T @ regression.coef_[0] / spread)
+    classifier.bias.copy_(torch.as_tensor(regression.intercept_[0] / spread))

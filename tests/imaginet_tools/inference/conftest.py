@@ -18,7 +18,7 @@ FAMILIES = dict(families=["GAN", "DM"], generators=["a", "b", "c"])
 RESNET = dict(stem_kernel=7, stem_stride=2, stem_pool=True, block="bottleneck", widths=[8, 8, 16, 16], depths=[1, 2, 1, 1], **FAMILIES)
 LAPTOP = dict(
     stem_kernel=3, stem_stride=1, stem_width=8, stem_pool=False, block="basic", widths=[8, 16, 16, 32], depths=[1, 1, 1, 1],
-    high_pass="local_contrast", sub_classifier=False, statistics_centres=12,
+    high_pass="local_contrast", sub_classifier=False, statistics_centres=12, detail_relations=True,
     shifts=[1, 2], network_floor=1.5,
 )
 
@@ -43,7 +43,8 @@ def saved_models(tmp_path_factory) -> dict[str, Path]:
                 module.momentum = 1.0
         if model.statistics_classifier is not None:
             for tensor, spread in {"scale": 0.1, "centres": 1.0, "weight": 3.0}.items():
-                getattr(model.statistics_classifier, tensor).normal_(0, spread)
+                for part in model.statistics_classifier.parts:
+                    getattr(part, tensor).normal_(0, spread)
         with torch.no_grad():  # statistics of pictures, so that activations are of the size of trained ones
             model(SelfConImageProcessor()([pixels(256, 256, seed) for seed in range(6)], return_tensors="pt")["pixel_values"])
         model.eval().save_pretrained(folders[name])

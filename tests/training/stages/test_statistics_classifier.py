@@ -44,7 +44,7 @@ def test_it_ranks_as_a_kernel_machine_does_where_a_line_cannot(count):
     fit(classifier, statistics, label, np.ones(count), seed=0)
     others, truth = made_statistics(500)
     found = answers(classifier, others)
-    machine = make_pipeline(StandardScaler(), SVC(gamma=GAMMA)).fit(statistics, label)
+    machine = make_pipeline(StandardScaler(), SVC(gamma=GAMMA / 23)).fit(statistics, label)
     line = make_pipeline(StandardScaler(), LogisticRegression()).fit(statistics, label)
     auc = roc_auc_score(truth, found)
     assert auc > 0.95 > 0.7 > roc_auc_score(truth, line.decision_function(others))
@@ -57,12 +57,12 @@ def test_what_weighs_little_is_outvoted_where_classes_overlap_and_only_shares_ma
     statistics, label, doubtful = np.concatenate([statistics, statistics[::2]]), np.append(label, np.ones(200, int)), np.arange(600) >= 400
 
     def said_of_inner(weight: float, scale: float = 1.0) -> float:
-        """Mean log-odds of pictures of class 0, of which each stands in the list as class 1 too, with a weight."""
+        """Mean log-odds, in standard deviations, of pictures of class 0, of which each stands in the list as class 1 too, with a weight."""
         classifier = StatisticsClassifier(100)
         fit(classifier, statistics, label, scale * np.where(doubtful, weight, 1.0), seed=0)
         return float(answers(classifier, statistics[doubtful]).mean())
 
-    assert said_of_inner(0.1) < said_of_inner(1.0) - 1
+    assert said_of_inner(0.1) < said_of_inner(1.0) - 0.25
     assert said_of_inner(0.1) == pytest.approx(said_of_inner(0.1, scale=7), abs=1e-5)
 
 
@@ -83,6 +83,17 @@ def test_the_weight_makes_good_witnesses_heard_and_has_bounds():
     assert join(10 * good, -also, label, source) == Joint(0, 0)
     assert join(-good, 2 * also, label, source) == Joint(MOST_WEIGHT, 0)
     assert join(np.zeros(4000), 2 * also, label, source) == Joint(MOST_WEIGHT, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_few_source_pictures_that_cannot_tell_who_is_better_both_count_the_same(seed):
+    """Where either may be right, the share within the error can be anything from 0 to 1."""
+    rng = np.random.default_rng(seed)
+    label, source = np.tile([0, 1], 88), np.arange(176) // 8
+    of_picture = rng.normal(0, 1, (2, 22))[:, source]
+    network, statistics = (rng.normal(1.5 * (2 * label - 1) + each, 1) for each in of_picture)
+    weight = join(network, statistics, label, source).weight
+    assert weight == pytest.approx(slope(statistics, label) / slope(network, label), rel=0.01)
 
 
 def test_pictures_without_a_trace_that_the_network_knows_are_left_to_the_statistics():
@@ -121,7 +132,7 @@ def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_d
     splits = load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), 42)
     train, held_out = (RandomViews(each, RobustView(64), splits.families, splits.generators, seed=1) for each in splits[:2])
     model = small_model()
-    model.statistics_classifier = StatisticsClassifier(16)
+    model.statistics_classifier = StatisticsClassifier(16, relations=True)
     told = []
     monkeypatch.setattr(statistics_classifier, "join", lambda *columns: told.append(columns) or join(*columns))
     joint = add_statistics(run, model, train, held_out)
@@ -130,7 +141,7 @@ def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_d
     assert len(label) == 2 * len(splits.held_out) and set(label) == {0, 1}
     assert joint == pytest.approx(join(network, statistics, label, source)) and model.config.network_floor == joint.floor
     first = {name: value.clone() for name, value in model.statistics_classifier.state_dict().items()}
-    assert first["weight"].abs().max() > 0
+    assert first["weight"].abs().max() > 0 and first["relations.weight"].abs().max() > 0
 
     pixels = torch.randn(2, 3, 256, 256)
     model.eval()
