@@ -148,7 +148,7 @@ def make_views(
             Path(options.crop_cache), images, view, seed, options.crop_cache_windows, options.crop_cache_epochs,
             int(options.crop_cache_gb * 1e9), margin=margin_for(view, degraded),
         )
-    kind = "simulated" if run.options.views.simulate else "reconstructions"
+    kind = "simulated" if isinstance(counterparts, SimulatedPictures) else "reconstructions"
     return RandomViews(
         images, view, splits.families, splits.generators, seed, degraded=degraded, crops=cache, cycle=options.view_epochs,
         **{kind: counterparts},
@@ -186,18 +186,25 @@ def make_counterparts(run: Run, splits: Splits) -> Counterparts:
     return simulate(run, splits, splits.train) if options.simulate else None
 
 
-def simulate(run: Run, splits: Splits, images: ImageSet) -> SimulatedPictures:
-    """Simulated counterparts of the images by the run's generators, which are fitted to the real training images.
+def counterparts_for_statistics(run: Run, splits: Splits, counterparts: Counterparts) -> Counterparts:
+    """Those that the stages saw; where they saw none and the options ask for networks, simulated ones."""
+    count = run.options.views.statistics_networks
+    return simulate(run, splits, splits.train, count) if count and counterparts is None else counterparts
+
+
+def simulate(run: Run, splits: Splits, images: ImageSet, networks: int = 0) -> SimulatedPictures:
+    """Simulated counterparts of the images by the run's generators, which are fitted to the real training images; ``networks``: by so
+    many networks alone, in place of what the options say.
 
     Held-out images' are by generators of their own, a quarter as many: by those that the detector was trained on, it would seem to
     know more than it does, and its network would outvote the pixel statistics.
     """
     options = run.options
-    count, seed = options.views.simulated_networks, options.run.seed
+    count, seed = networks or options.views.simulated_networks, options.run.seed
     if images is not splits.train:
         count, seed = max(2, count // 4), seed + HELD_OUT_GENERATORS
     return make_simulated(
-        splits.train, images, options.views.simulate, count, Path(options.run.output_dir) / SIMULATED, seed, run.accelerator,
+        splits.train, images, "networks" if networks else options.views.simulate, count, Path(options.run.output_dir) / SIMULATED, seed, run.accelerator,
     )
 
 
@@ -257,6 +264,7 @@ def train(options: TrainingOptions) -> Path:
     if not (held_out.label == SYNTHETIC).any():  # trained on real images alone
         held_out = with_simulated(held_out, simulate(run, splits, held_out))
     if options.network.statistics_centres:
+        counterparts = counterparts_for_statistics(run, splits, counterparts)
         views_2, held_out_views = make_views(run, splits.train, 2, splits, counterparts), make_views(run, held_out, 2, splits)
         weight, floor = add_statistics(run, model, views_2, held_out_views)
         say(f"Pixel statistics weigh {weight:.2f} times what the network's logit does, which is held above about {-floor:.1f}, by "

@@ -137,7 +137,11 @@ class ViewOptions(Group):
         "batch: by 'filters', by small 'networks' fitted first, or 'all' (the default of the bare option); training pictures may then "
         "all be real", choices=("all", "filters", "networks"), nargs="?", const="all",
     )
-    simulated_networks: int = option(8, "networks that --simulate fits, a few seconds each", limits="positive")
+    simulated_networks: int = option(8, "networks that --simulate fits, about fifteen seconds each", limits="positive")
+    statistics_networks: int = option(
+        0, "so many such networks simulate generators for the classifiers of --statistics_centres alone, where --simulate does not; 0: none",
+        limits="not negative",
+    )
     crop_cache: str | None = option(
         None, "folder for windows cut from the training images once, which saves decoding whole pictures for every view"
     )

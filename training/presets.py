@@ -4,7 +4,7 @@
 SMALL_NETWORK = dict(
     initial_weights="none", stem_kernel=3, stem_stride=1, stem_width=16, stem_pool=False, block="basic",
     widths=[16, 32, 64, 128], depths=[1, 1, 1, 1], high_pass="local_contrast", classifier_hidden=256, statistics_centres=300,
-    detail_relations=True, shifts=[1],
+    detail_relations=True, statistics_networks=4, shifts=[1],
 )
 SMALL_RECIPE = dict(
     views="robust", optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2,
@@ -20,7 +20,8 @@ PRESETS = {
     "foundation": {
         **SMALL_RECIPE, "backbone": "vit_base_patch16_siglip_256.v2_webli", "frozen": True, "adapter_size": 256, "view_epochs": 8,
         "crop_size": 256, "epochs": 40, "warmup_epochs": 2, "batch_size": 64, "classifier_epochs": 8, "classifier_hidden": 256,
-        "statistics_centres": 300, "detail_relations": True, "output_dir": "runs/foundation",
+        "statistics_centres": 300, "detail_relations": True, "statistics_networks": 4,
+        "output_dir": "runs/foundation",
     },
 }
 PRESET_HELP = {

@@ -25,6 +25,8 @@ load_dataset("imaginet", data_dir=sys.argv[1], cache_dir=sys.argv[2], on_corrupt
 SMALLEST = [
     "--preset",
     "laptop",
+    "--statistics_networks",
+    "0",
     "--stem_width",
     "8",
     "--widths",

@@ -20,12 +20,14 @@ from tests.fresh_process import FreshProcess
 from tests.training.in_two_processes import in_two_processes
 from train_selfcon import load, main
 from training.options import TrainingOptions
+from training.simulation import pool
+from training.simulation.fitting import fit
 from training.views.recipes import TURNED_UPRIGHT, VIEWS
 
 SMALLEST = [
     "--preset", "laptop", "--stem_width", "8", "--widths", "8", "8", "--depths", "1", "1", "--sub_network_after", "1",
     "--crop_size", "32", "--epochs", "3", "--warmup_epochs", "1", "--batch_size", "8", "--classifier_crop_size", "48", "--classifier_epochs", "1", "--num_workers", "0",
-    "--held_out", "0.25", "--bootstrap", "50", "--cpu_threads", "1",
+    "--held_out", "0.25", "--bootstrap", "50", "--cpu_threads", "1", "--statistics_networks", "0",
 ]
 CONDITIONS = ("clean", "jpeg70", "half_and_back")
 
@@ -56,7 +58,9 @@ def test_the_views_recipe_says_whether_pictures_are_turned_upright(tiny_dataset,
 def test_one_run_from_images_to_a_pipeline(tiny_dataset, tmp_path, capsys, monkeypatch, as_it_was):
     monkeypatch.setattr("imaginet_tools.audit.classifier.TREES", 10)  # for the shortcuts of the training images
     output = tmp_path / "run"
-    train("--dataset", str(tiny_dataset), "--output_dir", str(output))
+    monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
+    train("--dataset", str(tiny_dataset), "--output_dir", str(output), "--statistics_networks", "1")
+    assert len(list((output / "simulated").rglob("*.safetensors"))) == 1
     done = capsys.readouterr()
 
     # what the user sees

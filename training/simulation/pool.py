@@ -12,7 +12,7 @@ from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.images.image_set import ImageSet, pick_evenly
 from training.reconstructions.autoencoder import cut_crops
 from training.run.progress import Progress
-from training.simulation.fitting import fit
+from training.simulation.fitting import STEPS, fit
 from training.simulation.networks import SimulatedGenerator, draw_shape
 
 PICTURES = 256
@@ -25,7 +25,7 @@ def make_pool(real: ImageSet, count: int, folder: Path, seed: int, accelerator: 
     Args:
         real: real pictures alone.
         count: of networks; a larger pool of the same seed and pictures begins with the networks of a smaller one.
-        folder: where they are kept, in a folder of their own for each seed and set of pictures.
+        folder: where they are kept, in a folder of their own for each seed, set of pictures and length of fitting.
         seed: of shapes and weights.
         accelerator: of the run.
 
@@ -33,7 +33,7 @@ def make_pool(real: ImageSet, count: int, folder: Path, seed: int, accelerator: 
         ValueError: naming a file that holds something else.
         FloatingPointError: if a network cannot be fitted.
     """
-    own = folder / hashlib.sha256(f"{seed}/{real.fingerprint()}".encode()).hexdigest()[:16]
+    own = folder / hashlib.sha256(f"{seed}/{STEPS}/{real.fingerprint()}".encode()).hexdigest()[:16]
     missing = [number for number in range(count) if not _file(own, number).exists()]
     accelerator.wait_for_everyone()
     if missing and accelerator.is_main_process:

@@ -36,7 +36,7 @@ BATCH = 16
 GAMMA = 0.23
 """Of the kernel exp(-γ d² / S) of S standardised statistics, and ``PENALTY`` (scikit-learn's C): chosen on the lab's folds of docs/unseen.md."""
 PENALTY = 10.0
-COUNTERPART_WEIGHT = 0.3
+COUNTERPART_WEIGHT = 1.0
 """Of a view of a synthetic counterpart, where one of a generator's own picture counts 1; chosen there, too."""
 MOST_WEIGHT = 100.0
 """Of the statistics beside a network that tells nothing."""

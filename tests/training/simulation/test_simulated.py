@@ -17,7 +17,7 @@ from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import load_splits
 from tests.training.small_runs import SMALLEST, small_run
 from tests.training.views.test_random_views import Undamaged, image_set, views_of
-from train_selfcon import simulate
+from train_selfcon import counterparts_for_statistics, make_counterparts, make_views, simulate
 from training.command_line import parse_options
 from training.simulation import pool
 from training.simulation.fitting import fit
@@ -151,6 +151,20 @@ def test_without_a_real_image_nothing_can_be_simulated(images, tmp_path):
     synthetic = images.select(images.label == 1)
     with pytest.raises(ValueError, match="no real training image"):
         make_simulated(synthetic, synthetic, "filters", 1, Path(tmp_path), 0, Accelerator(cpu=True))
+
+
+def test_only_the_classifiers_of_statistics_learn_from_their_own_networks(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
+    options = SMALLEST.replace(dataset=str(tiny_dataset), statistics_networks=2, output_dir=str(tmp_path))
+    run, splits = SimpleNamespace(options=options, accelerator=Accelerator(cpu=True)), load_splits(options.data, options.run.seed)
+    assert make_counterparts(run, splits) is None
+    made = counterparts_for_statistics(run, splits, None)
+    assert made.kind == "networks" and len(made.networks) == 2
+    assert counterparts_for_statistics(run, splits, made) is made  # what the stages saw will do
+    views = make_views(run, splits.train, 2, splits, made)
+    assert views.has_counterparts and views[len(views)]["label"] == 1
+    run.options = options.replace(statistics_networks=0)
+    assert counterparts_for_statistics(run, splits, None) is None
 
 
 def test_held_out_images_go_through_generators_that_training_did_not_see(tiny_dataset, tmp_path, monkeypatch):
