@@ -5,7 +5,8 @@
 On the finished runs of a row, see ``benchmarks.unseen``, which makes them. What a way loses is how far its balanced accuracy lies
 below that of the best threshold for the very pictures scored. Some of this is luck of the best one, which no way of setting a
 threshold beforehand can have; so the table ends with what a threshold loses that was the best one for the other half of these
-source pictures. "Known": the held-out images themselves, on which the ways are fitted.
+source pictures. "Known": pictures of the other generators among those scored. "Simulated": of the held-out images the real ones alone, and counterparts
+of these by simulated generators that trained nothing.
 """
 
 import argparse
@@ -13,18 +14,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from accelerate import Accelerator
 from sklearn.metrics import balanced_accuracy_score, roc_curve
 
-from benchmarks.unseen.parts import Lab, add_plan_options, folder_name, plan_of
+from benchmarks.unseen.parts import Lab, Part, add_plan_options, folder_name, plan_of
 from benchmarks.unseen.rows import ROWS
 from benchmarks.unseen.runs import finished_folder, options_of, splits_of
 from benchmarks.unseen.scores import CONDITIONS, scores_of
 from imaginet_core.text_tables import markdown_table
+from imaginet_tools.evaluation.predict import predict
+from imaginet_tools.images.image_set import REAL, ImageSet
+from imaginet_tools.images.splits import Splits, in_fold
+from imaginet_tools.inference.detector import Detector
 from imaginet_tools.inference.saved_detector import open_detector
 from imaginet_tools.metrics.calibration import balanced_threshold
+from train_selfcon import HELD_OUT_GENERATORS
+from training.simulation.simulated import make_simulated, with_simulated
 
 HALVES = 20
 """Draws of half of the source pictures."""
+NETWORKS = 2
+"""Simulated generators of the held-out images."""
 
 
 def false_alarms(rate: float) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -36,6 +46,7 @@ WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
     "balanced, clean (stored)": (balanced_threshold, "clean"),
     "balanced, all conditions": (balanced_threshold, "all"),
     "balanced, each condition by itself": (balanced_threshold, "each"),
+    "balanced, clean, simulated": (balanced_threshold, "simulated"),
     "20 % false alarms, clean": (false_alarms(0.2), "clean"),
     "20 % false alarms, each condition by itself": (false_alarms(0.2), "each"),
 }
@@ -43,7 +54,8 @@ WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
 
 
 def losses(fitted_on: dict, scored: dict) -> np.ndarray:
-    """What each way loses on ``scored``, both as ``scores.scores_of`` gives them: float (ways + 1, columns), the last: :func:`luck`."""
+    """What each way loses on ``scored``, both as ``scores.scores_of`` gives them, ``fitted_on`` also with :func:`of_simulated` as
+    "simulated": float (ways + 1, columns), the last: :func:`luck`."""
     of_ways = [[_loss(scored, column, _threshold(way, on, fitted_on, column)) for column in CONDITIONS] for way, on in WAYS.values()]
     return np.array([*of_ways, [luck(scored, column) for column in CONDITIONS]])
 
@@ -60,6 +72,8 @@ def luck(scored: dict, column: str, seed: int = 0) -> float:
 
 
 def _threshold(way: Callable, on: str, fitted_on: dict, column: str) -> float:
+    if on == "simulated":
+        fitted_on, on = fitted_on[on], "clean"
     columns = {"clean": ["clean"], "all": list(CONDITIONS), "each": [column]}[on]
     return way(np.concatenate([fitted_on["probability"][each] for each in columns]), np.tile(fitted_on["label"], len(columns)))
 
@@ -85,6 +99,23 @@ def _select(scored: dict, chosen: np.ndarray) -> dict:
     }
 
 
+def of_simulated(detector: Detector, splits: Splits, seed: int, folder: Path) -> dict:
+    """Labels and probabilities of the held-out real images and of their simulated counterparts, clean."""
+    real = splits.held_out.select(splits.held_out.label == REAL)
+    made = make_simulated(splits.train, real, "networks", NETWORKS, folder, seed + HELD_OUT_GENERATORS, Accelerator(cpu=True))
+    both = with_simulated(real, made)
+    return {"label": both.label.tolist(), "probability": {"clean": predict(detector, both, "clean").probability.tolist()}}
+
+
+def known_of(part: Part, lab: Lab, folds: int) -> ImageSet:
+    """The real pictures scored, and those of the other generators beside them."""
+    if folds:
+        beside = lab.train.select(in_fold(lab.train.source_image, part.fold, folds))
+    else:
+        beside = ImageSet.from_raw("all", ("test",), data_dir=str(lab.folder))
+    return beside.select(beside.generator != part.generator)
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="benchmarks.unseen.thresholds", description=__doc__.partition("\n")[0])
@@ -98,9 +129,12 @@ def main() -> None:
     for generator in lab.generators:
         part = lab.part(generator, plan.folds, row.known)
         detector = open_detector(str(finished_folder(options.row, part, plan, out) / "model"), device="cpu", name=options.row)
-        held_out = scores_of(detector, part._replace(scored=splits_of(options_of(row, part, lab, plan, out)).held_out))
+        run = options_of(row, part, lab, plan, out)
+        splits = splits_of(run)
+        held_out = scores_of(detector, part._replace(scored=splits.held_out))
+        held_out["simulated"] = of_simulated(detector, splits, run.run.seed, out / "simulated")
         unseen.append(losses(held_out, scores_of(detector, part)))
-        known.append(losses(held_out, held_out))
+        known.append(losses(held_out, scores_of(detector, part._replace(scored=known_of(part, lab, plan.folds)))))
     columns = [*(f"unseen, {column}" for column in CONDITIONS), *(f"known, {column}" for column in CONDITIONS)]
     cells = np.hstack([np.mean(unseen, 0), np.mean(known, 0)])
     names = [*WAYS, "best of the other half of the pictures scored"]

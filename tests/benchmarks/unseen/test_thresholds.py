@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.unseen.parts import Lab
 from benchmarks.unseen.scores import CONDITIONS
-from benchmarks.unseen.thresholds import HALVES, WAYS, losses, luck
+from benchmarks.unseen.thresholds import HALVES, WAYS, known_of, losses, luck
+from tests.benchmarks.unseen.tiny_lab import write_lab
 
 
 def pictures(shift: float, count: int = 60, seed: int = 0) -> dict:
@@ -14,6 +16,7 @@ def pictures(shift: float, count: int = 60, seed: int = 0) -> dict:
     return {
         "label": label.tolist(), "source_image": [f"{number // 2}" for number in range(2 * count)],
         "probability": {column: (1 / (1 + np.exp(-values))).tolist() for column, values in scores.items()},
+        "simulated": {"label": label.tolist(), "probability": {"clean": np.where(label == 1, 0.31, 0.29).tolist()}},
     }
 
 
@@ -31,6 +34,23 @@ def test_a_way_loses_what_it_lies_below_the_best_threshold_of_all():
         best = max(accuracy(scored, column, each) for each in [*scored["probability"][column], 2])
         rate = list(WAYS).index("20 % false alarms, clean")
         assert found[rate, number] == pytest.approx(best - accuracy(scored, column, np.quantile(probability[label == 0], 0.8)))
+
+
+def test_a_threshold_of_simulated_counterparts_is_that_of_clean_ones_in_every_condition():
+    scored = pictures(1.5, seed=1)
+    of_simulated = losses(pictures(1.5), scored)[list(WAYS).index("balanced, clean, simulated")]
+    for column, found in zip(CONDITIONS, of_simulated, strict=True):
+        best = max(accuracy(scored, column, each) for each in [*scored["probability"][column], 2])
+        assert found == pytest.approx(best - accuracy(scored, column, 0.3))
+
+
+def test_known_pictures_are_those_of_the_fold_but_for_the_generator_left_out(tmp_path):
+    lab = Lab(str(write_lab(tmp_path / "tiny")))
+    for generator in lab.generators:
+        part = lab.part(generator, 2)
+        known = known_of(part, lab, 2)
+        assert set(known.generator) == {*lab.generators, "real"} - {generator}
+        assert not set(known.source_image) & set(part.train.source_image)
 
 
 def test_a_condition_that_moves_all_scores_costs_the_threshold_of_clean_pictures_and_not_its_own():
