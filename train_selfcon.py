@@ -204,7 +204,8 @@ def simulate(run: Run, splits: Splits, images: ImageSet, networks: int = 0) -> S
     if images is not splits.train:
         count, seed = max(2, count // 4), seed + HELD_OUT_GENERATORS
     return make_simulated(
-        splits.train, images, "networks" if networks else options.views.simulate, count, Path(options.run.output_dir) / SIMULATED, seed, run.accelerator,
+        splits.train, images, "networks" if networks else options.views.simulate, count, Path(options.run.output_dir) / SIMULATED, seed,
+        run.accelerator,
     )
 
 

@@ -188,7 +188,7 @@ def fit(classifier: KernelClassifier, statistics: np.ndarray, label: np.ndarray,
     balanced = weight * len(label) / (2 * of_class[label])
     likeness = kernel.transform(standardised)
     regression = LogisticRegression(C=PENALTY, max_iter=2000).fit(likeness, label, sample_weight=balanced)
-    spread = regression.decision_function(likeness).std()
+    spread = max(float(regression.decision_function(likeness).std()), 1e-6)  # 0 where all pictures have the same statistics
     for tensor in classifier.buffers(recurse=False):
         tensor.zero_()  # where there are fewer images than centres
     classifier.mean.copy_(torch.as_tensor(scaler.mean_))

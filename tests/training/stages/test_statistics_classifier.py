@@ -52,6 +52,12 @@ def test_it_ranks_as_a_kernel_machine_does_where_a_line_cannot(count):
     assert int((classifier.weight != 0).sum()) == min(count, 100)
 
 
+def test_pictures_that_are_all_alike_give_no_answer_in_place_of_a_broken_one():
+    classifier = StatisticsClassifier(10)
+    fit(classifier, np.full((20, 23), 3.0), np.arange(20) % 2, np.ones(20), seed=0)
+    assert np.abs(answers(classifier, np.full((4, 23), 3.0))).max() < 1e-2
+
+
 def test_what_weighs_little_is_outvoted_where_classes_overlap_and_only_shares_matter():
     statistics, label = made_statistics(400)
     statistics, label, doubtful = np.concatenate([statistics, statistics[::2]]), np.append(label, np.ones(200, int)), np.arange(600) >= 400
