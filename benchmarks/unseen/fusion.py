@@ -19,14 +19,11 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.unseen.parts import Lab, Part, Plan, add_plan_options, folder_name, plan_of
 from benchmarks.unseen.rows import ROWS
 from benchmarks.unseen.runs import finished_folder, options_of, splits_of
-from benchmarks.unseen.scores import CONDITIONS, by_condition
+from benchmarks.unseen.scores import CONDITIONS, of_pixels
 from imaginet_core.text_tables import markdown_table
-from imaginet_tools.evaluation.predict import iterate_prepared
 from imaginet_tools.images.image_set import ImageSet
 from modeling import SelfConForImageClassification, SelfConImageProcessor
 from training.stages.statistics_classifier import calibrated
-
-BATCH = 8
 
 
 def bounded(network: np.ndarray, least: float) -> np.ndarray:
@@ -62,19 +59,12 @@ class Witnesses:
 
     def log_odds(self, images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
         """Of network and statistics, float (2, N); each picture under the condition of these that its path draws."""
-        found = np.empty((2, len(images)))
-        for condition, own in by_condition(images, conditions):
-            batches = iterate_prepared(images.select(own), condition, self._prepare, BATCH, "log-odds")
-            found[:, own] = np.concatenate([self._of_batch(torch.cat(batch)) for batch in batches], axis=1)
-        return found
-
-    def _prepare(self, picture: np.ndarray) -> torch.Tensor:
-        return self.processor(picture, return_tensors="pt")["pixel_values"]
+        return of_pixels(images, conditions, self.processor, self._of_batch, "log-odds").T
 
     @torch.no_grad()
     def _of_batch(self, pixels: torch.Tensor) -> np.ndarray:
         statistics = self.model.statistics_classifier(pixels)
-        return torch.stack([self.model(pixels).origin_logit - statistics, statistics]).double().numpy()
+        return torch.stack([self.model(pixels).origin_logit - statistics, statistics], dim=1).double().numpy()
 
 
 def aucs_of_run(part: Part, lab: Lab, plan: Plan, out: Path, row: str, shifts: list[int] | None) -> tuple[np.ndarray, np.ndarray]:

@@ -86,13 +86,17 @@ class Lab:
         place = self.generators.index(generator)
         others = [*self.generators[place + 1 :], *self.generators[:place]][:known]
         trains = (self.train.label == REAL) | np.isin(self.train.generator, others)
+        fold = place % folds + 1 if folds else 0
+        if folds:
+            trains &= ~in_fold(self.train.source_image, fold, folds)
+        pool = self.pool(fold, folds)
+        return Part(generator, fold, self.train.select(trains), pool.select((pool.label == REAL) | (pool.generator == generator)))
+
+    def pool(self, fold: int, folds: int) -> ImageSet:
+        """Real pictures and those of all generators out of which a run scores some: a fold of the training list, or the test list."""
         if folds == 0:
-            test = ImageSet.from_raw("all", ("test",), data_dir=str(self.folder))
-            return Part(generator, 0, self.train.select(trains), test.select(_scored(test, generator)))
-        fold = place % folds + 1
-        inside = in_fold(self.train.source_image, fold, folds)
-        scored = self.train.select(inside & _scored(self.train, generator))
-        return Part(generator, fold, self.train.select(trains & ~inside), scored)
+            return ImageSet.from_raw("all", ("test",), data_dir=str(self.folder))
+        return self.train.select(in_fold(self.train.source_image, fold, folds))
 
     def write_list(self, images: ImageSet, folder: Path) -> None:
         """A folder of lists for ``--annotations`` with these images alone, in the order of the lab's own list."""
@@ -127,10 +131,6 @@ def plan_of(options: argparse.Namespace, lab: Lab) -> Plan:
     views, common = (options.views, SHORT) if options.epochs is None else (None, (*LONG, "--epochs", str(options.epochs)))
     folds = 0 if options.test_list else options.folds
     return Plan(lab.folder.name, lab.train.fingerprint(), folds, views, options.seed, common)
-
-
-def _scored(images: ImageSet, generator: str) -> np.ndarray:
-    return (images.label == REAL) | (images.generator == generator)
 
 
 def _lines_by_path(file: Path) -> dict[str, str]:

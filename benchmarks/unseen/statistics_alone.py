@@ -18,9 +18,8 @@ from accelerate import Accelerator
 
 from benchmarks.unseen.figures import Figures, difference, figures_of
 from benchmarks.unseen.parts import Lab
-from benchmarks.unseen.scores import CONDITIONS, by_condition
+from benchmarks.unseen.scores import CONDITIONS, of_pixels
 from imaginet_core.text_tables import markdown_table
-from imaginet_tools.evaluation.predict import iterate_prepared
 from imaginet_tools.images.data_options import DataOptions
 from imaginet_tools.images.image_set import REAL, SYNTHETIC, ImageSet
 from imaginet_tools.images.splits import in_fold, load_any
@@ -91,16 +90,6 @@ def of_views(images: ImageSet, title: str, pool: Path | None = None) -> np.ndarr
     return np.stack(found)
 
 
-def of_pictures(images: ImageSet, conditions: tuple[str, ...]) -> np.ndarray:
-    """Of each whole picture under the condition that it draws, float64 (N, 56)."""
-    found, processor = np.empty((len(images), PixelStatistics.COUNT + DetailRelations.COUNT)), SelfConImageProcessor()
-    prepare = lambda picture: processor(picture, return_tensors="pt")["pixel_values"]
-    for condition, own in by_condition(images, conditions):
-        batches = iterate_prepared(images.select(own), condition, prepare, BATCH, "statistics")
-        found[own] = np.concatenate([statistics_of(torch.cat(batch)) for batch in batches])
-    return found
-
-
 def answers(parts: tuple[slice, ...], fitted_on: np.ndarray, label: np.ndarray, weight: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """Sum of log-odds of statistics ``asked``, float (n, 56), by a classifier for each part, fitted to others, float (m, 56), of labels
     int (m,), that count by their weights, float (m,)."""
@@ -160,7 +149,8 @@ def main() -> None:
     for fold in range(1, FOLDS + 1):
         real = images.select((images.label == REAL) & ~in_fold(images.source_image, fold, FOLDS))
         simulated[fold] = of_views(real, f"simulated counterparts without fold {fold}", options.out / "simulated")
-    pictures = {column: of_pictures(images, conditions) for column, conditions in CONDITIONS.items()}
+    processor = SelfConImageProcessor()
+    pictures = {column: of_pixels(images, conditions, processor, statistics_of, "statistics") for column, conditions in CONDITIONS.items()}
     rows = {name: rows_of(way, images, views, simulated, pictures) for name, way in WAYS.items()}
     for title, number in (("generators left out", 0), ("known generators", 1)):
         figures = {name: {column: figures_of(row[number], column) for column in CONDITIONS} for name, row in rows.items()}

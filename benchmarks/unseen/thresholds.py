@@ -24,7 +24,7 @@ from benchmarks.unseen.scores import CONDITIONS, scores_of
 from imaginet_core.text_tables import markdown_table
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.images.image_set import REAL, ImageSet
-from imaginet_tools.images.splits import Splits, in_fold
+from imaginet_tools.images.splits import Splits
 from imaginet_tools.inference.detector import Detector
 from imaginet_tools.inference.saved_detector import open_detector
 from imaginet_tools.metrics.calibration import balanced_threshold
@@ -109,11 +109,8 @@ def of_simulated(detector: Detector, splits: Splits, seed: int, folder: Path) ->
 
 def known_of(part: Part, lab: Lab, folds: int) -> ImageSet:
     """The real pictures scored, and those of the other generators beside them."""
-    if folds:
-        beside = lab.train.select(in_fold(lab.train.source_image, part.fold, folds))
-    else:
-        beside = ImageSet.from_raw("all", ("test",), data_dir=str(lab.folder))
-    return beside.select(beside.generator != part.generator)
+    pool = lab.pool(part.fold, folds)
+    return pool.select(pool.generator != part.generator)
 
 
 def main() -> None:
