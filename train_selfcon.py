@@ -62,7 +62,8 @@ from training.run.initial_weights import load_initial_weights
 from training.run.output_folder import CHECKPOINTS, FINISHED, RECONSTRUCTIONS, SIMULATED, is_finished, output_folder
 from training.run.run_report import evaluate_run, write_report
 from training.run.trackers import log_figures, start_trackers, tracker_arguments
-from training.simulation.simulated import SimulatedPictures, make_simulated, with_simulated
+from training.simulation.held_out import held_out_images
+from training.simulation.simulated import SimulatedPictures, make_simulated
 from training.stages import classifiers, contrastive
 from training.stages.frozen_trunk import FrozenTrunk, add_low_rank, kept_features, merge_low_rank
 from training.stages.held_out_loss import HeldOutViews
@@ -76,8 +77,6 @@ from training.views.streamed_batches import StreamedBatches
 
 Counterparts = Reconstructions | SimulatedPictures | None
 """Synthetic counterparts of the real training images."""
-HELD_OUT_GENERATORS = 1_000_003
-"""Added to the seed for the simulated generators of held-out images."""
 PROCESS_TIMEOUT = timedelta(days=1)
 """How long processes wait for one that prepares data, cuts out windows or uploads."""
 
@@ -183,29 +182,20 @@ def make_counterparts(run: Run, splits: Splits) -> Counterparts:
         )
         run.say(made.description)
         return made
-    return simulate(run, splits, splits.train) if options.simulate else None
+    return simulate(run, splits, options.simulate, options.simulated_networks) if options.simulate else None
 
 
 def counterparts_for_statistics(run: Run, splits: Splits, counterparts: Counterparts) -> Counterparts:
     """Those that the stages saw; where they saw none and the options ask for networks, simulated ones."""
     count = run.options.views.statistics_networks
-    return simulate(run, splits, splits.train, count) if count and counterparts is None else counterparts
+    return simulate(run, splits, "networks", count) if count and counterparts is None else counterparts
 
 
-def simulate(run: Run, splits: Splits, images: ImageSet, networks: int = 0) -> SimulatedPictures:
-    """Simulated counterparts of the images by the run's generators, which are fitted to the real training images; ``networks``: by so
-    many networks alone, in place of what the options say.
-
-    Held-out images' are by generators of their own, a quarter as many: by those that the detector was trained on, it would seem to
-    know more than it does, and its network would outvote the pixel statistics.
-    """
-    options = run.options
-    count, seed = networks or options.views.simulated_networks, options.run.seed
-    if images is not splits.train:
-        count, seed = max(2, count // 4), seed + HELD_OUT_GENERATORS
+def simulate(run: Run, splits: Splits, kind: str, networks: int) -> SimulatedPictures:
+    """Simulated counterparts of the training images by generators that are fitted to the real ones."""
+    options = run.options.run
     return make_simulated(
-        splits.train, images, "networks" if networks else options.views.simulate, count, Path(options.run.output_dir) / SIMULATED, seed,
-        run.accelerator,
+        splits.train, splits.train, kind, networks, Path(options.output_dir) / SIMULATED, options.seed, run.accelerator
     )
 
 
@@ -261,16 +251,14 @@ def train(options: TrainingOptions) -> Path:
     # what a score means: fitted on images that trained nothing
     processor = SelfConImageProcessor(crops=options.scoring.test_crops, turn_upright=splits.train.turn_upright)
     detector = TorchDetector(model, processor)
-    held_out = splits.held_out
-    if not (held_out.label == SYNTHETIC).any():  # trained on real images alone
-        held_out = with_simulated(held_out, simulate(run, splits, held_out))
+    held_out, simulated = held_out_images(splits, options, output / SIMULATED, accelerator)
     if options.network.statistics_centres:
         counterparts = counterparts_for_statistics(run, splits, counterparts)
         views_2, held_out_views = make_views(run, splits.train, 2, splits, counterparts), make_views(run, held_out, 2, splits)
         weight, floor = add_statistics(run, model, views_2, held_out_views)
         say(f"Pixel statistics weigh {weight:.2f} times what the network's logit does, which is held above about {-floor:.1f}, by "
             f"{len(held_out)} held-out images.")
-    calibrate(detector, held_out, accelerator, options.views.num_workers)
+    calibrate(detector, held_out, accelerator, options.views.num_workers, simulated)
 
     # how good it is, beside the pixel statistics
     report, scored = evaluate_run(accelerator, detector, splits, options, state.history, training_seconds)

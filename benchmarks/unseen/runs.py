@@ -17,13 +17,14 @@ from imaginet_core.storage.safe_writes import write_aside
 from imaginet_tools.evaluation.calibrate import calibrate
 from imaginet_tools.evaluation.detectors import PixelStatisticsDetector, TorchDetector
 from imaginet_tools.evaluation.report import Report
-from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
+from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import Splits, load_splits
 from imaginet_tools.inference.saved_detector import open_detector
 from modeling import SelfConForImageClassification, SelfConImageProcessor
 from training.command_line import parse_options
 from training.options import TrainingOptions
 from training.run.output_folder import is_finished
+from training.simulation.held_out import held_out_images
 from training.simulation.simulated import make_simulated, with_simulated
 from training.views.recipes import TURNED_UPRIGHT
 
@@ -95,8 +96,8 @@ def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Pa
             tensor.zero_()
     detector = TorchDetector(model, SelfConImageProcessor.from_pretrained(place))
     splits = splits_of(options)
-    held_out = splits.held_out if (splits.held_out.label == SYNTHETIC).any() else _with_simulated(splits.held_out, splits, options, folder)
-    calibrate(detector, held_out)
+    held_out, simulated = held_out_images(splits, options, folder, Accelerator(cpu=True))
+    calibrate(detector, held_out, simulated=simulated)
     return detector
 
 

@@ -5,8 +5,8 @@
 On the finished runs of a row, see ``benchmarks.unseen``, which makes them. What a way loses is how far its balanced accuracy lies
 below that of the best threshold for the very pictures scored. Some of this is luck of the best one, which no way of setting a
 threshold beforehand can have; so the table ends with what a threshold loses that was the best one for the other half of these
-source pictures. "Known": pictures of the other generators among those scored. "Simulated": of the held-out images the real ones alone, and counterparts
-of these by simulated generators that trained nothing.
+source pictures. "Known": pictures of the other generators among those scored. "Simulated": of the held-out images the real ones alone, and
+counterparts of these by simulated generators that trained nothing; this threshold is stored where a run makes such, else "balanced, clean".
 """
 
 import argparse
@@ -24,17 +24,16 @@ from benchmarks.unseen.scores import CONDITIONS, scores_of
 from imaginet_core.text_tables import markdown_table
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.images.image_set import REAL, ImageSet
-from imaginet_tools.images.splits import Splits
 from imaginet_tools.inference.detector import Detector
 from imaginet_tools.inference.saved_detector import open_detector
 from imaginet_tools.metrics.calibration import balanced_threshold
-from train_selfcon import HELD_OUT_GENERATORS
-from training.simulation.simulated import make_simulated, with_simulated
+from training.simulation.held_out import held_out_images
 
 HALVES = 20
 """Draws of half of the source pictures."""
-NETWORKS = 2
-"""Simulated generators of the held-out images."""
+
+
+LUCK = "best of the other half of the pictures scored"
 
 
 def false_alarms(rate: float) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -43,7 +42,7 @@ def false_alarms(rate: float) -> Callable[[np.ndarray, np.ndarray], float]:
 
 
 WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
-    "balanced, clean (stored)": (balanced_threshold, "clean"),
+    "balanced, clean": (balanced_threshold, "clean"),
     "balanced, all conditions": (balanced_threshold, "all"),
     "balanced, each condition by itself": (balanced_threshold, "each"),
     "balanced, clean, simulated": (balanced_threshold, "simulated"),
@@ -53,11 +52,14 @@ WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
 """Name -> from probabilities and labels to a threshold, and which images it is fitted on."""
 
 
-def losses(fitted_on: dict, scored: dict) -> np.ndarray:
-    """What each way loses on ``scored``, both as ``scores.scores_of`` gives them, ``fitted_on`` also with :func:`of_simulated` as
-    "simulated": float (ways + 1, columns), the last: :func:`luck`."""
-    of_ways = [[_loss(scored, column, _threshold(way, on, fitted_on, column)) for column in CONDITIONS] for way, on in WAYS.values()]
-    return np.array([*of_ways, [luck(scored, column) for column in CONDITIONS]])
+def losses(fitted_on: dict, scored: dict) -> dict[str, list[float]]:
+    """What each way loses on ``scored``, both as ``scores.scores_of`` gives them, ``fitted_on`` also with :func:`against_simulated` as
+    "simulated" where there are any: name -> of each column, the last: :func:`luck`."""
+    found = {
+        name: [_loss(scored, column, _threshold(way, on, fitted_on, column)) for column in CONDITIONS]
+        for name, (way, on) in WAYS.items() if on != "simulated" or on in fitted_on
+    }
+    return {**found, LUCK: [luck(scored, column) for column in CONDITIONS]}
 
 
 def luck(scored: dict, column: str, seed: int = 0) -> float:
@@ -99,12 +101,11 @@ def _select(scored: dict, chosen: np.ndarray) -> dict:
     }
 
 
-def of_simulated(detector: Detector, splits: Splits, seed: int, folder: Path) -> dict:
-    """Labels and probabilities of the held-out real images and of their simulated counterparts, clean."""
-    real = splits.held_out.select(splits.held_out.label == REAL)
-    made = make_simulated(splits.train, real, "networks", NETWORKS, folder, seed + HELD_OUT_GENERATORS, Accelerator(cpu=True))
-    both = with_simulated(real, made)
-    return {"label": both.label.tolist(), "probability": {"clean": predict(detector, both, "clean").probability.tolist()}}
+def against_simulated(detector: Detector, held_out: dict, simulated: ImageSet) -> dict:
+    """Labels and probabilities, clean, of the held-out real images, whose scores are there, and of simulated counterparts."""
+    real = [value for value, label in zip(held_out["probability"]["clean"], held_out["label"], strict=True) if label == REAL]
+    made = predict(detector, simulated, "clean").probability.tolist()
+    return {"label": [0] * len(real) + [1] * len(made), "probability": {"clean": real + made}}
 
 
 def known_of(part: Part, lab: Lab, folds: int) -> ImageSet:
@@ -127,15 +128,17 @@ def main() -> None:
         part = lab.part(generator, plan.folds, row.known)
         detector = open_detector(str(finished_folder(options.row, part, plan, out) / "model"), device="cpu", name=options.row)
         run = options_of(row, part, lab, plan, out)
-        splits = splits_of(run)
-        held_out = scores_of(detector, part._replace(scored=splits.held_out))
-        held_out["simulated"] = of_simulated(detector, splits, run.run.seed, out / "simulated")
+        images, simulated = held_out_images(splits_of(run), run, out / "simulated", Accelerator(cpu=True))
+        held_out = scores_of(detector, part._replace(scored=images))
+        if simulated is not None:
+            held_out["simulated"] = against_simulated(detector, held_out, simulated)
         unseen.append(losses(held_out, scores_of(detector, part)))
         known.append(losses(held_out, scores_of(detector, part._replace(scored=known_of(part, lab, plan.folds)))))
     columns = [*(f"unseen, {column}" for column in CONDITIONS), *(f"known, {column}" for column in CONDITIONS)]
-    cells = np.hstack([np.mean(unseen, 0), np.mean(known, 0)])
-    names = [*WAYS, "best of the other half of the pictures scored"]
-    lines = [[name, *(f"{value:.3f}" for value in line)] for name, line in zip(names, cells, strict=True)]
+    lines = []
+    for name in unseen[0]:
+        cells = np.hstack([np.mean([each[name] for each in runs], 0) for runs in (unseen, known)])
+        lines.append([name, *(f"{value:.3f}" for value in cells)])
     print(markdown_table(["threshold", *columns], lines))
 
 

@@ -1,16 +1,20 @@
 """Temperature, bias and thresholds, fitted on images held out of the training list and written into the model."""
 
+import numpy as np
 from accelerate import Accelerator
 
 from imaginet_core.detection.verdict import calibrated_probability
 from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.predict import predict
-from imaginet_tools.images.image_set import ImageSet
-from imaginet_tools.metrics.calibration import fit_temperature_and_bias, operating_points, uncertain_band
-from imaginet_tools.metrics.early_exit import fit_early_exit
+from imaginet_tools.images.image_set import REAL, ImageSet
+from imaginet_tools.inference.detector import Answers
+from imaginet_tools.metrics.calibration import balanced_point, fit_temperature_and_bias, operating_points, uncertain_band
+from imaginet_tools.metrics.early_exit import fit_early_exit, with_early_exit
 
 
-def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelerator | None = None, workers: int = 0) -> None:
+def calibrate(
+    detector: TorchDetector, held_out: ImageSet, accelerator: Accelerator | None = None, workers: int = 0, simulated: ImageSet | None = None
+) -> None:
     """Fits on ``held_out``, none of which trained anything, and stores the result in the model's configuration.
 
     ``temperature`` and ``bias`` make softmax(logits) a probability for equally many real and synthetic images.
@@ -18,16 +22,39 @@ def calibrate(detector: TorchDetector, held_out: ImageSet, accelerator: Accelera
     real images to tell, else null with the reason; ``uncertain`` the probabilities for which a label would be a guess; ``early_exit``
     for which pictures the sub-network's answer is enough.
 
-    Args: see ``imaginet_tools.evaluation.predict.predict``.
+    With ``simulated``, the balanced threshold is the one between these and the held-out real images: outputs of generators that the
+    detector knows are told too easily for a threshold that is to hold on others (docs/unseen.md, "What a threshold loses"). The
+    band of guesses then holds both this threshold and the one between held-out images.
+
+    Args:
+        detector, accelerator, workers: see ``imaginet_tools.evaluation.predict.predict``.
+        held_out: images of both classes.
+        simulated: synthetic counterparts of held-out real images, by generators that trained nothing.
     """
-    answers = predict(detector, held_out, "clean", accelerator, workers, "held-out images")
-    logit = answers.logit
-    config = detector.model.config
-    config.temperature, config.bias = fit_temperature_and_bias(logit, held_out.label)
+    answers, labels, config = predict(detector, held_out, "clean", accelerator, workers, "held-out images"), held_out.label, detector.model.config
+    config.temperature, config.bias = fit_temperature_and_bias(answers.logit, labels)
     fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"
-    probability = calibrated_probability(logit, config)
-    points = operating_points(probability, held_out.label, fitted_on)
-    early_exit = None
+    probability = calibrated_probability(answers.logit, config)
+    points, early_exit = operating_points(probability, labels, fitted_on), None
     if answers.sub_logit is not None:
-        early_exit = fit_early_exit(answers.sub_logit, logit, held_out.label, config.temperature, config.bias, fitted_on)
-    detector.model.calibrate(config.temperature, config.bias, points, uncertain_band(probability, held_out.label), early_exit)
+        early_exit = fit_early_exit(answers.sub_logit, answers.logit, labels, config.temperature, config.bias, fitted_on)
+    thresholds = []
+    if simulated is not None:
+        others = predict(detector, simulated, "clean", accelerator, workers, "simulated counterparts of held-out images")
+        thresholds = [points[0]["threshold"]]
+        points[0] = _between(answers, others, labels, config)
+        thresholds.append(points[0]["threshold"])
+        if early_exit is not None:
+            early_exit["operating_points"][0] = _between(answers, others, labels, config, early_exit)
+    detector.model.calibrate(
+        config.temperature, config.bias, points, uncertain_band(probability, labels, thresholds=thresholds), early_exit
+    )
+
+
+def _between(held_out: Answers, simulated: Answers, labels: np.ndarray, config, early_exit: dict | None = None) -> dict:
+    """The balanced operating point between the held-out real images and simulated counterparts; with early exit, of all answers together."""
+    real, made = (each.logit if early_exit is None else with_early_exit(early_exit, each.sub_logit, each.logit) for each in (held_out, simulated))
+    real = real[labels == REAL]
+    of_both = np.repeat([0, 1], [len(real), len(made)])
+    fitted_on = f"{len(real)} real images of the training list that trained nothing, and {len(made)} simulated counterparts, without degradation"
+    return balanced_point(calibrated_probability(np.concatenate([real, made]), config), of_both, fitted_on)

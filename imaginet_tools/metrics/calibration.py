@@ -1,6 +1,7 @@
 """From logits to probabilities and thresholds. Everything here is fitted on held-out training images, never on test images."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import binom
@@ -130,7 +131,9 @@ def real_images_needed(rate: float, confidence: float = CONFIDENCE) -> int:
     return math.ceil(math.log(1 - confidence) / math.log(1 - rate) - 1e-9)
 
 
-def uncertain_band(probability: np.ndarray, labels: np.ndarray, error: float = UNCERTAIN_ERROR) -> dict | None:
+def uncertain_band(
+    probability: np.ndarray, labels: np.ndarray, error: float = UNCERTAIN_ERROR, thresholds: Sequence[float] = ()
+) -> dict | None:
     """The probabilities for which a label would be a guess: where more than a share of ``error`` of the labels would be wrong.
 
     How often an image of a given probability is synthetic, among equally many of both classes, is found by isotonic regression
@@ -140,6 +143,7 @@ def uncertain_band(probability: np.ndarray, labels: np.ndarray, error: float = U
         probability: float (N,), 0 to 1, of held-out images.
         labels: int (N,), 0 real, 1 synthetic; both must occur.
         error: share of wrong labels that is borne, between 0 and 0.5, exclusive.
+        thresholds: which the band holds as well, with all between them: there one would say what another denies.
 
     Returns:
         dict with ``low`` and ``high``, ``error``, ``images`` (N) and ``share``, of the held-out images that lie in it, classes
@@ -157,12 +161,12 @@ def uncertain_band(probability: np.ndarray, labels: np.ndarray, error: float = U
     weights = (len(labels) / 2 / counts)[labels]
     is_synthetic = IsotonicRegression(y_min=0, y_max=1).fit_transform(probability, labels, sample_weight=weights)
     unsure = (is_synthetic > error) & (is_synthetic < 1 - error)
-    if not unsure.any():
+    ends = [*probability[unsure].tolist(), *thresholds]
+    if not unsure.any() and len(set(ends)) < 2:  # a single threshold spans nothing
         return None
-    return {
-        "low": float(probability[unsure].min()), "high": float(probability[unsure].max()), "error": error, "images": len(labels),
-        "share": float(weights[unsure].sum() / weights.sum()),
-    }
+    low, high = float(min(ends)), float(max(ends))
+    inside = (probability >= low) & (probability <= high)
+    return {"low": low, "high": high, "error": error, "images": len(labels), "share": float(weights[inside].sum() / weights.sum())}
 
 
 def operating_points(
@@ -179,8 +183,12 @@ def operating_points(
         ValueError: if one class is missing or a score lies outside 0 to 1.
     """
     probability, labels = _checked(probability, labels)
-    balanced = _point("balanced", balanced_threshold(probability, labels), None, None, probability, labels, fitted_on)
-    return [balanced, *rate_points(probability, labels, fitted_on, rates, confidence)]
+    return [balanced_point(probability, labels, fitted_on), *rate_points(probability, labels, fitted_on, rates, confidence)]
+
+
+def balanced_point(probability: np.ndarray, labels: np.ndarray, fitted_on: str) -> dict:
+    """That of :func:`operating_points` which balances the errors. Raises the same."""
+    return _point("balanced", balanced_threshold(probability, labels), None, None, probability, labels, fitted_on)
 
 
 def rate_points(

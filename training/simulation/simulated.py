@@ -22,7 +22,7 @@ from imaginet_core.pictures.decode import lossless_webp
 from imaginet_core.pictures.header import read_header
 from imaginet_core.pictures.window import Window
 from imaginet_tools.images.image_files import DatasetFiles
-from imaginet_tools.images.image_set import COLUMNS, REAL, SYNTHETIC, ImageSet
+from imaginet_tools.images.image_set import COLUMNS, REAL, SYNTHETIC, ImageSet, pick_evenly
 from training.simulation import filters
 from training.simulation.matching import match_colours, match_frequencies
 from training.simulation.networks import SimulatedGenerator
@@ -109,16 +109,17 @@ def make_simulated(
     return SimulatedPictures(images, kind, networks, seed)
 
 
-def with_simulated(images: ImageSet, simulated: SimulatedPictures, epoch: int = 0) -> ImageSet:
-    """The images, and after them a simulated counterpart of each real one, whole and stored without loss; in memory.
+def with_simulated(images: ImageSet, simulated: SimulatedPictures, most: int | None = None, side: int | None = None) -> ImageSet:
+    """The images, and after them simulated counterparts of real ones, stored without loss; in memory.
 
     Args:
         images: of a prepared data set.
         simulated: of these images.
-        epoch: as which it is drawn.
+        most: how many; None for each real one.
+        side: pixels of a counterpart's longer side at most, of the middle of the picture; None for all of it.
     """
-    real = np.flatnonzero(images.label == REAL)
-    made = (simulated.make(images.pixels(index), index, epoch) for index in real.tolist())
+    real = pick_evenly(np.flatnonzero(images.label == REAL), len(images) if most is None else most)
+    made = (simulated.make(_middle(images.pixels(index), side), index, 0) for index in real.tolist())
     files = [{"image": {"bytes": lossless_webp(pixels), "path": None}} for pixels in made]
     added = datasets.Dataset.from_list(files, features=datasets.Features({"image": datasets.Image(decode=False)}))
     rows = datasets.concatenate_datasets([images.rows.cast_column("image", datasets.Image(decode=False)), added])
@@ -130,6 +131,14 @@ def with_simulated(images: ImageSet, simulated: SimulatedPictures, epoch: int = 
     columns["path"] = np.concatenate([images.path, np.array([f"{path} ({NAME})" for path in images.path[real].tolist()])])
     extra = {name: np.concatenate([values, values[real]]) for name, values in images.extra.items()}
     return replace(images, files=DatasetFiles(rows, images.title), extra=extra, masks=None, **columns)
+
+
+def _middle(pixels: np.ndarray, side: int | None) -> np.ndarray:
+    """The middle of a picture, at most ``side`` pixels high and wide, from a corner of its blocks."""
+    if side is None:
+        return pixels
+    top, left = (max(0, length - side) // 2 // GRID * GRID for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
 
 
 def _by_filters(real: np.ndarray, rng: np.random.Generator) -> np.ndarray:

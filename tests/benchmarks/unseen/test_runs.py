@@ -20,6 +20,7 @@ from modeling import SelfConImageProcessor
 from tests.benchmarks.unseen.tiny_lab import GENERATORS, write_lab
 from tests.modeling.helpers import small_model
 from training.command_line import parse_options
+from training.simulation.held_out import HeldOut
 
 PLAN = Plan("tiny", "0", 2, 960, 7, SHORT)
 
@@ -148,9 +149,10 @@ def test_a_part_of_a_detector_says_what_that_part_says(part, tmp_path, monkeypat
         model.statistics_classifier.bias.fill_(0.7)
     model.save_pretrained(tmp_path)
     SelfConImageProcessor().save_pretrained(tmp_path)
-    held_out, calibrated_on = argparse.Namespace(label=np.array([0, 1])), []
-    monkeypatch.setattr(runs, "splits_of", lambda options: argparse.Namespace(held_out=held_out))
-    monkeypatch.setattr(runs, "calibrate", lambda detector, images: calibrated_on.append(images))
+    held_out, calibrated_on = HeldOut("held out", "simulated"), []
+    monkeypatch.setattr(runs, "splits_of", lambda options: None)
+    monkeypatch.setattr(runs, "held_out_images", lambda *_: held_out)
+    monkeypatch.setattr(runs, "calibrate", lambda detector, images, simulated: calibrated_on.append((images, simulated)))
     alone = runs.part_of_detector(str(tmp_path), part, None, tmp_path).model
     pixels = torch.randn(2, 3, 32, 32)
     with torch.no_grad():

@@ -255,6 +255,19 @@ def test_separated_classes_and_few_images_have_no_band():
     assert uncertain_band(np.random.default_rng(0).random(58), np.repeat([0, 1], 29)) is None
 
 
+def test_a_band_holds_the_thresholds_that_disagree_and_all_between_them():
+    probability, labels = np.r_[np.linspace(0, 0.4, 50), np.linspace(0.6, 1, 50)], np.repeat([0, 1], 50)
+    assert uncertain_band(probability, labels, thresholds=[0.5]) is None
+    band = uncertain_band(probability, labels, thresholds=[0.5, 0.2])
+    inside = (probability >= 0.2) & (probability <= 0.5)
+    assert (band["low"], band["high"]) == (0.2, 0.5) and band["share"] == pytest.approx(inside.mean())
+    mixed = np.random.default_rng(3).random(2000)
+    drawn = (np.random.default_rng(4).random(2000) < mixed).astype(int)
+    alone, wider = uncertain_band(mixed, drawn), uncertain_band(mixed, drawn, thresholds=[0.4, 0.95])
+    assert wider["low"] == alone["low"] < 0.4 and wider["high"] == 0.95 > alone["high"]
+    assert uncertain_band(mixed[:40], drawn[:40], thresholds=[0.2, 0.5]) is None  # so few images tell nothing
+
+
 # bad input
 
 @pytest.mark.parametrize("function", [fit_temperature_and_bias, balanced_threshold, lambda *both: operating_points(*both, "x")])

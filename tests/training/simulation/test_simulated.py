@@ -17,10 +17,12 @@ from imaginet_tools.images.image_set import ImageSet
 from imaginet_tools.images.splits import load_splits
 from tests.training.small_runs import SMALLEST, small_run
 from tests.training.views.test_random_views import Undamaged, image_set, views_of
-from train_selfcon import counterparts_for_statistics, make_counterparts, make_views, simulate
+from train_selfcon import counterparts_for_statistics, make_counterparts, make_views
 from training.command_line import parse_options
+from training.simulation import held_out as held_out_module
 from training.simulation import pool
 from training.simulation.fitting import fit
+from training.simulation.held_out import held_out_images
 from training.simulation.networks import SimulatedGenerator, draw_shape
 from training.simulation.simulated import NAME, SimulatedPictures, make_simulated, with_simulated
 from training.views.batches import ShuffledBatches
@@ -171,8 +173,45 @@ def test_held_out_images_go_through_generators_that_training_did_not_see(tiny_da
     monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
     options = SMALLEST.replace(dataset=str(tiny_dataset), simulate="networks", simulated_networks=2, output_dir=str(tmp_path))
     run, splits = SimpleNamespace(options=options, accelerator=Accelerator(cpu=True)), load_splits(options.data, options.run.seed)
-    train, again, held_out = (simulate(run, splits, images).networks for images in (splits.train, splits.train, splits.held_out))
-    known = [network.decoder[-1].weight for network in train]
-    assert [torch.equal(one, other.decoder[-1].weight) for one, other in zip(known, again, strict=True)] == [True, True]
-    for network in held_out:
-        assert not any(one.shape == network.decoder[-1].weight.shape and torch.equal(one, network.decoder[-1].weight) for one in known)
+    train, again = (make_counterparts(run, splits).networks for _ in range(2))
+    assert [same_weights(one, other) for one, other in zip(train, again, strict=True)] == [True, True]
+    made = []
+    monkeypatch.setattr(held_out_module, "make_simulated", lambda *given: made.append(make_simulated(*given)) or made[-1])
+    held_out_images(splits, options, tmp_path / "simulated", run.accelerator)
+    assert len(made[0].networks) == 2 and not any(same_weights(one, other) for one in train for other in made[0].networks)
+
+
+def same_weights(one, other) -> bool:
+    first, second = one.decoder[-1].weight, other.decoder[-1].weight
+    return first.shape == second.shape and torch.equal(first, second)
+
+
+@pytest.mark.parametrize("changes", [
+    {"simulate": "filters"}, {"statistics_networks": 2, "statistics_centres": 3}, {"simulate": "filters", "statistics_networks": 2},
+])
+def test_thresholds_are_set_against_counterparts_of_the_held_out_real_images(changes, tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
+    options = SMALLEST.replace(dataset=str(tiny_dataset), **changes)
+    splits = load_splits(options.data, options.run.seed)
+    held_out = held_out_images(splits, options, tmp_path, Accelerator(cpu=True))
+    real = splits.held_out.label == 0
+    assert held_out.images is splits.held_out and (held_out.simulated.label == 1).all()
+    assert held_out.simulated.source_image.tolist() == splits.held_out.source_image[real].tolist()
+    only_real = held_out_images(splits._replace(held_out=splits.held_out.select(real)), options, tmp_path, Accelerator(cpu=True))
+    assert only_real.images.label.tolist() == [0] * real.sum() + [1] * real.sum() and only_real.simulated is None
+
+
+@pytest.mark.parametrize("changes", [{"statistics_networks": 0}, {"statistics_networks": 2, "statistics_centres": 0}])
+def test_without_statistics_and_simulation_nothing_is_made(changes, tiny_dataset, tmp_path):
+    options = SMALLEST.replace(dataset=str(tiny_dataset), **changes)
+    splits = load_splits(options.data, options.run.seed)
+    assert held_out_images(splits, options, tmp_path, Accelerator(cpu=True)) == (splits.held_out, None)
+
+
+def test_of_many_and_large_pictures_no_more_than_asked_is_made_of_their_middle(images):
+    made, real = SimulatedPictures(images, "filters", [], 0), np.flatnonzero(images.label == 0)
+    both = with_simulated(images, made, most=2, side=16)
+    assert len(both) == len(images) + 2
+    index, pixels = int(real[0]), images.pixels(int(real[0]))
+    assert both.path[len(images)].startswith(str(images.path[index])) and pixels.shape == (48, 48, 3)
+    assert np.array_equal(both.pixels(len(images)), made.make(pixels[16:32, 16:32], index, 0))

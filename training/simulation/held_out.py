@@ -1,0 +1,53 @@
+"""What temperature, thresholds and the weight of statistics are fitted on: held-out images, and simulated counterparts of the real ones.
+
+These are by generators of their own, a quarter as many as train: by those that the detector was trained on, it would seem to know more
+than it does, and its network would outvote the pixel statistics.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from accelerate import Accelerator
+
+from imaginet_tools.images.image_set import SYNTHETIC, ImageSet
+from imaginet_tools.images.splits import Splits
+from training.options import TrainingOptions
+from training.simulation.simulated import make_simulated, with_simulated
+
+SEED = 1_000_003
+"""Added to the run's."""
+IMAGES, SIDE = 1000, 512
+"""Real images at most that get a counterpart, and pixels at most of its sides; so that a large data set or large pictures take minutes."""
+
+
+class HeldOut(NamedTuple):
+    """Images that trained nothing.
+
+    Attributes:
+        images: of both classes; where all held-out images are real, the synthetic ones are simulated.
+        simulated: synthetic counterparts for a threshold; None where the options ask for none, or ``images`` has them.
+    """
+
+    images: ImageSet
+    simulated: ImageSet | None
+
+
+def held_out_images(splits: Splits, options: TrainingOptions, folder: Path, accelerator: Accelerator) -> HeldOut:
+    """The held-out images of a run; every process calls it.
+
+    Args:
+        splits: whose real training images the generators are fitted to.
+        options: of the run.
+        folder, accelerator: see ``training.simulation.pool.make_pool``.
+    """
+    views, held_out = options.views, splits.held_out
+    networks = views.statistics_networks if options.network.statistics_centres else 0
+    if not (views.simulate or networks):
+        return HeldOut(held_out, None)
+    kind, count = (views.simulate, views.simulated_networks) if views.simulate else ("networks", networks)
+    made = make_simulated(splits.train, held_out, kind, max(2, count // 4), folder, options.run.seed + SEED, accelerator)
+    both = with_simulated(held_out, made, IMAGES, SIDE)
+    if not (held_out.label == SYNTHETIC).any():
+        return HeldOut(both, None)
+    return HeldOut(held_out, both.select(np.arange(len(held_out), len(both))))
