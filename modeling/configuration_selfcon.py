@@ -58,7 +58,8 @@ class SelfConConfig(PreTrainedConfig):
         operating_points: thresholds on that probability, each a dict with at least name and threshold (null with a reason where
             there were too few images to tell), see ``imaginet_tools.metrics.calibration.operating_points``.
         uncertain: the probabilities for which a label would be a guess: a dict with ``low`` and ``high`` (0..1), ``error``, the
-            share of wrong labels that is not exceeded outside, and ``images``, how many held-out images told; None without.
+            share of wrong labels that is not exceeded outside, and ``images``, how many held-out images told; None without. See
+            ``imaginet_tools.metrics.calibration.uncertain_band``.
         early_exit: for which pictures the sub-network's answer is enough, a dict, see ``imaginet_tools.metrics.early_exit``; None where
             that was not fitted or is so for none.
         calibrated_classifier: fingerprint of the classifier that the operating points were set for, see

@@ -101,5 +101,5 @@ def _title(point: dict) -> str:
 
 def _doubt(band: dict | None, probability: float, notes: Sequence[Note]) -> str:
     if band is not None and band["low"] <= probability <= band["high"]:
-        return f"between {band['low']:.3f} and {band['high']:.3f} the model was often wrong on pictures held out of its training"
+        return f"between {band['low']:.3f} and {band['high']:.3f} a label would be a guess, as pictures held out of its training show"
     return "there is too little of the picture to judge (see the notes)"

@@ -53,7 +53,7 @@ def uncertain_sentence(detector: SavedDetector) -> str:
     found = "pictures with too little detail, or more than half padding"
     if band is None:
         return found
-    return f"scores from {band['low']:.3f} to {band['high']:.3f}, where the model was often wrong on held-out pictures; and {found}"
+    return f"scores from {band['low']:.3f} to {band['high']:.3f}, where a label would be a guess, as held-out pictures show; and {found}"
 
 
 def public_name(name: str) -> str:

@@ -147,7 +147,7 @@ def test_the_outcome_is_that_of_the_chosen_operating_point(judge):
 def test_doubt_is_said_with_its_reason(judge):
     own = settings(judge, operating_points=[point("balanced", 0.5)], uncertain={"low": 0.4, "high": 0.6})
     inside, outside = outcome_of(own, 0.55, (), "balanced"), outcome_of(own, 0.7, (), "balanced")
-    assert inside.word == "uncertain" and "between 0.400 and 0.600 the model was often wrong" in inside.sentence and outside.word == "synthetic"
+    assert inside.word == "uncertain" and "between 0.400 and 0.600 a label would be a guess" in inside.sentence and outside.word == "synthetic"
     flat = outcome_of(own, 0.99, (Note("flat", "too little detail to judge"),), "balanced")
     assert flat.word == "uncertain" and "too little of the picture" in flat.sentence
     none = outcome_of(settings(judge, operating_points=[], uncertain=None), 0.51, (), "")
