@@ -6,7 +6,8 @@ On the finished runs of a row, see ``benchmarks.unseen``, which makes them. What
 below that of the best threshold for the very pictures scored. Some of this is luck of the best one, which no way of setting a
 threshold beforehand can have; so the table ends with what a threshold loses that was the best one for the other half of these
 source pictures. "Known": pictures of the other generators among those scored. "Simulated": of the held-out images the real ones alone, and
-counterparts of these by simulated generators that trained nothing; this threshold is stored where a run makes such, else "balanced, clean".
+counterparts of these by simulated generators that trained nothing. A second table has what lies between this threshold and the stored
+one, where a run calls a label a guess.
 """
 
 import argparse
@@ -41,11 +42,12 @@ def false_alarms(rate: float) -> Callable[[np.ndarray, np.ndarray], float]:
     return lambda probability, label: float(np.quantile(probability[label == 0], 1 - rate))
 
 
+STORED, SIMULATED = "balanced, clean (stored)", "balanced, clean, simulated"
 WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
-    "balanced, clean": (balanced_threshold, "clean"),
+    STORED: (balanced_threshold, "clean"),
     "balanced, all conditions": (balanced_threshold, "all"),
     "balanced, each condition by itself": (balanced_threshold, "each"),
-    "balanced, clean, simulated": (balanced_threshold, "simulated"),
+    SIMULATED: (balanced_threshold, "simulated"),
     "20 % false alarms, clean": (false_alarms(0.2), "clean"),
     "20 % false alarms, each condition by itself": (false_alarms(0.2), "each"),
 }
@@ -60,6 +62,20 @@ def losses(fitted_on: dict, scored: dict) -> dict[str, list[float]]:
         for name, (way, on) in WAYS.items() if on != "simulated" or on in fitted_on
     }
     return {**found, LUCK: [luck(scored, column) for column in CONDITIONS]}
+
+
+def guesses(fitted_on: dict, scored: dict) -> dict[str, list[float]]:
+    """What lies between the stored threshold and that of simulated counterparts, both classes weighing the same; given what
+    :func:`losses` is given: name -> of each column."""
+    low, high = sorted(_threshold(*WAYS[way], fitted_on, "clean") for way in (STORED, SIMULATED))
+    stored, label = _threshold(*WAYS[STORED], fitted_on, "clean"), np.array(scored["label"])
+    weight, found = (0.5 / np.bincount(label))[label], []
+    for column in CONDITIONS:
+        probability = np.array(scored["probability"][column])
+        between, wrong = (probability >= low) & (probability <= high), (probability >= stored) != (label == 1)
+        shares = [float(np.average(wrong[where], weights=weight[where])) if where.any() else np.nan for where in (between, ~between)]
+        found.append([float(weight[between].sum()), *shares])
+    return dict(zip(("pictures between both", "labels wrong between both", "labels wrong elsewhere"), np.transpose(found).tolist(), strict=True))
 
 
 def luck(scored: dict, column: str, seed: int = 0) -> float:
@@ -123,7 +139,7 @@ def main() -> None:
     options = parser.parse_args()
     lab = Lab(options.data_dir)
     plan, out, row = plan_of(options, lab), (options.out / folder_name(options)).resolve(), ROWS[options.row]
-    unseen, known = [], []
+    scores: list[tuple[dict, dict, dict]] = []  # of held-out pictures, of those with the generator left out, of those with the others
     for generator in lab.generators:
         part = lab.part(generator, plan.folds, row.known)
         detector = open_detector(str(finished_folder(options.row, part, plan, out) / "model"), device="cpu", name=options.row)
@@ -132,14 +148,20 @@ def main() -> None:
         held_out = scores_of(detector, part._replace(scored=images))
         if simulated is not None:
             held_out["simulated"] = against_simulated(detector, held_out, simulated)
-        unseen.append(losses(held_out, scores_of(detector, part)))
-        known.append(losses(held_out, scores_of(detector, part._replace(scored=known_of(part, lab, plan.folds)))))
-    columns = [*(f"unseen, {column}" for column in CONDITIONS), *(f"known, {column}" for column in CONDITIONS)]
-    lines = []
-    for name in unseen[0]:
-        cells = np.hstack([np.mean([each[name] for each in runs], 0) for runs in (unseen, known)])
-        lines.append([name, *(f"{value:.3f}" for value in cells)])
-    print(markdown_table(["threshold", *columns], lines))
+        scores.append((held_out, *(scores_of(detector, part._replace(scored=images)) for images in (part.scored, known_of(part, lab, plan.folds)))))
+    print(table(losses, scores))
+    if "simulated" in scores[0][0]:
+        print(f"\n{table(guesses, scores)}")
+
+
+def table(told: Callable[[dict, dict], dict[str, list[float]]], scores: list[tuple[dict, dict, dict]]) -> str:
+    """The mean over runs of what ``told`` says, unseen and known, as Markdown; where nothing lies between thresholds that run is left out."""
+    unseen, known = ([told(each[0], each[number]) for each in scores] for number in (1, 2))
+    lines = [
+        [name, *(f"{value:.3f}" for value in np.hstack([np.nanmean([each[name] for each in runs], 0) for runs in (unseen, known)]))]
+        for name in unseen[0]
+    ]
+    return markdown_table(["threshold", *(f"{of}, {column}" for of in ("unseen", "known") for column in CONDITIONS)], lines)
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def verdict(
 
 def is_uncertain(probability: float, band: dict | None, notes=()) -> bool:
     """Whether a label would be a guess: where the probability is in the band (``low`` ≤ probability ≤ ``high``; None for a model without
-    one) in which the model was often wrong on images held out of its training, or thresholds that were set on them disagree, or where
-    there is too little of the picture to judge: it is flat, or more than half of what is looked at is padding."""
+    one) in which the model was often wrong on images held out of its training, or another threshold that was set on them would say
+    another label; or where there is too little of the picture to judge: it is flat, or more than half of what is looked at is padding."""
     if any(note.name == "flat" or note.name == "padded" and (note.share or 0) > MOST_PADDING for note in notes):
         return True
     return band is not None and band["low"] <= probability <= band["high"]

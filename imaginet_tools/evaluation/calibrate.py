@@ -7,9 +7,8 @@ from imaginet_core.detection.verdict import calibrated_probability
 from imaginet_tools.evaluation.detectors import TorchDetector
 from imaginet_tools.evaluation.predict import predict
 from imaginet_tools.images.image_set import REAL, ImageSet
-from imaginet_tools.inference.detector import Answers
-from imaginet_tools.metrics.calibration import balanced_point, fit_temperature_and_bias, operating_points, uncertain_band
-from imaginet_tools.metrics.early_exit import fit_early_exit, with_early_exit
+from imaginet_tools.metrics.calibration import balanced_threshold, fit_temperature_and_bias, operating_points, uncertain_band
+from imaginet_tools.metrics.early_exit import fit_early_exit
 
 
 def calibrate(
@@ -22,9 +21,9 @@ def calibrate(
     real images to tell, else null with the reason; ``uncertain`` the probabilities for which a label would be a guess; ``early_exit``
     for which pictures the sub-network's answer is enough.
 
-    With ``simulated``, the balanced threshold is the one between these and the held-out real images: outputs of generators that the
-    detector knows are told too easily for a threshold that is to hold on others (docs/unseen.md, "What a threshold loses"). The
-    band of guesses then holds both this threshold and the one between held-out images.
+    With ``simulated``, the band of guesses also holds the threshold that balances the errors between these and the held-out real images,
+    and all between it and the stored one: outputs of generators that the detector knows are told too easily to show from where on a
+    picture by another one is called real (docs/unseen.md, "What a threshold loses").
 
     Args:
         detector, accelerator, workers: see ``imaginet_tools.evaluation.predict.predict``.
@@ -35,26 +34,14 @@ def calibrate(
     config.temperature, config.bias = fit_temperature_and_bias(answers.logit, labels)
     fitted_on = f"{len(held_out)} images of the training list that trained nothing, without degradation"
     probability = calibrated_probability(answers.logit, config)
-    points, early_exit = operating_points(probability, labels, fitted_on), None
+    points, early_exit, thresholds = operating_points(probability, labels, fitted_on), None, []
     if answers.sub_logit is not None:
         early_exit = fit_early_exit(answers.sub_logit, answers.logit, labels, config.temperature, config.bias, fitted_on)
-    thresholds = []
     if simulated is not None:
         others = predict(detector, simulated, "clean", accelerator, workers, "simulated counterparts of held-out images")
-        thresholds = [points[0]["threshold"]]
-        points[0] = _between(answers, others, labels, config)
-        thresholds.append(points[0]["threshold"])
-        if early_exit is not None:
-            early_exit["operating_points"][0] = _between(answers, others, labels, config, early_exit)
+        real, made = probability[labels == REAL], calibrated_probability(others.logit, config)
+        other = balanced_threshold(np.concatenate([real, made]), np.repeat([0, 1], [len(real), len(made)]))
+        thresholds = [points[0]["threshold"], other]
     detector.model.calibrate(
         config.temperature, config.bias, points, uncertain_band(probability, labels, thresholds=thresholds), early_exit
     )
-
-
-def _between(held_out: Answers, simulated: Answers, labels: np.ndarray, config, early_exit: dict | None = None) -> dict:
-    """The balanced operating point between the held-out real images and simulated counterparts; with early exit, of all answers together."""
-    real, made = (each.logit if early_exit is None else with_early_exit(early_exit, each.sub_logit, each.logit) for each in (held_out, simulated))
-    real = real[labels == REAL]
-    of_both = np.repeat([0, 1], [len(real), len(made)])
-    fitted_on = f"{len(real)} real images of the training list that trained nothing, and {len(made)} simulated counterparts, without degradation"
-    return balanced_point(calibrated_probability(np.concatenate([real, made]), config), of_both, fitted_on)

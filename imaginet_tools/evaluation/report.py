@@ -242,8 +242,9 @@ def _operating_point(point: dict) -> str:
     if point["threshold"] is None:
         return f"- {name}: none ({point['reason']})"
     return (
-        f"- {name}: call an image synthetic at {point['threshold']:.4f} or more; of {point['n_real']} real and {point['n_synthetic']} "
-        f"synthetic ones ({point['fitted_on']}) that flags {point['false_alarm_rate']:.1%} and {point['recall']:.1%}"
+        f"- {name}: call an image synthetic at {point['threshold']:.4f} or more; on {point['n_real']} real and "
+        f"{point['n_synthetic']} synthetic held-out training images that flags {point['false_alarm_rate']:.1%} of the real and "
+        f"{point['recall']:.1%} of the synthetic ones"
     )
 
 

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from imaginet_core.detection.early_exit import is_sure, to_network_logit
 from imaginet_core.pictures.sources import format_of
 from imaginet_core.storage.files import walk_files
 from imaginet_core.storage.safe_writes import check_new_folder, new_folder
 from imaginet_tools.inference.networks.network import Settings
 from imaginet_tools.inference.saved_detector import SavedDetector
 from imaginet_tools.metrics.calibration import fit_temperature_and_bias, operating_points, rate_points, uncertain_band
-from imaginet_tools.metrics.early_exit import fit_early_exit, with_early_exit
+from imaginet_tools.metrics.early_exit import fit_early_exit
 
 AT_ONCE = 64
 
@@ -101,7 +102,7 @@ def _rates_with_early_exit(settings: Settings, real: FolderScores, fitted_on: st
     early_exit = settings.early_exit
     if early_exit is None or real.sub_logit is None:
         return early_exit
-    together = with_early_exit(early_exit, real.sub_logit, real.logit)
+    together = np.where(is_sure(real.sub_logit, early_exit), to_network_logit(real.sub_logit, early_exit), real.logit)
     points = rate_points(settings.probability(together), np.zeros(len(together), int), fitted_on)
     return {**early_exit, "operating_points": merge_points(early_exit["operating_points"], points)}
 

@@ -183,12 +183,8 @@ def operating_points(
         ValueError: if one class is missing or a score lies outside 0 to 1.
     """
     probability, labels = _checked(probability, labels)
-    return [balanced_point(probability, labels, fitted_on), *rate_points(probability, labels, fitted_on, rates, confidence)]
-
-
-def balanced_point(probability: np.ndarray, labels: np.ndarray, fitted_on: str) -> dict:
-    """That of :func:`operating_points` which balances the errors. Raises the same."""
-    return _point("balanced", balanced_threshold(probability, labels), None, None, probability, labels, fitted_on)
+    balanced = _point("balanced", balanced_threshold(probability, labels), None, None, probability, labels, fitted_on)
+    return [balanced, *rate_points(probability, labels, fitted_on, rates, confidence)]
 
 
 def rate_points(

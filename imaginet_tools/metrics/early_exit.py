@@ -54,7 +54,7 @@ def fit_early_exit(
     for share in SHARES:
         least = np.quantile(sureness, 1 - share)
         found = {"low": float((-least - sub_bias) * sub_scale), "high": float((least - sub_bias) * sub_scale), **mapping}
-        together = with_early_exit(found, sub_logit, logit)
+        together = np.where(is_sure(sub_logit, found), to_network_logit(sub_logit, found), logit)
         if np.quantile(whole - area_under_curve(together[draws], labels[draws]), CONFIDENCE) > LOSS:
             break
         chosen = found, together
@@ -67,16 +67,6 @@ def fit_early_exit(
         "auc": float(area_under_curve(together, labels)), "auc_whole": float(area_under_curve(logit, labels)),
         "fitted_on": fitted_on, "operating_points": operating_points(probability, labels, fitted_on),
     }
-
-
-def with_early_exit(early_exit: dict, sub_logit: np.ndarray, logit: np.ndarray) -> np.ndarray:
-    """The logits of all answers together, float (N,): the sub-network's where it is sure, on the whole network's scale, else that one's.
-
-    Args:
-        early_exit: of :func:`fit_early_exit`.
-        sub_logit, logit: float (N,), as there.
-    """
-    return np.where(is_sure(sub_logit, early_exit), to_network_logit(sub_logit, early_exit), logit)
 
 
 def area_under_curve(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -101,9 +101,8 @@ def eval_results(report: Report) -> list[EvalResult]:
 
 
 def operating_point_table(report: Report) -> str:
-    """The thresholds with what they do on held-out training images, and on how many; or why there is none. Below, which images these are."""
+    """The thresholds with what they do on held-out training images, and on how many; or why there is none."""
     lines = ["| operating point | threshold | real flagged (held out) | synthetic found (held out) |", "|" + " --- |" * 4]
-    names: dict[str, list[str]] = {}
     for point in report.operating_points:
         if point["threshold"] is None:
             lines.append(f"| {point['name']} | none: {point['reason']} | | |")
@@ -112,9 +111,7 @@ def operating_point_table(report: Report) -> str:
                 f"| {point['name']}{_confidence(point)} | {point['threshold']:.3f} | {point['false_alarm_rate']:.1%} of {point['n_real']} | "
                 f"{point['recall']:.1%} of {point['n_synthetic']} |"
             )
-            names.setdefault(point["fitted_on"], []).append(point["name"])
-    told = [f"Set on {images}: {', '.join(points)}." for images, points in names.items()]
-    return "\n\n".join(["\n".join(lines), *told])
+    return "\n".join(lines)
 
 
 def _confidence(point: dict) -> str:

@@ -1,4 +1,4 @@
-"""What temperature, thresholds and the weight of statistics are fitted on: held-out images, and simulated counterparts of the real ones.
+"""What temperature, thresholds and the weight of statistics are fitted on: held-out images; and simulated counterparts of the real ones.
 
 These are by generators of their own, a quarter as many as train: by those that the detector was trained on, it would seem to know more
 than it does, and its network would outvote the pixel statistics.
@@ -26,7 +26,7 @@ class HeldOut(NamedTuple):
 
     Attributes:
         images: of both classes; where all held-out images are real, the synthetic ones are simulated.
-        simulated: synthetic counterparts for a threshold; None where the options ask for none, or ``images`` has them.
+        simulated: synthetic counterparts, which tell what is a guess; None where the options ask for none, or ``images`` has them.
     """
 
     images: ImageSet

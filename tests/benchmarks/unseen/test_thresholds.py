@@ -8,7 +8,8 @@ import pytest
 from benchmarks.unseen import thresholds
 from benchmarks.unseen.parts import Lab
 from benchmarks.unseen.scores import CONDITIONS
-from benchmarks.unseen.thresholds import HALVES, LUCK, WAYS, against_simulated, known_of, losses, luck
+from benchmarks.unseen.thresholds import HALVES, LUCK, SIMULATED, STORED, WAYS, against_simulated, guesses, known_of, losses, luck, table
+from imaginet_tools.metrics.calibration import balanced_threshold
 from tests.benchmarks.unseen.tiny_lab import write_lab
 
 
@@ -40,12 +41,12 @@ def test_a_way_loses_what_it_lies_below_the_best_threshold_of_all():
 
 def test_a_threshold_of_simulated_counterparts_is_that_of_clean_ones_in_every_condition():
     scored = pictures(1.5, seed=1)
-    of_simulated = losses(pictures(1.5), scored)["balanced, clean, simulated"]
+    of_simulated = losses(pictures(1.5), scored)[SIMULATED]
     for column, found in zip(CONDITIONS, of_simulated, strict=True):
         best = max(accuracy(scored, column, each) for each in [*scored["probability"][column], 2])
         assert found == pytest.approx(best - accuracy(scored, column, 0.3))
     without = {name: value for name, value in pictures(1.5).items() if name != "simulated"}
-    assert set(WAYS) - set(losses(without, scored)) == {"balanced, clean, simulated"}
+    assert set(WAYS) - set(losses(without, scored)) == {SIMULATED}
 
 
 def test_simulated_counterparts_are_set_against_the_held_out_real_pictures_alone(monkeypatch):
@@ -53,6 +54,19 @@ def test_simulated_counterparts_are_set_against_the_held_out_real_pictures_alone
     held_out = {"label": [0, 1, 0], "probability": {"clean": [0.1, 0.9, 0.2], "web": [0.5, 0.5, 0.5]}}
     found = against_simulated(None, held_out, None)
     assert found == {"label": [0, 0, 1, 1], "probability": {"clean": [0.1, 0.2, 0.4, 0.4]}}
+
+
+def test_guesses_are_what_lies_between_the_stored_threshold_and_that_of_simulated_counterparts():
+    held_out, scored = pictures(1.5), pictures(1.5, seed=1)
+    stored = balanced_threshold(np.array(held_out["probability"]["clean"]), np.array(held_out["label"]))
+    assert stored > 0.4
+    share, there, elsewhere = (np.array(values) for values in guesses(held_out, scored).values())
+    for number, column in enumerate(CONDITIONS):
+        score, label = np.array(scored["probability"][column]), np.array(scored["label"])
+        between = (score >= 0.3) & (score <= stored)  # 60 pictures of each class
+        assert share[number] == pytest.approx(between.mean()) and there[number] == pytest.approx((label[between] == 1).mean())
+        assert elsewhere[number] == pytest.approx(((score >= stored) != label)[~between].mean())
+    assert table(guesses, [(held_out, scored, scored)] * 2).count(f" {share[0]:.3f} |") >= 2
 
 
 def test_known_pictures_are_those_of_the_fold_but_for_the_generator_left_out(tmp_path):
@@ -67,8 +81,8 @@ def test_known_pictures_are_those_of_the_fold_but_for_the_generator_left_out(tmp
 def test_a_condition_that_moves_all_scores_costs_the_threshold_of_clean_pictures_and_not_its_own():
     found = losses(pictures(3), pictures(3, seed=1))
     moved = list(CONDITIONS).index("JPEG 70")
-    assert found["balanced, clean"][moved] > 0.2 > 0.1 > found["balanced, each condition by itself"][moved]
-    assert found["balanced, clean"][0] == found["balanced, each condition by itself"][0]
+    assert found[STORED][moved] > 0.2 > 0.1 > found["balanced, each condition by itself"][moved]
+    assert found[STORED][0] == found["balanced, each condition by itself"][0]
 
 
 def test_luck_is_nothing_where_every_half_has_the_same_best_threshold():
