@@ -47,7 +47,7 @@ def held_out_images(splits: Splits, options: TrainingOptions, folder: Path, acce
         return HeldOut(held_out, None)
     kind, count = (views.simulate, views.simulated_networks) if views.simulate else ("networks", networks)
     made = make_simulated(splits.train, held_out, kind, max(2, count // 4), folder, options.run.seed + SEED, accelerator)
-    both = with_simulated(held_out, made, IMAGES, SIDE)
+    both = with_simulated(held_out, made, IMAGES, SIDE, shown=accelerator.is_main_process)
     if not (held_out.label == SYNTHETIC).any():
         return HeldOut(both, None)
     return HeldOut(held_out, both.select(np.arange(len(held_out), len(both))))

@@ -15,6 +15,7 @@ import datasets
 import numpy as np
 import torch
 from accelerate import Accelerator
+from tqdm import tqdm
 
 from imaginet_core.pictures import degradations
 from imaginet_core.pictures.alignment import GRID, compression_of
@@ -109,7 +110,9 @@ def make_simulated(
     return SimulatedPictures(images, kind, networks, seed)
 
 
-def with_simulated(images: ImageSet, simulated: SimulatedPictures, most: int | None = None, side: int | None = None) -> ImageSet:
+def with_simulated(
+    images: ImageSet, simulated: SimulatedPictures, most: int | None = None, side: int | None = None, shown: bool = True
+) -> ImageSet:
     """The images, and after them simulated counterparts of real ones, stored without loss; in memory.
 
     Args:
@@ -117,9 +120,11 @@ def with_simulated(images: ImageSet, simulated: SimulatedPictures, most: int | N
         simulated: of these images.
         most: how many; None for each real one.
         side: pixels of a counterpart's longer side at most, of the middle of the picture; None for all of it.
+        shown: whether with a progress bar.
     """
     real = pick_evenly(np.flatnonzero(images.label == REAL), len(images) if most is None else most)
-    made = (simulated.make(_middle(images.pixels(index), side), index, 0) for index in real.tolist())
+    bar = tqdm(real.tolist(), desc="simulated counterparts", unit="image", dynamic_ncols=True, mininterval=1.0, disable=not shown)
+    made = (simulated.make(_middle(images.pixels(index), side), index, 0) for index in bar)
     files = [{"image": {"bytes": lossless_webp(pixels), "path": None}} for pixels in made]
     added = datasets.Dataset.from_list(files, features=datasets.Features({"image": datasets.Image(decode=False)}))
     rows = datasets.concatenate_datasets([images.rows.cast_column("image", datasets.Image(decode=False)), added])
