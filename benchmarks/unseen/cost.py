@@ -6,11 +6,13 @@ Rounds of all parts take turns, so that other programs slow all of them down ali
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 
 import torch
 
+from imaginet_core.errors import sentence_of
 from imaginet_core.text_tables import markdown_table
 from modeling import SelfConForImageClassification
 
@@ -46,7 +48,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     pixels = torch.randn(PICTURES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    seconds = least_seconds(parts_of(SelfConForImageClassification.from_pretrained(options.model).eval()), pixels)
+    try:
+        parts = parts_of(SelfConForImageClassification.from_pretrained(options.model).eval())
+    except (ValueError, OSError) as error:
+        sys.exit(f"benchmarks.unseen.cost: {sentence_of(error)}")
+    seconds = least_seconds(parts, pixels)
     lines = [[name, f"{1000 * each:.1f}", f"{each / seconds[WHOLE]:.0%}"] for name, each in seconds.items()]
     print(markdown_table(["part", "ms a picture", "of the whole"], lines))
 

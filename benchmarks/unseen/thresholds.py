@@ -34,15 +34,12 @@ HALVES = 20
 """Draws of half of the source pictures."""
 
 
-LUCK = "best of the other half of the pictures scored"
-
-
 def false_alarms(rate: float) -> Callable[[np.ndarray, np.ndarray], float]:
     """The threshold above which this share of the real images lies."""
     return lambda probability, label: float(np.quantile(probability[label == 0], 1 - rate))
 
 
-STORED, SIMULATED = "balanced, clean (stored)", "balanced, clean, simulated"
+STORED, SIMULATED, LUCK = "balanced, clean (stored)", "balanced, clean, simulated", "best of the other half of the pictures scored"
 WAYS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], str]] = {
     STORED: (balanced_threshold, "clean"),
     "balanced, all conditions": (balanced_threshold, "all"),
