@@ -141,7 +141,7 @@ def main() -> None:
         part = lab.part(generator, plan.folds, row.known)
         detector = open_detector(str(finished_folder(options.row, part, plan, out) / "model"), device="cpu", name=options.row)
         run = options_of(row, part, lab, plan, out)
-        images, simulated = held_out_images(splits_of(run), run, out / "simulated", Accelerator(cpu=True))
+        images, simulated = held_out_images(splits_of(run), run, out / "simulated", Accelerator(cpu=True), least=0)
         held_out = scores_of(detector, part._replace(scored=images))
         if simulated is not None:
             held_out["simulated"] = against_simulated(detector, held_out, simulated)

@@ -60,7 +60,7 @@ def test_one_run_from_images_to_a_pipeline(tiny_dataset, tmp_path, capsys, monke
     output = tmp_path / "run"
     monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
     train("--dataset", str(tiny_dataset), "--output_dir", str(output), "--statistics_networks", "1")
-    assert len(list((output / "simulated").rglob("*.safetensors"))) == 1 + 2  # two of its own say what is a guess
+    assert len(list((output / "simulated").rglob("*.safetensors"))) == 1  # too few images are held out to tell with others what is a guess
     done = capsys.readouterr()
 
     # what the user sees

@@ -177,7 +177,7 @@ def test_held_out_images_go_through_generators_that_training_did_not_see(tiny_da
     assert [same_weights(one, other) for one, other in zip(train, again, strict=True)] == [True, True]
     made = []
     monkeypatch.setattr(held_out_module, "make_simulated", lambda *given: made.append(make_simulated(*given)) or made[-1])
-    held_out_images(splits, options, tmp_path / "simulated", run.accelerator)
+    held_out_images(splits, options, tmp_path / "simulated", run.accelerator, least=0)
     assert len(made[0].networks) == 2 and not any(same_weights(one, other) for one in train for other in made[0].networks)
 
 
@@ -193,7 +193,7 @@ def test_thresholds_are_set_against_counterparts_of_the_held_out_real_images(cha
     monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
     options = SMALLEST.replace(dataset=str(tiny_dataset), **changes)
     splits = load_splits(options.data, options.run.seed)
-    held_out = held_out_images(splits, options, tmp_path, Accelerator(cpu=True))
+    held_out = held_out_images(splits, options, tmp_path, Accelerator(cpu=True), least=6)
     real = splits.held_out.label == 0
     assert held_out.images is splits.held_out and (held_out.simulated.label == 1).all()
     assert held_out.simulated.source_image.tolist() == splits.held_out.source_image[real].tolist()
@@ -206,6 +206,15 @@ def test_without_statistics_and_simulation_nothing_is_made(changes, tiny_dataset
     options = SMALLEST.replace(dataset=str(tiny_dataset), **changes)
     splits = load_splits(options.data, options.run.seed)
     assert held_out_images(splits, options, tmp_path, Accelerator(cpu=True)) == (splits.held_out, None)
+
+
+def test_of_fewer_images_than_tell_a_guess_nothing_is_made(tiny_dataset, tmp_path):
+    options = SMALLEST.replace(dataset=str(tiny_dataset), simulate="filters")
+    splits = load_splits(options.data, options.run.seed)
+    assert np.bincount(splits.held_out.label).tolist() == [6, 6]
+    for least, made in ((6, True), (7, False)):
+        assert (held_out_images(splits, options, tmp_path, Accelerator(cpu=True), least=least).simulated is not None) == made
+    assert held_out_images(splits, options, tmp_path, Accelerator(cpu=True)) == (splits.held_out, None)  # a band takes 30
 
 
 def test_of_many_and_large_pictures_no_more_than_asked_is_made_of_their_middle(images):
