@@ -95,9 +95,8 @@ def part_of_detector(place: str, part: str, options: TrainingOptions, folder: Pa
         for tensor in silent:
             tensor.zero_()
     detector = TorchDetector(model, SelfConImageProcessor.from_pretrained(place))
-    splits = splits_of(options)
-    held_out, simulated = held_out_images(splits, options, folder, Accelerator(cpu=True))
-    calibrate(detector, held_out, simulated=simulated)
+    # no counterparts beside images of both classes: they tell what is a guess, which no row has
+    calibrate(detector, held_out_images(splits_of(options), options, folder, Accelerator(cpu=True), least=sys.maxsize).images)
     return detector
 
 

@@ -149,10 +149,10 @@ def test_a_part_of_a_detector_says_what_that_part_says(part, tmp_path, monkeypat
         model.statistics_classifier.bias.fill_(0.7)
     model.save_pretrained(tmp_path)
     SelfConImageProcessor().save_pretrained(tmp_path)
-    held_out, calibrated_on = HeldOut("held out", "simulated"), []
+    held_out, calibrated_on = HeldOut("held out", None), []
     monkeypatch.setattr(runs, "splits_of", lambda options: None)
-    monkeypatch.setattr(runs, "held_out_images", lambda *_: held_out)
-    monkeypatch.setattr(runs, "calibrate", lambda detector, images, simulated: calibrated_on.append((images, simulated)))
+    monkeypatch.setattr(runs, "held_out_images", lambda *_, **__: held_out)
+    monkeypatch.setattr(runs, "calibrate", lambda detector, images: calibrated_on.append(images))
     alone = runs.part_of_detector(str(tmp_path), part, None, tmp_path).model
     pixels = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
@@ -162,7 +162,7 @@ def test_a_part_of_a_detector_says_what_that_part_says(part, tmp_path, monkeypat
         corner = model(pixels).origin_logit - model.statistics_classifier(pixels)
         expected = {"network": moved, "corner": corner, "statistics": torch.full((2,), 0.7)}[part]
         torch.testing.assert_close(alone(pixels).origin_logit, expected)
-    assert calibrated_on == [held_out] and not torch.allclose(moved, corner)
+    assert calibrated_on == [held_out.images] and not torch.allclose(moved, corner)
 
 
 @pytest.mark.parametrize("change, words", [

@@ -189,7 +189,7 @@ def same_weights(one, other) -> bool:
 @pytest.mark.parametrize("changes", [
     {"simulate": "filters"}, {"statistics_networks": 2, "statistics_centres": 3}, {"simulate": "filters", "statistics_networks": 2},
 ])
-def test_thresholds_are_set_against_counterparts_of_the_held_out_real_images(changes, tiny_dataset, tmp_path, monkeypatch):
+def test_counterparts_of_the_held_out_real_images_stand_beside_them_or_in_place_of_synthetic_ones(changes, tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "fit", lambda shape, crops, seed: fit(shape, crops, seed, steps=2))
     options = SMALLEST.replace(dataset=str(tiny_dataset), **changes)
     splits = load_splits(options.data, options.run.seed)
