@@ -4,11 +4,11 @@ On generators that no training image was made with, such statistics tell more th
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
 a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001), or the sum of two. How much it weighs beside the network is
 told by views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
-others; so both count the same unless these images tell otherwise, and how loudly the network may say "real" is bounded, see
+others; so both count the same unless these images tell otherwise (simulated ones do not), and how loudly the network may say "real" is bounded, see
 :func:`join`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,12 +19,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from imaginet_tools.images.image_set import REAL, pick_evenly
+from imaginet_tools.images.image_set import REAL, SYNTHETIC, pick_evenly
 from modeling import SelfConForImageClassification
 from modeling.front_ends import FLOOR, KernelClassifier, StatisticsClassifier, held_above
 from training.run.context import Run
 from training.run.hardware import copy_weights_to_all
 from training.run.progress import Progress
+from training.simulation.simulated import NAME
 from training.stages.normalise import normalise
 from training.views.random_views import RandomViews
 
@@ -99,10 +100,11 @@ def _join_by_views(run: Run, model: SelfConForImageClassification, views: Random
         both, of_statistics = model(pixels).origin_logit, model.statistics_classifier(pixels)
         seen.append((_array(both - of_statistics), _array(of_statistics), label, source))
     model.train(was_training)
-    return join(*map(np.concatenate, zip(*seen, strict=True)))
+    simulated_alone = (views.images.generator[views.images.label == SYNTHETIC] == NAME).all()
+    return join(*map(np.concatenate, zip(*seen, strict=True)), shares=[0.5] if simulated_alone else SHARES)
 
 
-def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source: np.ndarray) -> Joint:
+def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source: np.ndarray, shares: Sequence[float] = SHARES) -> Joint:
     """How much the statistics weigh beside a network, and how loudly that may say "real".
 
     Both are brought to the same scale first, each by a logistic regression of its own, and the network's log-odds are held above about
@@ -110,10 +112,14 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     is above the least one by no more than the standard error of that difference ("one standard error" rule, Breiman et al.,
     Classification and Regression Trees, 1984; here of paired differences) the statistics have the one nearest to a half.
 
+    Where the held-out synthetic images are all simulated, both count the same whatever these tell: they are what the network learned to
+    find, and say nothing about generators (docs/unseen.md).
+
     Args:
         network, statistics: float (n,), log-odds of views of held-out images.
         label: int (n,), 0 real, 1 synthetic; both occur.
         source: str (n,), the source picture of each; the error is one of source pictures.
+        shares: of the statistics in the sum, that are tried.
     """
     of_network, of_statistics = (_slope(each, label) for each in (network, statistics))
     if of_statistics <= 0:
@@ -121,10 +127,10 @@ def join(network: np.ndarray, statistics: np.ndarray, label: np.ndarray, source:
     if of_network <= 0:
         return Joint(MOST_WEIGHT, 0.0)
     network, statistics = held_above(torch.from_numpy(of_network * network), FLOOR).numpy(), of_statistics * statistics
-    losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in SHARES])
+    losses = np.stack([_loss_by_source((1 - share) * network + share * statistics, label, source) for share in shares])
     above = losses - losses[losses.mean(1).argmin()]
-    error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(SHARES))
-    likely = [share for share, mean, one in zip(SHARES, above.mean(1), error, strict=True) if mean <= one]
+    error = above.std(1, ddof=1) / above.shape[1] ** 0.5 if above.shape[1] > 1 else np.zeros(len(shares))
+    likely = [share for share, mean, one in zip(shares, above.mean(1), error, strict=True) if mean <= one]
     share = min(likely, key=lambda share: abs(share - 0.5))
     weight = MOST_WEIGHT if share == 1 else min(MOST_WEIGHT, share / (1 - share) * of_statistics / of_network)
     return Joint(weight, FLOOR / of_network if weight else 0.0)

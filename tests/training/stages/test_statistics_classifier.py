@@ -1,5 +1,7 @@
 """The classifier of pixel statistics: fitted as scikit-learn fits it, on damaged views, and weighed by images that trained nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -130,6 +132,37 @@ def test_statistics_that_add_nothing_lose_their_voice_where_enough_source_pictur
     assert join(network, statistics, label, of_six).weight > 0.9 * slope(statistics, label) / slope(network, label)
 
 
+def test_simulated_held_out_images_do_not_tell_who_is_better(tiny_dataset, tmp_path, monkeypatch):
+    """A network that was trained on such pictures knows them, and nothing of generators follows from that: both count the same."""
+    monkeypatch.setattr(statistics_classifier, "VIEWS", 24)
+    accelerator, options = Accelerator(cpu=True), TrainingOptions.of(num_workers=0)
+    run = Run(accelerator, options, Checkpoints(accelerator, tmp_path, options, ""), RunState())
+    splits = load_splits(DataOptions(dataset=str(tiny_dataset), held_out=0.25), 42)
+    synthetic = splits.held_out.label == 1
+    simulated, one_simulated = splits.held_out.generator.astype("U16"), splits.held_out.generator.astype("U16")
+    simulated[synthetic], one_simulated[np.flatnonzero(synthetic)[0]] = "simulated", "simulated"
+    same = []
+
+    def where_statistics_add_nothing(_, __, label, source, **others):
+        rng = np.random.default_rng(0)
+        network = rng.normal(2 * label - 1, 1)
+        statistics = network + rng.normal(0, 2, len(label))  # the same with noise: the best sum has none of it
+        same.append(slope(statistics, label) / slope(network, label))
+        return join(network, statistics, label, source, **others)
+
+    monkeypatch.setattr(statistics_classifier, "join", where_statistics_add_nothing)
+
+    def weight(generators: np.ndarray) -> float:
+        held_out = replace(splits.held_out, generator=generators)
+        train, views = (RandomViews(each, RobustView(64), splits.families, splits.generators, seed=1) for each in (splits.train, held_out))
+        model = small_model()
+        model.statistics_classifier = StatisticsClassifier(16)
+        return add_statistics(run, model, train, views).weight
+
+    assert weight(one_simulated) < 0.5 * same[0]
+    assert weight(simulated) == pytest.approx(same[0], rel=0.05)
+
+
 def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(statistics_classifier, "VIEWS", 2)
     options = TrainingOptions.of(num_workers=0, held_out=0.25)
@@ -140,7 +173,7 @@ def test_a_model_with_it_is_the_same_every_time_and_adds_what_was_weighed(tiny_d
     model = small_model()
     model.statistics_classifier = StatisticsClassifier(16, relations=True)
     told = []
-    monkeypatch.setattr(statistics_classifier, "join", lambda *columns: told.append(columns) or join(*columns))
+    monkeypatch.setattr(statistics_classifier, "join", lambda *columns, **others: told.append(columns) or join(*columns, **others))
     joint = add_statistics(run, model, train, held_out)
     network, statistics, label, source = told[0]
     assert set(source) == set(splits.held_out.source_image)
