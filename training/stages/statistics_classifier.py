@@ -4,8 +4,8 @@ On generators that no training image was made with, such statistics tell more th
 docs/unseen.md). They see the views of stage 2, so they know what uploads do to pictures. The classifier is a logistic regression on
 a Gaussian kernel, approximated by Nyström's method (Williams and Seeger, 2001), or the sum of two. How much it weighs beside the network is
 told by views of the held-out images, which trained neither. These are of known generators alone, of which the network knows more than of
-others; so both count the same unless these images tell otherwise (simulated ones do not), and how loudly the network may say "real" is bounded, see
-:func:`join`.
+others; so both count the same unless these images tell otherwise (simulated ones do not), and how loudly the network may say "real" is
+bounded, see :func:`join`.
 """
 
 from collections.abc import Iterator, Sequence
